@@ -1,0 +1,65 @@
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help venv deps demo test test-image cover format lint types check bench chaos lock clean
+
+BIN := .venv/bin
+VENV := .venv/.installed
+PACKAGES := $(wildcard entrypoint simulator tests bench)
+DOCKERFILES := $(wildcard Dockerfile Dockerfile.*)
+SHELL_SCRIPTS = $(shell git grep --cached --untracked -lIE '^\#!.*\b(ba|da)?sh$$' -- ':!*.py')
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+
+help: ## Show this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+venv: $(VENV) ## Make .venv from requirements-dev.lock (PYTHON=... chooses the interpreter)
+
+$(VENV): requirements-dev.lock pyproject.toml scripts/venv
+	scripts/venv .venv
+	@touch $@
+
+deps: ## Install the system programs that tests and benchmarks run
+	@scripts/system-packages
+
+demo: $(VENV) ## Show one runner's life against the simulator (STOP=... stops it on the way)
+	@STOP='$(STOP)' $(BIN)/python -m simulator.demo
+
+test: deps $(VENV) ## Run the tests that need no Docker engine (ARGS=... goes to pytest)
+	$(BIN)/pytest -m 'not image' $(ARGS)
+
+test-image: deps $(VENV) ## Build the image with Docker and run the tests that need it
+	$(BIN)/pytest -m image $(ARGS)
+
+cover: deps $(VENV) ## Run the tests and show which lines they miss
+	$(BIN)/pytest -m 'not image' --cov $(ARGS)
+
+format: $(VENV) ## Put the Python code into its standard form
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+lint: $(VENV) ## Look for mistakes in Python, shell scripts and Dockerfiles
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/shellcheck $(SHELL_SCRIPTS)
+	$(if $(DOCKERFILES),$(BIN)/hadolint $(DOCKERFILES))
+
+types: $(VENV) ## Check the types
+	$(BIN)/mypy $(PACKAGES)
+
+check: deps lint types ## Do all that CI does: lint, types and every test
+	$(BIN)/pytest $(ARGS)
+
+bench: deps $(VENV) ## Measure what PID 1 costs
+	$(BIN)/python -m bench $(ARGS)
+
+chaos: deps $(VENV) ## Stop runners at random moments (N=... times, SEED=... to repeat a run)
+	N='$(N)' SEED='$(SEED)' $(BIN)/python -m tests.chaos
+
+lock: $(VENV) ## Write the lock files anew (UPGRADE=1 takes newer versions)
+	$(LOCK) pyproject.toml --output-file requirements.lock
+	$(LOCK) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## Remove everything that make has made
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* dist
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""PID 1 of a container that is an ephemeral GitHub Actions runner."""
