@@ -1,0 +1,101 @@
+"""What the program says: one event a line, on stdout, without any secret.
+
+The steps below are structlog processors. On a terminal structlog renders them. As JSON, PID 1
+renders them itself: importing structlog costs 60 ms and 9 MB (it imports asyncio), which PID 1
+would keep for as long as the runner waits for a job.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+EventDict = MutableMapping[str, Any]
+LEVELS = ("debug", "info", "warning", "error")
+
+# Forms of GitHub's tokens: PAT, fine-grained PAT, JWT, registration and remove tokens.
+_TOKENS = re.compile(
+    r"\bgh[pousr]_\w{8,}|\bgithub_pat_\w{8,}|\beyJ[\w-]{8,}(?:\.[\w-]+)*|\bA[A-Z0-9]{28}\b"
+)
+_config: dict[str, Any] = {"level": "info", "console": False, "secrets": frozenset()}
+
+
+def configure(level: str = "info", form: str = "auto") -> None:
+    """Set the least level, and the form: console, json, or auto (console on a terminal)."""
+    _config["level"] = level
+    _config["console"] = form == "console" or (form == "auto" and os.isatty(1))
+
+
+def keep_out(*secrets: str) -> None:
+    """Name secrets that this process knows, so that no line can ever hold them."""
+    _config["secrets"] |= {secret for secret in secrets if secret}
+
+
+def redact(words: str) -> str:
+    """Replace the secrets that are known here, and all that has the form of GitHub's tokens."""
+    for secret in _config["secrets"]:
+        words = words.replace(secret, "***")
+    return _TOKENS.sub("***", words)
+
+
+def debug(event: str, **fields: Any) -> None:
+    """Say what only a search for a defect needs."""
+    _say("debug", event, fields)
+
+
+def info(event: str, **fields: Any) -> None:
+    """Say what an operator wants to read on a good day."""
+    _say("info", event, fields)
+
+
+def warning(event: str, **fields: Any) -> None:
+    """Say what was put right, or will go wrong later."""
+    _say("warning", event, fields)
+
+
+def error(event: str, **fields: Any) -> None:
+    """Say what ended the program."""
+    _say("error", event, fields)
+
+
+def _say(level: str, event: str, fields: dict[str, Any]) -> None:
+    if LEVELS.index(level) < LEVELS.index(_config["level"]):
+        return
+    record: EventDict = {"event": event, **fields}
+    for processor in (_stamp, _censor):
+        record = processor(None, level, record)
+    render = _console() if _config["console"] else _as_json
+    line = f"{render(None, level, record)}\n".encode(errors="backslashreplace")
+    try:
+        os.write(1, line)
+    except OSError:  # nobody reads us any more: the runner's life matters more than its log
+        pass
+
+
+def _stamp(_logger: object, level: str, record: EventDict) -> EventDict:
+    now = time.time()
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03}Z"
+    return {"timestamp": stamp, "level": level, **record}
+
+
+def _censor(_logger: object, _level: str, record: EventDict) -> EventDict:
+    return {k: redact(v) if isinstance(v, str) else v for k, v in record.items()}
+
+
+def _as_json(_logger: object, _level: str, record: EventDict) -> str:
+    return json.dumps(record, default=str)
+
+
+def _console() -> Callable[..., Any]:
+    """Return structlog's renderer, with colours where a terminal shows them."""
+    if "renderer" not in _config:
+        import structlog.dev  # noqa: PLC0415 - see the top of this file
+
+        _config["renderer"] = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+    renderer: Callable[..., Any] = _config["renderer"]
+    return renderer
