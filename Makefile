@@ -2,11 +2,13 @@
 .NOTPARALLEL:
 .PHONY: help venv deps demo test test-image cover format lint types check bench chaos lock clean
 
+# Variables named on make's command line (STOP, N, SEED, PYTHON) are in every recipe's environment.
 BIN := .venv/bin
 VENV := .venv/.installed
 PACKAGES := $(wildcard entrypoint simulator tests bench)
 DOCKERFILES := $(wildcard Dockerfile Dockerfile.*)
-SHELL_SCRIPTS = $(shell git grep --cached --untracked -lIE '^\#!.*\b(ba|da)?sh$$' -- ':!*.py')
+SHELL_SCRIPTS = $(shell git grep --untracked -lE '^\#!.*[ /](ba|da)?sh( |$$)' -- \
+	':!*.py' ':!*.md' ':!Dockerfile*')
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
@@ -23,7 +25,7 @@ deps: ## Install the system programs that tests and benchmarks run
 	@scripts/system-packages
 
 demo: $(VENV) ## Show one runner's life against the simulator (STOP=... stops it on the way)
-	@STOP='$(STOP)' $(BIN)/python -m simulator.demo
+	$(BIN)/python -m simulator.demo
 
 test: deps $(VENV) ## Run the tests that need no Docker engine (ARGS=... goes to pytest)
 	$(BIN)/pytest -m 'not image' $(ARGS)
@@ -41,7 +43,7 @@ format: $(VENV) ## Put the Python code into its standard form
 lint: $(VENV) ## Look for mistakes in Python, shell scripts and Dockerfiles
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/shellcheck $(SHELL_SCRIPTS)
+	PATH="$(BIN):$$PATH" shellcheck $(SHELL_SCRIPTS)
 	$(if $(DOCKERFILES),$(BIN)/hadolint $(DOCKERFILES))
 
 types: $(VENV) ## Check the types
@@ -54,7 +56,7 @@ bench: deps $(VENV) ## Measure what PID 1 costs
 	$(BIN)/python -m bench $(ARGS)
 
 chaos: deps $(VENV) ## Stop runners at random moments (N=... times, SEED=... to repeat a run)
-	N='$(N)' SEED='$(SEED)' $(BIN)/python -m tests.chaos
+	$(BIN)/python -m tests.chaos
 
 lock: $(VENV) ## Write the lock files anew (UPGRADE=1 takes newer versions)
 	$(LOCK) pyproject.toml --output-file requirements.lock
