@@ -8,26 +8,37 @@ from enum import IntEnum
 class ExitCode(IntEnum):
     """What the container's exit code means; numbers as in sysexits.h where one fits."""
 
-    meaning: str
+    DONE = 0
+    VERSION = 7
+    ENGINE = 69
+    DEFECT = 70
+    LEFT = 74
+    RETRY = 75
+    RUNNER = 76
+    REFUSED = 77
+    CONFIG = 78
+    INTERRUPTED = 130
+    TERMINATED = 143
 
-    def __new__(cls, value: int, meaning: str) -> ExitCode:
-        """Take the number as the value, and keep the meaning beside it."""
-        code = int.__new__(cls, value)
-        code._value_ = value
-        code.meaning = meaning
-        return code
+    @property
+    def meaning(self) -> str:
+        """The sentence of the table in the README."""
+        return _MEANINGS[self]
 
-    DONE = 0, "one job ran to its end, or the idle time was up; the runner is off the list"
-    VERSION = 7, "GitHub no longer accepts this runner version: rebuild the image"
-    ENGINE = 69, "the container engine did not start; the tail of its log is printed"
-    DEFECT = 70, "a defect in gh-runner itself; please report it"
-    LEFT = 74, "the runner may still be registered; its name and id are in the last message"
-    RETRY = 75, "GitHub could not be reached, failed or limited us past the deadline: try later"
-    RUNNER = 76, "config.sh or the listener failed, or the registration vanished before a job"
-    REFUSED = 77, "GitHub refused the credential or its permissions"
-    CONFIG = 78, "the settings are wrong; every problem is listed"
-    INTERRUPTED = 130, "stopped by SIGINT, and everything was cleaned up"
-    TERMINATED = 143, "stopped by SIGTERM, and everything was cleaned up"
+
+_MEANINGS = {
+    ExitCode.DONE: "one job ran to its end, or the idle time was up; the runner is off the list",
+    ExitCode.VERSION: "GitHub no longer accepts this runner version: rebuild the image",
+    ExitCode.ENGINE: "the container engine did not start; the tail of its log is printed",
+    ExitCode.DEFECT: "a defect in gh-runner itself; please report it",
+    ExitCode.LEFT: "the runner may still be registered; its name and id are in the last message",
+    ExitCode.RETRY: "GitHub could not be reached, failed or limited us past the deadline",
+    ExitCode.RUNNER: "config.sh or the listener failed, or the registration vanished before a job",
+    ExitCode.REFUSED: "GitHub refused the credential or its permissions",
+    ExitCode.CONFIG: "the settings are wrong; every problem is listed",
+    ExitCode.INTERRUPTED: "stopped by SIGINT, and everything was cleaned up",
+    ExitCode.TERMINATED: "stopped by SIGTERM, and everything was cleaned up",
+}
 
 
 class Failure(Exception):

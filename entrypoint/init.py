@@ -9,7 +9,6 @@ Whatever may block (HTTP, a program) is a child process, so a stop is noticed at
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import signal
 import sys
@@ -96,6 +95,7 @@ class Init:
         if not self.is_pid_1:
             _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self.stops: list[int] = []
+        self._interruptible = True
         self._children: dict[int, Child] = {}
 
     def spawn(
@@ -201,8 +201,12 @@ class Init:
         if info.si_signo not in STOPS:
             return
         self.stops.append(info.si_signo)
-        if len(self.stops) == 1:
+        if len(self.stops) == 1 and self._interruptible:
             raise Stopped(info.si_signo)
+
+    def begin_cleanup(self) -> None:
+        """From now on no stop is raised, so that what has been acquired is released."""
+        self._interruptible = False
 
     def reap(self) -> None:
         """Collect every child that has ended, ours or an orphan; pending signals merge."""
@@ -235,6 +239,20 @@ class Init:
             return True
         return False
 
+    def is_ours(self, pid: int) -> bool:
+        """Return whether that process was started here and has not been reaped."""
+        return pid in self._children
+
+    def freeze(self) -> None:
+        """As PID 1 stop every other process, in one step that no fork can outrun (kill(2))."""
+        if self.is_pid_1:
+            _kill(-1, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let go on whoever was frozen and is still alive."""
+        if self.is_pid_1:
+            _kill(-1, signal.SIGCONT)
+
     def sweep(self, grace: float) -> None:
         """End every process that is left: TERM, `grace` seconds, then KILL."""
         if self.alone():
@@ -264,6 +282,16 @@ def _kill(pid: int, signum: int) -> None:
         os.kill(pid, signum)
     except ProcessLookupError:
         pass
+
+
+def interrupt(pid: int) -> None:
+    """Send SIGINT to one process."""
+    _kill(pid, signal.SIGINT)
+
+
+def kill(pid: int) -> None:
+    """Send SIGKILL to one process."""
+    _kill(pid, signal.SIGKILL)
 
 
 def _run_forked(function: Callable[[], bytes], answer: int, output: int | None) -> NoReturn:

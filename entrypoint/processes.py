@@ -14,15 +14,19 @@ class Process(NamedTuple):
     comm: str
 
 
-def snapshot() -> dict[int, Process]:
-    """Return all processes that can be seen, zombies left out, by pid."""
-    found = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            process = _read(int(name))
-            if process is not None:
-                found[process.pid] = process
-    return found
+def snapshot() -> list[Process]:
+    """Return all processes that can be seen, zombies left out."""
+    found = (_read(int(name)) for name in os.listdir("/proc") if name.isdigit())
+    return [process for process in found if process is not None]
+
+
+def below(roots: set[int], alive: list[Process]) -> set[int]:
+    """Return the descendants of some processes, those themselves left out."""
+    found: set[int] = set()
+    generation = roots
+    while generation := {p.pid for p in alive if p.parent in generation} - found:
+        found |= generation
+    return found - roots
 
 
 def _read(pid: int) -> Process | None:

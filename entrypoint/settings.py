@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from entrypoint.errors import ExitCode, Failure
+from entrypoint.secrets import SECRETS
 
 MAX_NAME = 64  # GitHub's limit; the listener itself checks nothing but "not empty"
 MAX_LABEL = 256  # the runner's; one label over it and config.sh silently drops them all
@@ -189,6 +190,11 @@ class Settings:
         "GITHUB_TIMEOUT", "60", seconds, "seconds GitHub may take at the start, retries included"
     )
 
+    @classmethod
+    def restore(cls, values: Mapping[str, Any]) -> Settings:
+        """Return the settings that `dataclasses.asdict` and JSON have carried here."""
+        return cls(**{**values, "labels": tuple(values["labels"])})
+
     @property
     def web_url(self) -> str:
         """The address that config.sh takes: the repository's or the organization's page."""
@@ -200,23 +206,18 @@ class Settings:
         return os.path.join(self.home, self.workdir)
 
 
-SECRETS = {
-    "GITHUB_PERSONAL_TOKEN": "personal access token, classic or fine-grained",
-}
-
-
 def variables() -> dict[str, dict[str, Any]]:
     """Return all that is known of each setting, by its variable."""
     return {f.metadata["variable"]: {"field": f.name, **f.metadata} for f in fields(Settings)}
 
 
-def parse(values: Mapping[str, str]) -> Settings:
+def parse(values: Mapping[str, str], problems: Sequence[str] = ()) -> Settings:
     """Turn the values that were given into Settings, or raise a Failure with every problem.
 
-    Secrets among them are left alone; an empty value is the default, as in a compose file.
+    `problems` are those found before. An empty value is the default, as in a compose file.
     """
     known = variables()
-    parsed, problems = {}, misspelt(values, [*known, *SECRETS])
+    parsed, problems = {}, [*problems, *misspelt(values, [*known, *SECRETS])]
     for variable, about in known.items():
         given = values.get(variable, "").strip() or about["default"]
         try:

@@ -1,0 +1,43 @@
+"""Where PID 1 begins: block the signals, read the command line, hand over.
+
+The image starts it as `env --block-signal … python -I -m entrypoint`, so that not even a signal
+that comes while Python starts is lost; blocking here is for those who start it otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from entrypoint import init
+
+
+def main() -> int:
+    """Run the subcommand that the command line names; bare, it is `run`."""
+    init.block_signals()
+    match sys.argv[1:]:
+        case [] | ["run"]:
+            return run()
+        case _:
+            from entrypoint import command  # noqa: PLC0415 - each start loads what it needs
+
+            return command.main(sys.argv[1:])
+
+
+def run() -> int:
+    """Be PID 1 of a runner's container."""
+    from entrypoint.secrets import Vault, leave_environment  # noqa: PLC0415
+
+    init.forbid_dumps()
+    given, vault = leave_environment(), Vault()
+    pid_1 = init.Init()
+    from entrypoint.registrar import Registrar  # noqa: PLC0415
+
+    registrar = Registrar(pid_1, vault, os.environ)
+    from entrypoint import lifecycle  # noqa: PLC0415 - after the fork: both import at once
+
+    return lifecycle.run(pid_1, os.environ, given, vault, registrar)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""Call a function in a process of its own, and get its result or its Failure.
+
+Whatever talks to GitHub, parses a file or holds a secret is called this way: PID 1 stays free
+for signals, small, and ignorant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from entrypoint import log
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.init import Child, Init
+
+
+def start(init: Init, function: Callable[[], Any], *, capture: bool = False) -> Child:
+    """Start a call; its result must be something that JSON can carry."""
+    return init.fork(lambda: _answer(function), capture=capture)
+
+
+def _answer(function: Callable[[], Any]) -> bytes:
+    try:
+        return json.dumps({"result": function()}).encode()
+    except Failure as failure:
+        told = (int(failure.code), log.redact(failure.message), log.redact(failure.hint))
+        return json.dumps({"failure": told}).encode()
+
+
+def result(child: Child) -> Any:
+    """Return what the function returned, or raise the Failure that it raised."""
+    answer = json.loads(child.answer() or b"{}")
+    child.close()
+    if "failure" in answer:
+        code, message, hint = answer["failure"]
+        raise Failure(ExitCode(code), message, hint)
+    if "result" not in answer:
+        raise Failure(ExitCode.DEFECT, f"a child process ended with {child.outcome} and no answer")
+    return answer["result"]
+
+
+def wait(init: Init, function: Callable[[], Any], deadline: float | None = None) -> Any:
+    """Call a function and wait for its result; None at the deadline, when it is killed."""
+    child = start(init, function)
+    try:
+        return None if init.wait(child, deadline) is None else result(child)
+    finally:
+        init.end(child)

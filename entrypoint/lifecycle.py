@@ -1,0 +1,81 @@
+"""The life of a runner: register, listen, deregister. PID 1 in one page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from entrypoint import call, log, outcome, runner, sources, stopping
+from entrypoint.deregistration import Remover
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.init import Init, Stopped
+from entrypoint.listener import Listener
+from entrypoint.registrar import Registrar
+from entrypoint.registration import registered
+from entrypoint.secrets import Vault
+from entrypoint.settings import Settings, unique
+
+SETTINGS_TIMEOUT = 20.0  # seconds; a file on a volume that hangs must not hang us
+SWEEP_GRACE = 1.0  # seconds that leftover processes have between TERM and KILL
+
+
+def run(
+    pid_1: Init, environ: Mapping[str, str], given: Vault, vault: Vault, registrar: Registrar
+) -> ExitCode:
+    """Live, end everything that is left, and return the exit code; see `live` for the rest."""
+    log.configure(environ.get("RUNNER_LOG_LEVEL", ""), environ.get("RUNNER_LOG_FORMAT", ""))
+    try:
+        code = live(pid_1, environ, given, vault, registrar)
+    except Stopped as stop:
+        code = ExitCode(128 + stop.signum)
+    except Failure as failure:
+        code = failure.code
+        tell(failure)
+    pid_1.begin_cleanup()
+    pid_1.sweep(SWEEP_GRACE)
+    log.info("leaving", code=int(code), meaning=code.meaning)
+    return code
+
+
+def live(
+    pid_1: Init, environ: Mapping[str, str], given: Vault, vault: Vault, registrar: Registrar
+) -> ExitCode:
+    """Take one runner through its whole life.
+
+    `given` holds the secrets of the environment, `vault` is where all secrets go, `registrar`
+    waits for its order. Raises Stopped or a Failure; either way nothing stays registered.
+    """
+    settings = load(pid_1, environ, given, vault)
+    remover = Remover(pid_1, settings, vault, environ, unique(settings.name))
+    with registered(pid_1, registrar, settings, remover):
+        listener = Listener(pid_1, settings, environ)
+        try:
+            pid_1.wait(listener.child)
+        except Stopped as stop:
+            log.info("stopping", signal=str(stop))
+            if not stopping.stop(pid_1, settings, listener, remover):
+                raise
+        return outcome.judge(settings, listener, remover.registration)
+
+
+def load(pid_1: Init, environ: Mapping[str, str], given: Vault, vault: Vault) -> Settings:
+    """Read the settings in a child, which knows the secrets, and clear what is stale."""
+    deadline = time.monotonic() + SETTINGS_TIMEOUT
+    loaded = call.wait(pid_1, lambda: sources.load({**environ, **given.read()}, vault), deadline)
+    if loaded is None:
+        raise Failure(ExitCode.CONFIG, f"reading the settings took over {SETTINGS_TIMEOUT} s")
+    given.forget()
+    settings = Settings.restore(loaded["settings"])
+    log.configure(settings.log_level, settings.log_format)
+    for note in loaded["notes"]:
+        log.warning(note)
+    if stale := runner.clear_identity(settings.home):
+        log.warning("cleared what an earlier start has left", files=" ".join(stale))
+    return settings
+
+
+def tell(failure: BaseException | None) -> None:
+    """Log a failure, and before it the one that it came upon."""
+    if isinstance(failure, Failure):
+        tell(failure.__context__)
+        log.error(failure.message, hint=failure.hint, code=int(failure.code))

@@ -1,0 +1,73 @@
+"""One registration: made by config.sh, undone whatever happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from entrypoint import call, log, runner
+from entrypoint.deregistration import Registration, Remover
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.init import Init, Stopped
+from entrypoint.registrar import Registrar
+from entrypoint.settings import Settings
+
+CONFIG_TIMEOUT = 120.0  # seconds; config.sh takes one, and 3 to 9 where it tries again
+CONFIG_GRACE = 3.0  # seconds that config.sh may go on when a stop arrives
+
+
+@contextmanager
+def registered(
+    pid_1: Init, registrar: Registrar, settings: Settings, remover: Remover
+) -> Iterator[Registration]:
+    """Register; on the way out see to it that GitHub's list has the runner no more."""
+    registration = remover.registration
+    try:
+        _configure(pid_1, registrar, settings, registration)
+        yield registration
+    finally:
+        pid_1.begin_cleanup()
+        if registration.possible:
+            remover.ensure()
+
+
+def _configure(
+    pid_1: Init, registrar: Registrar, settings: Settings, registration: Registration
+) -> None:
+    child = registrar.child
+    registrar.order(settings, registration.name)
+    started = time.monotonic()
+    deadline = started + settings.github_timeout + CONFIG_TIMEOUT
+    try:
+        outcome = pid_1.wait(child, deadline)
+    except Stopped:
+        # Whoever is killed, a request that is under way succeeds: better to let it end.
+        if registrar.begun():
+            pid_1.wait(child, time.monotonic() + CONFIG_GRACE, hurry=True)
+        raise
+    finally:
+        pid_1.end(child)
+        registration.possible = registrar.begun()
+        record = runner.registration(settings.home) or {}
+        registration.id = int(record["agentid"]) if "agentid" in record else None
+    if not registrar.begun():
+        call.result(child)
+    if outcome != 0:
+        raise _config_failed(outcome, child.output())
+    log.info(
+        "registered",
+        name=registration.name,
+        id=registration.id,
+        seconds=round(time.monotonic() - started, 3),
+    )
+    child.close()
+
+
+def _config_failed(outcome: int | None, output: str) -> Failure:
+    told = "did not end" if outcome is None else f"ended with {outcome}"
+    code = ExitCode.RUNNER
+    if "Could not find any self-hosted runner group" in output:
+        code = ExitCode.CONFIG
+    said = "\n".join(line for line in output.splitlines() if line.strip())[-2000:]
+    return Failure(code, f"config.sh {told} and said:\n{said}")

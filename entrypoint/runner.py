@@ -1,0 +1,135 @@
+"""GitHub's own runner: its files, its programs, what it leaves behind (actions/runner)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from entrypoint.account import Account, can
+from entrypoint.secrets import SECRETS
+from entrypoint.settings import Settings, variables
+
+# One of these left over and config.sh refuses with "already configured"; all must go.
+IDENTITY = (
+    ".runner",
+    ".runner_migrated",
+    ".credentials",
+    ".credentials_migrated",
+    ".credentials_rsaparams",
+)
+PROGRAMS = ("config.sh", "run.sh")
+TOKEN_VARIABLE = "ACTIONS_RUNNER_INPUT_TOKEN"  # noqa: S105 - config.sh's --token, not in argv
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_TAIL_LINES = 20
+
+
+def problems(settings: Settings, user: Account | None) -> list[str]:
+    """Return what is wrong with the runner's user, its directory and its work folder."""
+    if user is None:
+        return [f"RUNNER_USER: this container has no user {settings.user!r}"]
+    if os.geteuid() not in (0, user.uid):
+        return [f"RUNNER_USER: only root can become {user.name}; start the container as root"]
+    missing = [p for p in PROGRAMS if not os.path.isfile(os.path.join(settings.home, p))]
+    if missing:
+        return [f"RUNNER_HOME: {settings.home} holds no {' and no '.join(missing)}"]
+    found = []
+    if not can(user, settings.home, os.W_OK | os.X_OK):
+        found.append(f"RUNNER_HOME: {user.name} cannot write to {settings.home}")
+    return found + _workdir_problems(settings, user)
+
+
+def _workdir_problems(settings: Settings, user: Account) -> list[str]:
+    """Make the work folder if it is not there; what the listener would refuse is said here.
+
+    config.sh does not look at it: it registers, and then the listener ends at once.
+    """
+    folder = settings.workdir_path
+    try:
+        if not os.path.isdir(folder):
+            os.makedirs(folder)
+            if os.geteuid() == 0:
+                os.chown(folder, user.uid, user.gid)
+    except OSError as error:
+        return [f"RUNNER_WORKDIR: {folder} cannot be made: {error.strerror}"]
+    if not can(user, folder, os.R_OK | os.W_OK | os.X_OK):
+        return [f"RUNNER_WORKDIR: {user.name} cannot write to {folder}"]
+    return []
+
+
+def clear_identity(home: str) -> list[str]:
+    """Delete what an earlier life left of its registration, and return the names."""
+    found = [name for name in IDENTITY if os.path.lexists(os.path.join(home, name))]
+    for name in found:
+        os.unlink(os.path.join(home, name))
+    return found
+
+
+def environment(environ: Mapping[str, str], user: Account) -> dict[str, str]:
+    """Return the listener's environment, which every job inherits: nothing of ours in it."""
+    ours = {*variables(), *SECRETS, *(f"{secret}_FILE" for secret in SECRETS)}
+    return {
+        "PATH": _PATH,
+        **{k: v for k, v in environ.items() if k not in ours},
+        "HOME": user.home,
+        "USER": user.name,
+        "LOGNAME": user.name,
+        # Exit code 7 of its own for a version that GitHub no longer accepts; else it is 1.
+        "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE": "1",
+    }
+
+
+def config_command(settings: Settings, name: str) -> list[str]:
+    """Return the command that registers; the token is not in it, argv is public."""
+    options = {
+        "--url": settings.web_url,
+        "--name": name,
+        "--work": settings.workdir,
+        "--labels": ",".join(settings.labels),
+        "--runnergroup": settings.group,
+    }
+    flags = {
+        "--ephemeral": settings.ephemeral,
+        "--disableupdate": settings.disable_update,
+        "--no-default-labels": settings.no_default_labels,
+    }
+    command = [f"{settings.home}/config.sh", "--unattended", "--replace"]
+    command += [word for option, value in options.items() if value for word in (option, value)]
+    return command + [flag for flag, wanted in flags.items() if wanted]
+
+
+def remove_command(settings: Settings) -> list[str]:
+    """Return the command that takes the registration off GitHub's list."""
+    return [f"{settings.home}/config.sh", "remove"]
+
+
+def run_command(settings: Settings) -> list[str]:
+    """Return the command that starts the listener."""
+    return [f"{settings.home}/run.sh"]
+
+
+def registration(home: str) -> dict[str, Any] | None:
+    """Return the runner's own record of its registration, with lower-case keys, if there is one.
+
+    config.sh writes it with a byte order mark and camelCase keys, a JIT configuration PascalCase.
+    """
+    for name in (".runner", ".runner_migrated"):
+        try:
+            with open(os.path.join(home, name), encoding="utf-8-sig") as file:
+                return {key.lower(): value for key, value in json.load(file).items()}
+        except (OSError, ValueError, AttributeError):
+            continue
+    return None
+
+
+def diagnostics(home: str) -> set[str]:
+    """Return the paths of the logs in _diag."""
+    folder = os.path.join(home, "_diag")
+    return {os.path.join(folder, n) for n in os.listdir(folder)} if os.path.isdir(folder) else set()
+
+
+def tail(path: str) -> str:
+    """Return the last lines of a log."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return "".join(file.readlines()[-_TAIL_LINES:]).strip()

@@ -1,0 +1,68 @@
+"""Where the credential lives: in a sealed memory file, and nowhere else.
+
+/proc/1/environ shows what a process was started with for as long as it lives, so a PID 1 that
+found a secret there starts itself again without it. Afterwards the secrets are in memory files
+(memfd_create(2)) that only forked children read: PID 1's own memory never holds one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Mapping
+
+SECRETS = {
+    "GITHUB_PERSONAL_TOKEN": "personal access token, classic or fine-grained",
+}
+_DESCRIPTOR = "GH_RUNNER_SECRETS"  # tells the second start which descriptor to take over
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+class Vault:
+    """Secrets in a memory file: written once, read by whoever was given the descriptor."""
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        """Make an empty one, or take over one that was filled before an exec."""
+        if descriptor is None:
+            descriptor = os.memfd_create("secrets", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.set_inheritable(descriptor, False)
+        self._descriptor = descriptor
+
+    def fill(self, secrets: Mapping[str, str]) -> None:
+        """Write the secrets and seal them: nobody can change them any more."""
+        os.write(self._descriptor, json.dumps(dict(secrets)).encode())
+        fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
+
+    def read(self) -> dict[str, str]:
+        """Return the secrets; for forked children only, whose memory ends with them."""
+        size = os.fstat(self._descriptor).st_size
+        content: dict[str, str] = json.loads(os.pread(self._descriptor, size, 0) or b"{}")
+        return content
+
+    def forget(self) -> None:
+        """Let go of the memory file: with its last descriptor the kernel frees its pages."""
+        os.close(self._descriptor)
+
+    def survive_exec(self) -> int:
+        """Let the descriptor through the next exec, and return it."""
+        os.set_inheritable(self._descriptor, True)
+        return self._descriptor
+
+
+def leave_environment() -> Vault:
+    """Return the secrets of the environment, which holds none when this returns.
+
+    Starts this program again where there were any, with the same arguments and signal mask.
+    """
+    descriptor = os.environ.pop(_DESCRIPTOR, None)
+    found = {variable: os.environ[variable] for variable in SECRETS if variable in os.environ}
+    if not found:
+        return Vault(int(descriptor) if descriptor else None)
+    vault = Vault()
+    vault.fill(found)
+    clean = {k: v for k, v in os.environ.items() if k not in found}
+    clean[_DESCRIPTOR] = str(vault.survive_exec())
+    os.execve(sys.executable, sys.orig_argv, clean)
+    raise AssertionError("execve returned")
