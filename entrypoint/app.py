@@ -1,0 +1,50 @@
+"""A GitHub App: from its private key to a token of its installation, which is valid for an hour."""
+
+from __future__ import annotations
+
+import time
+
+import jwt
+
+from entrypoint import parsers, rest
+from entrypoint.credential import Kind
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.rest import Api
+from entrypoint.settings import Settings
+
+SETTING = "GITHUB_APP_PRIVATE_KEY"
+_LIFETIME = 540  # seconds; GitHub takes ten minutes at most, by its own clock
+_SKEW = 60  # seconds that our clock may be ahead
+
+
+def connect(settings: Settings, key: str, deadline: float) -> Api:
+    """Return an Api with a new token of the App's installation for the settings' scope."""
+    as_app = rest.open_api(
+        settings, deadline, kind=Kind.APP, setting=SETTING, token=web_token(settings.app_id, key)
+    )
+    number = settings.app_installation_id or installation(as_app)
+    path = f"/app/installations/{number}/access_tokens"
+    token = rest.request(as_app, "POST", path).body["token"]
+    return rest.open_api(
+        settings, deadline, kind=Kind.APP, setting=SETTING, token=token, fresh=True
+    )
+
+
+def installation(as_app: Api) -> int:
+    """Return the id of the App's installation for the scope."""
+    number: int = rest.request(as_app, "GET", f"{as_app.target.path}/installation").body["id"]
+    return number
+
+
+def web_token(app_id: str, key: str) -> str:
+    """Return a JWT by which the App proves itself; `key` is in any form that parsers take."""
+    now = int(time.time())
+    claims = {"iss": app_id, "iat": now - _SKEW, "exp": now + _LIFETIME}
+    try:
+        return jwt.encode(claims, parsers.private_key(key), algorithm="RS256")
+    except (ValueError, TypeError, jwt.PyJWTError) as error:
+        raise Failure(
+            ExitCode.CONFIG,
+            f"{SETTING}: is no RSA private key ({type(error).__name__})",
+            "make a new private key in the App's settings, and give the whole .pem file",
+        ) from None

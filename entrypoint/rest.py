@@ -1,0 +1,216 @@
+"""One request to GitHub's REST API: sent, tried again where that may help, or explained.
+
+Plain blocking code: it runs in a child of PID 1, and a stop kills that child.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.auth import AuthBase
+from urllib3.exceptions import NameResolutionError
+
+from entrypoint import ca, explain, log, retries
+from entrypoint.answer import Answer, Asked
+from entrypoint.credential import Kind
+from entrypoint.refusals import Refusal, Retry, refusal
+from entrypoint.settings import Settings
+from entrypoint.target import Target
+
+_CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 30.0  # seconds of one try
+_LEAST = 0.1  # seconds that even a try at the deadline gets
+_REDIRECTS = 3
+_FRESH = 10.0  # seconds in which some of GitHub's servers do not yet know a new App token
+_HEADERS = {
+    "Accept": "application/vnd.github+json",
+    "User-Agent": "gh-runner",
+    "X-GitHub-Api-Version": "2022-11-28",
+}
+
+
+class _Authorization(AuthBase):
+    """The credential; a session's header would be replaced by what ~/.netrc says."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        prepared.headers["Authorization"] = self._value
+        return prepared
+
+
+@dataclass(frozen=True)
+class Api:
+    """A way to one list of runners, until a moment of time.monotonic() for all calls together."""
+
+    target: Target
+    kind: Kind
+    setting: str  # the variable that the credential came in
+    deadline: float
+    session: requests.Session = field(repr=False)
+    token: str = field(default="", repr=False)  # a registration token, which is passed on
+    verify: str | None = None  # a bundle that wins over REQUESTS_CA_BUNDLE
+    fresh_until: float = 0.0  # until then a 401 may only mean that the token is new
+    sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer that is no refusal: `body` is the decoded JSON, None without one."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)  # by lower-case names
+
+
+def open_api(  # noqa: PLR0913 - each is a part of the credential
+    settings: Settings,
+    deadline: float,
+    *,
+    kind: Kind,
+    setting: str,
+    token: str,
+    scheme: str = "Bearer",
+    fresh: bool = False,
+) -> Api:
+    """Return an Api with a session of its own; nothing is sent yet."""
+    log.keep_out(token)
+    session = requests.Session()
+    session.headers.update(_HEADERS)
+    session.auth = _Authorization(f"{scheme} {token}")
+    session.verify = ca.system_bundle() or True
+    return Api(
+        settings.target,
+        kind,
+        setting,
+        deadline,
+        session,
+        token=token if kind is Kind.REGISTRATION else "",
+        verify=ca.bundle(settings) or None,
+        fresh_until=time.monotonic() + _FRESH if fresh else 0.0,
+    )
+
+
+def request(
+    api: Api,
+    method: str,
+    path: str,
+    *,
+    json: Mapping[str, Any] | None = None,
+    params: Mapping[str, str] | None = None,
+    also: tuple[int, ...] = (),
+) -> Reply:
+    """Send a request to a path below the API's root, and return the answer.
+
+    Statuses that are named in `also` are returned as any success; all others, and troubles on
+    the way, are tried again where the table of refusals says so, or raised as a Failure.
+    Whoever calls it says by that that the request may be repeated.
+    """
+    asked = Asked(method, path, api.target, api.kind, api.setting)
+    attempt = 0
+    while True:
+        attempt += 1
+        answer, body = _try(api, method, path, json, params)
+        if answer.is_github and (200 <= answer.status < 300 or answer.status in also):
+            return Reply(answer.status, body, answer.headers)
+        row = refusal(answer, asked)
+        pause = _pause(api, row, answer, attempt)
+        given_up = "" if pause is None else _too_long(api, pause)
+        if pause is None or given_up:
+            raise explain.explain(answer, asked, attempt, given_up)
+        log.warning(
+            "GitHub is asked again", why=row.name, status=answer.status, seconds=round(pause, 1)
+        )
+        api.sleep(pause)
+
+
+def _pause(api: Api, row: Refusal, answer: Answer, attempt: int) -> float | None:
+    """Return the seconds until the next try, or None if there shall be none."""
+    if row.retry is Retry.LIMIT:
+        return retries.limit(answer, attempt)
+    if row.retry is Retry.BACKOFF or (row.retry is Retry.FRESH and api.now() < api.fresh_until):
+        return retries.backoff(attempt)
+    return None
+
+
+def _too_long(api: Api, pause: float) -> str:
+    left = max(0.0, api.deadline - api.now())
+    if pause < left:
+        return ""
+    return f"the next try would be in {pause:.0f} s, and {left:.0f} s are left"
+
+
+def _try(
+    api: Api,
+    method: str,
+    path: str,
+    json: Mapping[str, Any] | None,
+    params: Mapping[str, str] | None,
+) -> tuple[Answer, Any]:
+    url = api.target.api_url + path
+    try:
+        response = _send(api, method, url, json=json, params=params)
+    except OSError as error:  # what requests raises, and a bundle that cannot be read
+        return _trouble(error), None
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    try:
+        body = response.json() if response.content else None
+    except ValueError:
+        return Answer(response.status_code, response.reason, headers, is_github=False), None
+    return Answer(response.status_code, explain.words(body), headers), body
+
+
+def _send(api: Api, method: str, url: str, **request: Any) -> requests.Response:
+    """Send; redirects are followed within the same server only, and keep the method.
+
+    requests itself would turn a POST that is redirected with 301 into a GET.
+    """
+    origin = urlsplit(url)[:2]
+    for _ in range(_REDIRECTS + 1):
+        left = max(_LEAST, api.deadline - api.now())
+        timeout = (min(_CONNECT_TIMEOUT, left), min(_READ_TIMEOUT, left))
+        response = api.session.request(
+            method, url, timeout=timeout, verify=api.verify, allow_redirects=False, **request
+        )
+        url = urljoin(url, response.headers.get("location", ""))
+        if not response.is_redirect or urlsplit(url)[:2] != origin:
+            break
+    return response
+
+
+def _trouble(error: OSError) -> Answer:
+    """Say by requests' exception what went wrong on the way."""
+    root = _root(error)
+    said = explain.line(str(root))
+    return Answer(words=said, trouble=_kind_of_trouble(error, root, said))
+
+
+def _kind_of_trouble(error: OSError, root: BaseException, said: str) -> str:
+    if "407" in said and isinstance(error, requests.exceptions.ProxyError):
+        return "proxy login"
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return "clock" if "not yet valid" in said or "has expired" in said else "tls"
+    kinds = {
+        requests.exceptions.ProxyError: "proxy",
+        requests.exceptions.Timeout: "timeout",
+        requests.exceptions.ConnectionError: "connection",
+        requests.exceptions.ChunkedEncodingError: "connection",
+        requests.exceptions.RequestException: "proxy address",
+    }
+    if isinstance(root, NameResolutionError):
+        return "dns"
+    return next((kind for cause, kind in kinds.items() if isinstance(error, cause)), "tls")
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return the first cause that still says which kind of trouble it is."""
+    inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+    if isinstance(error, NameResolutionError) or not isinstance(inner, BaseException):
+        return error
+    return _root(inner)

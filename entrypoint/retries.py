@@ -1,0 +1,45 @@
+"""How long to wait before another try: what GitHub asks for, else growing pauses with jitter."""
+
+from __future__ import annotations
+
+import random
+import time
+from email.utils import parsedate_to_datetime
+
+from entrypoint.answer import Answer
+
+_BASE, _LONGEST = 1.0, 20.0  # seconds
+_SECONDARY = 60.0  # seconds, doubling: GitHub's advice where it names no time
+_SPREAD = 0.1  # of a pause that all clients were told alike, added at random
+
+
+def backoff(attempt: int) -> float:
+    """Return a pause after the given try (1, 2, ...): exponential, with full jitter."""
+    return random.uniform(0, min(_LONGEST, _BASE * 2 ** (attempt - 1)))  # noqa: S311 - no secret
+
+
+def limit(answer: Answer, attempt: int) -> float:
+    """Return how long a rate limit asks to wait: never less, and a little more at random.
+
+    `x-ratelimit-reset` is compared with the answer's own Date: our clock may be wrong.
+    """
+    retry_after, reset = answer.header("retry-after"), answer.header("x-ratelimit-reset")
+    if _is_number(retry_after):
+        asked = float(retry_after)
+    elif answer.header("x-ratelimit-remaining") == "0" and _is_number(reset):
+        asked = max(0.0, int(reset) - server_time(answer)) + 1  # both are cut to whole seconds
+    else:
+        asked = _SECONDARY * 2 ** (attempt - 1)
+    return asked * (1 + random.uniform(0, _SPREAD))  # noqa: S311 - spreads, hides nothing
+
+
+def server_time(answer: Answer) -> float:
+    """Return the server's time of day by its answer, else ours, in seconds since 1970."""
+    try:
+        return parsedate_to_datetime(answer.header("date")).timestamp()
+    except ValueError:
+        return time.time()
+
+
+def _is_number(value: str) -> bool:
+    return value.isascii() and value.isdigit()
