@@ -15,6 +15,8 @@ from collections.abc import Mapping
 
 SECRETS = {
     "GITHUB_PERSONAL_TOKEN": "personal access token, classic or fine-grained",
+    "GITHUB_APP_PRIVATE_KEY": "private key of a GitHub App: PEM, also with \\n or in base64",
+    "RUNNER_TOKEN": "registration token, which is valid for an hour only",
 }
 _DESCRIPTOR = "GH_RUNNER_SECRETS"  # tells the second start which descriptor to take over
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
