@@ -26,17 +26,17 @@ def main() -> int:
 
 def run() -> int:
     """Be PID 1 of a runner's container."""
-    from entrypoint.secrets import Vault, leave_environment  # noqa: PLC0415
+    from entrypoint.secrets import leave_environment  # noqa: PLC0415
 
     init.forbid_dumps()
-    given, vault = leave_environment(), Vault()
+    given = leave_environment()
     pid_1 = init.Init()
     from entrypoint.registrar import Registrar  # noqa: PLC0415
 
-    registrar = Registrar(pid_1, vault, os.environ)
+    registrar = Registrar(pid_1, os.environ)
     from entrypoint import lifecycle  # noqa: PLC0415 - after the fork: both import at once
 
-    return lifecycle.run(pid_1, os.environ, given, vault, registrar)
+    return lifecycle.run(pid_1, os.environ, given, registrar)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import functools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from entrypoint import account, call, log, runner
 from entrypoint.errors import ExitCode, Failure
@@ -16,8 +17,12 @@ from entrypoint.init import Init
 from entrypoint.secrets import Vault
 from entrypoint.settings import Settings
 
+if TYPE_CHECKING:
+    from entrypoint.github import Api, Runner
+
 _BUSY = "is currently running a job"
 _CHILD_RESERVE = 0.3  # seconds before the deadline when the child gives up and says why
+_LOOK_TIMEOUT = 30.0  # seconds
 _ASK_AGAIN = 0.5  # seconds; a runner is busy until GitHub has taken in the end of its job
 
 
@@ -46,6 +51,7 @@ class Remover:
         self.deadline: float | None = None
         self._init = pid_1
         self._call = functools.partial(remove, settings, vault, environ, self.registration)
+        self._look = functools.partial(listed, settings, vault, self.registration)
         self._timeout = settings.stop_timeout
 
     def remove(self) -> bool:
@@ -65,6 +71,16 @@ class Remover:
             self.registration.possible = False
             log.info("off GitHub's list", **self._about(started))
         return bool(removed)
+
+    def listed(self) -> bool:
+        """Return whether GitHub's list has the runner; True too where GitHub does not answer."""
+        deadline = time.monotonic() + _LOOK_TIMEOUT
+        try:
+            found = call.wait(self._init, functools.partial(self._look, deadline), deadline)
+        except Failure as failure:
+            log.warning("could not look at GitHub's list", why=failure.message)
+            return True
+        return found is not False
 
     def ensure(self) -> None:
         """Remove, and ask again for as long as GitHub says that the runner is busy."""
@@ -107,11 +123,25 @@ def remove(
         token = github.remove_token(api)
         if _BUSY in _config_remove(settings, environ, token, deadline):
             return False
+    found = _found(api, registration)
+    return found is None or github.delete(api, found.id) is not github.Removal.BUSY
+
+
+def listed(settings: Settings, vault: Vault, registration: Registration, deadline: float) -> bool:
+    """Return whether GitHub's list has the runner."""
+    from entrypoint import github  # noqa: PLC0415 - PID 1 must not load it
+
+    api = github.connect(settings, vault.read(), deadline - _CHILD_RESERVE)
+    return _found(api, registration) is not None
+
+
+def _found(api: Api, registration: Registration) -> Runner | None:
+    """Ask by id where it is known; a registration that was cut short is known by name only."""
+    from entrypoint import github  # noqa: PLC0415 - as above
+
     if registration.id is None:
-        listed = github.find(api, registration.name)
-    else:
-        listed = github.get(api, registration.id)
-    return listed is None or github.delete(api, listed.id) is not github.Removal.BUSY
+        return github.find(api, registration.name)
+    return github.get(api, registration.id)
 
 
 def _config_remove(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Mapping
 
-from entrypoint import call, log, outcome, runner, sources, stopping
+from entrypoint import call, log, outcome, runner, sources, state, stopping, watching
 from entrypoint.deregistration import Remover
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init import Init, Stopped
@@ -19,40 +20,44 @@ SETTINGS_TIMEOUT = 20.0  # seconds; a file on a volume that hangs must not hang 
 SWEEP_GRACE = 1.0  # seconds that leftover processes have between TERM and KILL
 
 
-def run(
-    pid_1: Init, environ: Mapping[str, str], given: Vault, vault: Vault, registrar: Registrar
-) -> ExitCode:
+def run(pid_1: Init, environ: Mapping[str, str], given: Vault, registrar: Registrar) -> ExitCode:
     """Live, end everything that is left, and return the exit code; see `live` for the rest."""
     log.configure(environ.get("RUNNER_LOG_LEVEL", ""), environ.get("RUNNER_LOG_FORMAT", ""))
     try:
-        code = live(pid_1, environ, given, vault, registrar)
+        code = live(pid_1, environ, given, registrar)
     except Stopped as stop:
         code = ExitCode(128 + stop.signum)
     except Failure as failure:
         code = failure.code
         tell(failure)
+    except Exception:  # noqa: BLE001 - the container must be cleaned up after a defect, too
+        code = ExitCode.DEFECT
+        log.error("a defect in gh-runner, please report it", traceback=traceback.format_exc())
     pid_1.begin_cleanup()
     pid_1.sweep(SWEEP_GRACE)
     log.info("leaving", code=int(code), meaning=code.meaning)
     return code
 
 
-def live(
-    pid_1: Init, environ: Mapping[str, str], given: Vault, vault: Vault, registrar: Registrar
-) -> ExitCode:
+def live(pid_1: Init, environ: Mapping[str, str], given: Vault, registrar: Registrar) -> ExitCode:
     """Take one runner through its whole life.
 
-    `given` holds the secrets of the environment, `vault` is where all secrets go, `registrar`
-    waits for its order. Raises Stopped or a Failure; either way nothing stays registered.
+    `given` holds the secrets of the environment; `registrar` waits for its order. Raises Stopped
+    or a Failure; either way nothing stays registered.
     """
-    settings = load(pid_1, environ, given, vault)
-    remover = Remover(pid_1, settings, vault, environ, unique(settings.name))
+    settings = load(pid_1, environ, given, registrar.vault)
+    seen = state.State(settings.state_dir)
+    remover = Remover(pid_1, settings, registrar.vault, environ, unique(settings.name))
+    seen.enter(state.REGISTERING, name=remover.registration.name)
     with registered(pid_1, registrar, settings, remover):
+        seen.enter(state.LISTENING, id=remover.registration.id)
         listener = Listener(pid_1, settings, environ)
         try:
-            pid_1.wait(listener.child)
+            if not watching.until_end(pid_1, settings, listener, remover):
+                return ExitCode.DONE
         except Stopped as stop:
             log.info("stopping", signal=str(stop))
+            seen.enter(state.STOPPING)
             if not stopping.stop(pid_1, settings, listener, remover):
                 raise
         return outcome.judge(settings, listener, remover.registration)

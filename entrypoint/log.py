@@ -7,6 +7,7 @@ would keep for as long as the runner waits for a job.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -26,9 +27,12 @@ _config: dict[str, Any] = {"level": "info", "console": False, "secrets": frozens
 
 
 def configure(level: str = "info", form: str = "auto") -> None:
-    """Set the least level, and the form: console, json, or auto (console on a terminal)."""
-    _config["level"] = level
-    _config["console"] = form == "console" or (form == "auto" and os.isatty(1))
+    """Set the least level, and the form: console, json, or auto (console on a terminal).
+
+    What is not known counts as the default, so that it can be told of in a proper form.
+    """
+    _config["level"] = level if level in LEVELS else "info"
+    _config["console"] = form == "console" or (form != "json" and os.isatty(1))
 
 
 def keep_out(*secrets: str) -> None:
@@ -71,10 +75,8 @@ def _say(level: str, event: str, fields: dict[str, Any]) -> None:
         record = processor(None, level, record)
     render = _console() if _config["console"] else _as_json
     line = f"{render(None, level, record)}\n".encode(errors="backslashreplace")
-    try:
+    with contextlib.suppress(OSError):  # a life does not end because nobody reads its log
         os.write(1, line)
-    except OSError:  # nobody reads us any more: the runner's life matters more than its log
-        pass
 
 
 def _stamp(_logger: object, level: str, record: EventDict) -> EventDict:

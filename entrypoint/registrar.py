@@ -24,8 +24,9 @@ _ORDER_SIZE = 64 * 1024  # the capacity of a pipe: what fits is written without 
 class Registrar:
     """PID 1's end of it."""
 
-    def __init__(self, pid_1: init.Init, vault: Vault, environ: Mapping[str, str]) -> None:
+    def __init__(self, pid_1: init.Init, environ: Mapping[str, str]) -> None:
         """Start the child, which waits for its order."""
+        self.vault = vault = Vault()  # where the secrets will be when the order comes
         inbox, self._outbox = os.pipe()
         begun = os.memfd_create("begun")
         self._begun = begun

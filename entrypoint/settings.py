@@ -131,6 +131,21 @@ class Settings:
     drain_timeout: float = setting(
         "RUNNER_DRAIN_TIMEOUT", "0", parsers.seconds, "seconds a running job may go on after a stop"
     )
+    idle_timeout: float = setting(
+        "RUNNER_IDLE_TIMEOUT",
+        "0",
+        parsers.seconds,
+        "seconds without a job before it leaves; 0: never",
+    )
+    watchdog: float = setting(
+        "RUNNER_WATCHDOG",
+        "0",
+        parsers.seconds,
+        "seconds between looks whether GitHub still lists an idle runner; 0: never",
+    )
+    state_dir: str = setting(
+        "RUNNER_STATE_DIR", "/run/gh-runner", parsers.path, "directory of state.json"
+    )
     github_timeout: float = setting(
         "GITHUB_TIMEOUT",
         "60",

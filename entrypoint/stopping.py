@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 
 from entrypoint import log
+from entrypoint.deregistration import Remover
 from entrypoint.init import Init
 from entrypoint.listener import Listener
-from entrypoint.deregistration import Remover
 from entrypoint.settings import Settings
 
 LEAVE_TIMEOUT = 2.0  # seconds; an interrupted idle listener needs 0.1
@@ -21,10 +21,13 @@ _LOOK_EVERY = 0.02  # seconds; the start of somebody else's child sends us no si
 
 
 def stop(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) -> bool:
-    """Stop the listener; return True if a job ran on to its end meanwhile, as a drain lets it."""
+    """Stop the listener; return True if a job ran on to its end meanwhile, as a drain lets it.
+
+    Raises a Failure (74) if GitHub does not answer in time.
+    """
     remover.deadline = time.monotonic() + settings.stop_timeout
     if not listener.busy() and remover.remove():
-        _leave(pid_1, listener)
+        leave(pid_1, listener)
         return False
     pid_1.wait_for(
         lambda: listener.busy() or not listener.alive,
@@ -42,7 +45,7 @@ def stop(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) 
     return False
 
 
-def _leave(pid_1: Init, listener: Listener) -> None:
+def leave(pid_1: Init, listener: Listener) -> None:
     """End a listener that has no registration any more, so that it can lose nothing."""
     listener.interrupt()
     if pid_1.wait(listener.child, time.monotonic() + LEAVE_TIMEOUT) is None:

@@ -1,0 +1,58 @@
+"""What others may know of the runner: one small file, replaced in one step."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+from entrypoint import log
+
+FILE = "state.json"
+# The phases, in their order; "gone" is the last one of a life that left nothing behind.
+STARTING, REGISTERING, LISTENING, STOPPING, GONE = (
+    "starting",
+    "registering",
+    "listening",
+    "stopping",
+    "gone",
+)
+
+
+class State:
+    """The state file of one life: phase, since when (UTC), name, id, last error."""
+
+    def __init__(self, directory: str) -> None:
+        """Make the directory; without one that can be written the life goes on unseen."""
+        self._path = os.path.join(directory, FILE)
+        self._facts: dict[str, Any] = {}
+        try:
+            os.makedirs(directory, mode=0o755, exist_ok=True)
+        except OSError as error:
+            log.debug("no state file", directory=directory, why=error.strerror)
+
+    def enter(self, phase: str, **facts: Any) -> None:
+        """Enter a phase, and add what is known from now on."""
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self._facts |= {"phase": phase, "since": since, **facts}
+        self._write()
+
+    def _write(self) -> None:
+        temporary = f"{self._path}.new"
+        try:
+            with open(temporary, "w", encoding="utf-8") as file:
+                json.dump(self._facts, file)
+            os.replace(temporary, self._path)
+        except OSError as error:
+            log.debug("the state could not be written", path=self._path, why=error.strerror)
+
+
+def read(directory: str) -> dict[str, Any]:
+    """Return the state that a runner has written there; empty where there is none."""
+    try:
+        with open(os.path.join(directory, FILE), encoding="utf-8") as file:
+            state: dict[str, Any] = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return state

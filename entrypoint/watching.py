@@ -1,0 +1,65 @@
+"""Waiting beside the listener: for its end, for too long without a job, for a ghost.
+
+A ghost is a listener that waits although GitHub has dropped its registration. One wait serves
+all three: PID 1 wakes for nothing but what the settings ask for.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+from entrypoint import log, stopping
+from entrypoint.deregistration import Remover
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.init import Init
+from entrypoint.listener import Listener
+from entrypoint.settings import Settings
+
+_GHOST = 2  # looks in a row that miss the runner; one may be a hiccup of GitHub's
+
+
+def until_end(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) -> bool:
+    """Wait for the end of the listener; False if it was sent home because no job came.
+
+    Raises Stopped at the first stop, and a Failure (76) for a ghost.
+    """
+    idle = settings.idle_timeout or math.inf
+    pause = settings.watchdog or math.inf
+    idle_end, next_look = time.monotonic() + idle, time.monotonic() + pause
+    missed = 0
+    while pid_1.wait(listener.child, _moment(min(idle_end, next_look))) is None:
+        now = time.monotonic()
+        if listener.busy():
+            idle_end, next_look = now + idle, now + pause
+        elif now >= idle_end:
+            if _sent_home(pid_1, listener, remover):
+                return False
+            idle_end = math.inf
+        else:
+            missed = 0 if remover.listed() else missed + 1
+            if missed == _GHOST:
+                raise _ghost(remover)
+            next_look = now + pause
+    return True
+
+
+def _moment(deadline: float) -> float | None:
+    return None if deadline == math.inf else deadline
+
+
+def _sent_home(pid_1: Init, listener: Listener, remover: Remover) -> bool:
+    """Take an idle runner off the list and end it, unless a job has come at the last moment."""
+    log.info("no job came within RUNNER_IDLE_TIMEOUT")
+    if not remover.remove():
+        return False
+    stopping.leave(pid_1, listener)
+    return True
+
+
+def _ghost(remover: Remover) -> Failure:
+    return Failure(
+        ExitCode.RUNNER,
+        f"GitHub does not list the runner {remover.registration.name} any more",
+        "a new container registers anew; look for who or what removes your runners",
+    )
