@@ -6,22 +6,27 @@ that comes while Python starts is lost; blocking here is for those who start it 
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 
 from entrypoint import init
 
+init.block_signals()
+
 
 def main() -> int:
     """Run the subcommand that the command line names; bare, it is `run`."""
-    init.block_signals()
     match sys.argv[1:]:
         case [] | ["run"]:
             return run()
-        case _:
+        case ["status" | "check" | "sweep" as tool, *arguments]:
+            init.restore_signals()  # an ordinary program: Ctrl-C ends it
+            return importlib.import_module(f"entrypoint.{tool}").main(arguments)
+        case arguments:
             from entrypoint import command  # noqa: PLC0415 - each start loads what it needs
 
-            return command.main(sys.argv[1:])
+            return command.main(arguments)
 
 
 def run() -> int:

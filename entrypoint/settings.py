@@ -186,6 +186,12 @@ def variables() -> dict[str, dict[str, Any]]:
     return {f.metadata["variable"]: {"field": f.name, **f.metadata} for f in fields(Settings)}
 
 
+def in_environment(variable: str) -> str:
+    """Return one setting as the container's environment gives it, for commands that need no more."""
+    default: str = variables()[variable]["default"]
+    return os.environ.get(variable) or default
+
+
 def parse(values: Mapping[str, str], problems: Sequence[str] = ()) -> Settings:
     """Turn the values that were given into Settings, or raise a Failure with every problem.
 

@@ -27,20 +27,25 @@ def load(environ: Mapping[str, str], vault: Vault) -> dict[str, Any]:
 
     Raises a Failure that lists every problem; the env file is still there then.
     """
-    given = dict(environ)
-    envfile = given.get("RUNNER_ENVFILE", "")
-    if envfile:
-        given |= read_env_file(envfile)
-    secrets, notes, problems = gather_secrets(given)
-    settings = parse({**given, **secrets}, problems)
+    settings, secrets, notes = read(environ)
     user = account.lookup(settings.user)
     problems = runner.problems(settings, user)
     if problems or user is None:
         raise wrong(problems)
-    if envfile:
+    if envfile := environ.get("RUNNER_ENVFILE"):
         delete_env_file(envfile, user)
     vault.fill(secrets)
-    return {"settings": asdict(settings), "notes": notes + spelling_notes(given, settings)}
+    return {"settings": asdict(settings), "notes": notes}
+
+
+def read(environ: Mapping[str, str]) -> tuple[Settings, dict[str, str], list[str]]:
+    """Return the settings, the secrets by variable and what was put right; change nothing."""
+    given = dict(environ)
+    if envfile := given.get("RUNNER_ENVFILE"):
+        given |= read_env_file(envfile)
+    secrets, notes, problems = gather_secrets(given)
+    settings = parse({**given, **secrets}, problems)
+    return settings, secrets, notes + spelling_notes(given, settings)
 
 
 def read_env_file(path: str) -> dict[str, str]:

@@ -10,14 +10,7 @@ from typing import Any
 from entrypoint import log
 
 FILE = "state.json"
-# The phases, in their order; "gone" is the last one of a life that left nothing behind.
-STARTING, REGISTERING, LISTENING, STOPPING, GONE = (
-    "starting",
-    "registering",
-    "listening",
-    "stopping",
-    "gone",
-)
+REGISTERING, LISTENING, STOPPING, GONE = "registering", "listening", "stopping", "gone"
 
 
 class State:
