@@ -1,0 +1,10 @@
+"""A stand-in for GitHub and for GitHub's runner, to develop and test against.
+
+`Simulator` starts the server and tells it what to do; `make_distribution` writes a runner that
+talks to it.
+"""
+
+from .client import Simulator
+from .distribution import Distribution, make_distribution, make_tar
+
+__all__ = ["Distribution", "Simulator", "make_distribution", "make_tar"]

@@ -1,0 +1,200 @@
+"""Start the simulator's server and talk to its control API. Standard library only."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from .distribution import make_distribution
+
+Event = dict[str, Any]
+START_SECONDS = 20.0
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Simulator:
+    """A server of its own on a free port, for as long as the context lasts.
+
+    `arguments` are further ones of `python -m simulator serve`.
+    """
+
+    def __init__(self, *arguments: str) -> None:
+        self._arguments = arguments
+        self._process: subprocess.Popen[bytes] | None = None
+        self._address = ("", 0)
+        self.url = ""
+        self.tls_port = 0
+
+    def __enter__(self) -> Self:
+        """Start the server and wait until it answers."""
+        read_end, write_end = os.pipe()
+        command = [sys.executable, "-m", "simulator", "serve", "--exit-with-stdin"]
+        try:
+            self._process = subprocess.Popen(
+                [*command, "--ready-fd", str(write_end), *self._arguments],
+                stdin=subprocess.PIPE,
+                pass_fds=[write_end],
+                cwd=PROJECT,
+                start_new_session=True,
+            )
+        finally:
+            os.close(write_end)
+        with open(read_end, encoding="utf-8") as file:
+            line = file.readline()
+        if not line:
+            self._end()
+            raise RuntimeError("the simulator did not start")
+        ready = json.loads(line)
+        self.url, self.tls_port = ready["url"], ready.get("tls_port", 0)
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        self._address = (host, int(port))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the server."""
+        self._end()
+
+    def _end(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def call(self, method: str, path: str, body: Any = None, timeout: float = 30.0) -> Any:
+        """A request to the control API; RuntimeError with its words if it refuses."""
+        connection = http.client.HTTPConnection(*self._address, timeout=timeout)
+        data = None if body is None else json.dumps(body)
+        try:
+            connection.request(method, "/_simulator/" + path, data)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise RuntimeError(f"{method} {path}: {response.status} {answer}")
+        return answer
+
+    def queue_job(self, run: str = ":", **fields: Any) -> dict[str, Any]:
+        """Queue a job that runs a bash script; fields: name, labels, scope, always."""
+        return dict(self.call("POST", "jobs", {"run": run, **fields}))
+
+    def cancel_job(self, job_id: str) -> None:
+        """Cancel a job as its user would."""
+        self.call("POST", "jobs/cancel", {"id": job_id})
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """All jobs: id, name, status, result, runner, log and more."""
+        return list(self.call("GET", "jobs"))
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """One job."""
+        return next(job for job in self.jobs() if job["id"] == job_id)
+
+    def runners(self) -> list[dict[str, Any]]:
+        """The registered runners of all scopes."""
+        return list(self.call("GET", "runners"))
+
+    def requests(self) -> list[dict[str, Any]]:
+        """All requests that the server has seen, in order."""
+        return list(self.call("GET", "requests"))
+
+    def fault(self, **fields: Any) -> None:
+        """Let something go wrong: see `simulator.faults.Fault`."""
+        self.call("POST", "faults", fields)
+
+    def clear_faults(self) -> None:
+        """Let nothing go wrong any more."""
+        self.call("POST", "faults/clear", {})
+
+    def add_credential(self, token: str, **fields: Any) -> None:
+        """Accept a token: see `simulator.credentials.Credential`."""
+        self.call("POST", "credentials", {"token": token, **fields})
+
+    def revoke_credential(self, token: str) -> None:
+        """Accept a token no longer."""
+        self.call("POST", "credentials/revoke", {"token": token})
+
+    def add_app(
+        self, app_id: int, public_key: str, *installations: dict[str, Any], **fields: Any
+    ) -> None:
+        """Know an App: see `simulator.credentials.App` and `Installation`."""
+        body = {"id": app_id, "public_key": public_key, "installations": installations}
+        self.call("POST", "apps", {**body, **fields})
+
+    def expire_tokens(self, *kinds: str) -> None:
+        """Let tokens expire: registration, remove, installation; all if none is named."""
+        self.call("POST", "tokens/expire", {"kinds": kinds} if kinds else {})
+
+    def delete_runner(self, runner_id: int) -> None:
+        """Take a runner off the list behind its back, busy or not."""
+        self.call("POST", "runners/delete", {"id": runner_id})
+
+    def add_group(self, name: str) -> int:
+        """Add a runner group; its id."""
+        return int(self.call("POST", "groups", {"name": name})["id"])
+
+    def deprecate(self, version: str, **fields: Any) -> None:
+        """Accept a runner version no longer: see `simulator.world.Deprecation`."""
+        self.call("POST", "deprecations", {"version": version, **fields})
+
+    def settings(self, **fields: Any) -> None:
+        """Change settings: see `simulator.world.Settings`."""
+        self.call("POST", "settings", fields)
+
+    def reset(self) -> int:
+        """Begin anew; the id of the last event."""
+        return int(self.call("POST", "reset", {})["last"])
+
+    def events(self, after: int = 0, wait: float = 0.0) -> list[Event]:
+        """The events after an id; if there is none, wait so many seconds for one."""
+        path = f"events?after={after}&wait={wait}"
+        return list(self.call("GET", path, timeout=wait + 30.0))
+
+    def last_event(self) -> int:
+        """The id of the latest event."""
+        found = self.events()
+        return int(found[-1]["id"]) if found else 0
+
+    def wait_for(self, kind: str, *, timeout: float = 10.0, after: int = 0, **match: Any) -> Event:
+        """The first event of a kind after an id whose members match; TimeoutError if none.
+
+        A member that is text matches if it contains the text wanted.
+        """
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            for event in self.events(after, max(0.0, deadline - time.monotonic())):
+                after = event["id"]
+                if event["kind"] == kind and _fits(event, match):
+                    return event
+        raise TimeoutError(f"no event {kind} {match} within {timeout} s")
+
+    def make_distribution(self, directory: Path | str, **options: Any) -> Path:
+        """Write a runner that talks to this server: see `make_distribution`."""
+        return make_distribution(directory, url=self.url, **options)
+
+
+def _fits(event: Event, match: dict[str, Any]) -> bool:
+    for name, wanted in match.items():
+        found = event.get(name)
+        if isinstance(wanted, str) and isinstance(found, str):
+            if wanted not in found:
+                return False
+        elif found != wanted:
+            return False
+    return True

@@ -1,0 +1,64 @@
+"""The two primitives that everything waits on: a pulse, and the log of events."""
+
+import asyncio
+import time
+from typing import Any
+
+
+class Pulse:
+    """Wakes all its waiters at once."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def beat(self) -> None:
+        """Wake whoever waits now."""
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for the next beat, at most so long."""
+        event = self._event
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            return
+
+
+class EventLog:
+    """Everything that has happened, in order, each with an id that only grows."""
+
+    def __init__(self) -> None:
+        self._events: list[dict[str, Any]] = []
+        self._next = 1
+        self._pulse = Pulse()
+
+    def add(self, kind: str, **data: Any) -> int:
+        """Note an event; its id."""
+        event = {"id": self._next, "kind": kind, "time": time.time(), **data}
+        self._events.append(event)
+        self._next += 1
+        self._pulse.beat()
+        return self._next - 1
+
+    @property
+    def last(self) -> int:
+        """The id of the latest event, 0 before the first."""
+        return self._next - 1
+
+    def after(self, event_id: int) -> list[dict[str, Any]]:
+        """The events later than that id."""
+        first = self._next - len(self._events)
+        return self._events[max(0, event_id + 1 - first) :]
+
+    async def wait_after(self, event_id: int, seconds: float) -> list[dict[str, Any]]:
+        """The events later than that id, as soon as there is one; none after so long."""
+        deadline = time.monotonic() + seconds
+        while not self.after(event_id) and time.monotonic() < deadline:
+            await self._pulse.wait(deadline - time.monotonic())
+        return self.after(event_id)
+
+    def clear(self) -> None:
+        """Forget the events, not their numbering."""
+        self._events = []

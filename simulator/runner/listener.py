@@ -1,0 +1,319 @@
+"""`Runner.Listener`: configure, remove, run."""
+
+import os
+import time
+from select import POLLIN, poll
+from typing import TYPE_CHECKING
+
+from . import codec
+from .identity import Identity, is_true
+from .options import Options
+from .program import Settings, Terminal, abort, load_env, on_signal, pause, utc, write
+from .session import Ended, Gone, Session
+from .stop import SIGCHLD, SIGINT, SIGTERM, Signals, Stopped
+
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any, NoReturn
+
+RENEW_SECONDS = 60
+UNLOAD_SECONDS = 30
+RESULTS = {100: "Succeeded", 102: "Failed", 103: "Canceled"}
+PYTHON_IGNORES = (13, 25)  # SIGPIPE and SIGXFSZ
+GONE = "The runner no longer exists on the server. Cleaning up local configuration."
+
+
+def main(path: str, words: list[str]) -> "NoReturn":
+    """Run the program whose file is `path`, and leave with its exit code."""
+    on_signal(SIGINT, _leave_at_once)
+    root = path.rpartition("/bin/")[0]
+    settings = Settings(root + "/bin/simulator.json")
+    if settings.dotnet < 10:
+        on_signal(SIGTERM, _leave_at_once)
+    load_env(root)
+    try:
+        terminal = Terminal(root, "Runner")
+    except OSError as error:
+        abort(f"System.UnauthorizedAccessException: Access to the path is denied. {error}")
+    terminal.trace(f"Version: {settings.version}")
+    options = Options(words)
+    code = _execute(root, settings, terminal, options)
+    terminal.trace(f"Runner execution has finished with return code {code}")
+    os._exit(128 + SIGTERM if _stopped_by == SIGTERM else code)
+
+
+_stopped_by = 0
+
+
+def _leave_at_once(signum: int, _frame: "FrameType | None") -> None:
+    if signum == SIGINT:
+        write(1, "Exiting...")
+    os._exit(1 if signum == SIGINT else 128 + signum)
+
+
+def _execute(root: str, settings: Settings, terminal: Terminal, options: Options) -> int:
+    unknown = options.unknown()
+    if unknown:
+        terminal.error(
+            f"Unrecognized command-line input arguments for command {options.command}:"
+            f" '{', '.join(unknown)}'. For usage refer to: .\\config.cmd --help or"
+            " ./config.sh --help"
+        )
+    if options.flag("version"):
+        terminal.line(settings.version)
+        return 0
+    if options.command in ("configure", "remove"):
+        return _configure(root, settings, terminal, options)
+    if options.command != "run":
+        return 0
+    return _run(root, settings, terminal, options)
+
+
+def _configure(root: str, settings: Settings, terminal: Terminal, options: Options) -> int:
+    from .configure import Configuration  # noqa: PLC0415  # `run` starts without it
+
+    configuration = Configuration(root, settings, terminal, options)
+    try:
+        if options.command == "remove":
+            configuration.remove()
+        else:
+            configuration.configure()
+    except (OSError, ValueError, KeyError) as error:
+        terminal.error(str(error))
+        return 1
+    return 0
+
+
+def _run(root: str, settings: Settings, terminal: Terminal, options: Options) -> int:
+    global _stopped_by  # noqa: PLW0603  # the exit status is made in `main`
+    catch = (SIGINT, SIGTERM) if settings.dotnet < 10 else (SIGINT,)
+    signals = Signals(catch, raising=True)
+    try:
+        return Listener(root, settings, terminal, signals).run(options)
+    except Stopped:
+        return 0
+    except Ended as end:
+        terminal.error(str(end))
+        return end.code
+    except (OSError, ValueError, KeyError) as error:
+        terminal.error(f"An error occurred: {error}")
+        return 2
+    finally:
+        signals.raising = False
+        _stopped_by = signals.stopped_by
+
+
+class Listener:
+    """The listener while it runs."""
+
+    def __init__(self, root: str, settings: Settings, terminal: Terminal, signals: Signals) -> None:
+        self._root = root
+        self._settings = settings
+        self._terminal = terminal
+        self._signals = signals
+        self._identity = Identity(root)
+        self._ignored = _ignored_by_parent()
+        self._had_job = False
+        self._work = ""
+
+    def run(self, options: Options) -> int:
+        """Listen until there is no more to do; the exit code."""
+        jit = options.value("jitconfig")
+        if jit:
+            try:
+                self._identity.save_jit(jit)
+            except ValueError as error:
+                raise Ended(1, str(error)) from None
+        if not self._identity.is_configured():
+            raise Ended(1, "Runner is not configured.")
+        saved = self._identity.settings()
+        work = str(saved.get("workfolder", "_work"))
+        self._work = work if work.startswith("/") else f"{self._root}/{work}"
+        self._make_work_folder()
+        once = is_true(saved.get("ephemeral")) or options.flag("once")
+        pause(self._settings.listen_start)
+        session = Session(self._settings, self._terminal, self._identity)
+        session.open()
+        self._terminal.line(f"Current runner version: '{self._settings.version}'")
+        self._terminal.line(f"{utc()}: Listening for Jobs")
+        return self._listen(session, once, is_true(saved.get("ephemeral")))
+
+    def _make_work_folder(self) -> None:
+        try:
+            os.makedirs(self._work + "/_temp", exist_ok=True)
+        except OSError:
+            message = f"Fail to create and validate runner's work directory '{self._work}'."
+            raise Ended(1, message) from None
+
+    def _listen(self, session: Session, once: bool, ephemeral: bool) -> int:
+        completed = False
+        try:
+            while not completed:
+                job = self._next_job(session)
+                if job is not None:
+                    completed = self._do(session, job) and once
+        except Stopped:
+            self._terminal.trace("Runner execution been cancelled.")
+        except Gone:
+            self._terminal.error(GONE)
+            self._identity.delete(self._terminal)
+            return 0
+        self._signals.raising = False
+        known = session.close()
+        if (completed and ephemeral) or not (known or self._had_job):
+            self._identity.delete(self._terminal)
+        return 0
+
+    def _next_job(self, session: Session) -> "dict[str, Any] | None":
+        """Wait for a job and prepare for it; a stop until the end of that loses the job."""
+        try:
+            session.ask("Online")
+            message = session.message()
+        except OSError as error:
+            self._terminal.trace(f"Catch exception during get next message. {error}", "ERR ")
+            pause(max(self._settings.retry_min, 0.05))
+            return None
+        if message is None or message["message_type"] != "RunnerJobRequest":
+            return None
+        job = session.acquire(message)
+        pause(self._settings.worker_start if job else 0)
+        return job
+
+    def _do(self, session: Session, job: "dict[str, Any]") -> bool:
+        """Have a worker do the job; Stopped if a signal has cancelled it."""
+        self._had_job = True
+        self._signals.hold()
+        self._terminal.line(f"{utc()}: Running job: {job['name']}")
+        message = {"type": "job", "ignored": self._ignored, "work": self._work, "job": job}
+        worker = Worker(self._root, message)
+        exit_code = _Watch(self._signals, session, worker, job).wait()
+        session.connection.close()
+        result = RESULTS.get(exit_code, "")
+        if not result:
+            self._terminal.trace(f"Worker exited with {exit_code}", "ERR ")
+            session.fail(job)
+            result = "Failed"
+        self._terminal.line(f"{utc()}: Job {job['name']} completed with result: {result}")
+        if self._signals.stopped_by:
+            raise Stopped
+        self._signals.raising = True
+        return True
+
+
+class Worker:
+    """The worker's process and the pipe that leads to it."""
+
+    def __init__(self, root: str, message: "dict[str, Any]") -> None:
+        to_worker, self._channel = os.pipe()
+        from_worker, back = os.pipe()
+        for fd in (to_worker, back):
+            os.set_inheritable(fd, True)
+        path = root + "/bin/Runner.Worker"
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        defaults = [signum for signum in PYTHON_IGNORES if signum not in message["ignored"]]
+        self.pid = os.posix_spawn(
+            path,
+            [path, "spawnclient", str(to_worker), str(back)],
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1)],
+            setsigdef=defaults,
+        )
+        for fd in (to_worker, back, null):
+            os.close(fd)
+        self._back = from_worker
+        self._send(message)
+
+    def cancel(self, shutdown: bool) -> None:
+        """Ask the worker to cancel its job."""
+        self._send({"type": "shutdown" if shutdown else "cancel"})
+
+    def _send(self, message: "dict[str, Any]") -> None:
+        data = codec.dumps(message).encode()
+        try:
+            os.write(self._channel, len(data).to_bytes(4, "big") + data)
+        except OSError:
+            return  # a worker that has gone is noticed by its exit
+
+
+class _Watch:
+    """Waits for the worker, and passes on what asks it to stop."""
+
+    def __init__(
+        self, signals: Signals, session: Session, worker: Worker, job: "dict[str, Any]"
+    ) -> None:
+        self._signals = signals
+        self._session = session
+        self._worker = worker
+        self._job = job
+        self._asked = False
+        self._deaf = False
+        self._give_up = 0.0
+
+    def wait(self) -> int:
+        """The worker's exit code; negative if a signal ended it."""
+        renewal = time.monotonic() + RENEW_SECONDS
+        while True:
+            code = self._reap()
+            if code is not None:
+                return code
+            self._pass_on_stop()
+            self._poll(self._ask(), min(renewal, self._give_up or renewal))
+            now = time.monotonic()
+            if self._give_up and now >= self._give_up:
+                os._exit(128 + SIGTERM)
+            if now >= renewal:
+                self._session.renew(self._job)
+                renewal = now + RENEW_SECONDS
+
+    def _reap(self) -> int | None:
+        # Only SIGCHLD tells of the end, as in .NET: with it blocked the worker ends unseen.
+        if SIGCHLD not in self._signals.drain():
+            return None
+        pid, status = os.waitpid(self._worker.pid, os.WNOHANG)
+        return os.waitstatus_to_exitcode(status) if pid else None
+
+    def _pass_on_stop(self) -> None:
+        if self._signals.stopped_by and not self._asked:
+            self._asked = True
+            self._worker.cancel(shutdown=True)
+            if self._signals.stopped_by == SIGTERM:
+                self._give_up = time.monotonic() + UNLOAD_SECONDS
+
+    def _ask(self) -> int:
+        if self._session.connection.fileno() < 0 and not self._deaf:
+            try:
+                self._session.ask("Busy")
+            except OSError:
+                self._deaf = True
+        return self._session.connection.fileno()
+
+    def _poll(self, connection: int, until: float) -> None:
+        poller = poll()
+        poller.register(self._signals.fd, POLLIN)
+        if connection >= 0:
+            poller.register(connection, POLLIN)
+        ready = poller.poll(max(0.0, until - time.monotonic()) * 1000)
+        if any(fd == connection for fd, _ in ready):
+            self._read_message()
+
+    def _read_message(self) -> None:
+        try:
+            message = self._session.message()
+        except (OSError, Gone, Ended):
+            self._deaf = True
+            self._session.connection.close()
+            return
+        if message is not None and message["message_type"] == "JobCancellation":
+            self._worker.cancel(shutdown=False)
+        self._session.connection.close()
+
+
+def _ignored_by_parent() -> list[int]:
+    """Which signals the parent has ignored: Python hides what it was itself started with."""
+    try:
+        with open(f"/proc/{os.getppid()}/status", encoding="utf-8") as file:
+            text = file.read()
+    except OSError:
+        return []
+    mask = int(text.partition("SigIgn:")[2].split()[0], 16)
+    return [signum for signum in range(1, 65) if mask >> (signum - 1) & 1]

@@ -1,0 +1,127 @@
+"""What the listener and the worker have in common: settings, terminal, trace, sleeping."""
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from . import codec
+
+if TYPE_CHECKING:
+    import signal as _signal
+    from typing import NoReturn
+else:
+    # `signal` itself costs 4 ms, for its enums.
+    import _signal
+
+INPUT_PREFIX = "ACTIONS_RUNNER_INPUT_"
+
+
+class Settings:
+    """The content of `bin/simulator.json`; every time is in seconds."""
+
+    url: str
+    version: str
+    dotnet: int
+    configure_start: float
+    configure_record: float
+    configure_end: float
+    listen_start: float
+    remove: float
+    stop: float
+    worker_start: float
+    upload: float
+    interrupt_grace: float
+    terminate_grace: float
+    output_grace: float
+    retry_min: float
+    retry_max: float
+    session_retry: float
+    session_conflict: float
+    session_delete: float
+
+    def __init__(self, path: str) -> None:
+        with open(path, encoding="utf-8") as file:
+            self.__dict__.update(codec.loads(file.read()))
+
+
+class Terminal:
+    """Standard output and error, and the trace in `_diag`."""
+
+    def __init__(self, root: str, kind: str) -> None:
+        """Open the trace `_diag/KIND_….log`; OSError if the root cannot be written."""
+        self._part = "Worker" if kind == "Worker" else "Listener"
+        self._echo = os.environ.get("ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT", "") in ("1", "true")
+        os.makedirs(root + "/_diag", exist_ok=True)
+        name = time.strftime(f"{kind}_%Y%m%d-%H%M%S-utc.log", time.gmtime())
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self.trace_fd = os.open(f"{root}/_diag/{name}", flags, 0o644)
+
+    def line(self, text: str = "") -> None:
+        """One line on standard output."""
+        write(1, text)
+
+    def success(self, text: str) -> None:
+        """One line with a tick."""
+        self.line("√ " + text)
+
+    def section(self, text: str) -> None:
+        """A heading."""
+        self.line(f"\n# {text}\n")
+
+    def error(self, text: str) -> None:
+        """One line on standard error, and in the trace."""
+        self.trace("WRITE ERROR: " + text, "ERR ")
+        write(2, text)
+
+    def trace(self, text: str, level: str = "INFO") -> None:
+        """One line in the trace."""
+        line = f"[{utc()} {level} {self._part}] {text}"
+        write(self.trace_fd, line)
+        if self._echo:
+            write(1, line)
+
+
+def write(fd: int, text: str) -> None:
+    """Write a line; whoever should have read it may be gone."""
+    try:
+        os.write(fd, f"{text}\n".encode())
+    except OSError:
+        return
+
+
+def utc() -> str:
+    """The time as the runner prints it."""
+    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
+
+
+def load_env(root: str) -> None:
+    """Lay `.env` over the environment, as the runner does at each start."""
+    try:
+        with open(root + "/.env", encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        name, separator, value = line.partition("=")
+        if separator and name:
+            os.environ[name] = value
+
+
+def pause(seconds: float) -> None:
+    """Sleep, but cost nothing when there is nothing to sleep."""
+    if seconds > 0:
+        time.sleep(seconds)
+
+
+def on_signal(signum: int, handler: "_signal._HANDLER") -> None:
+    """Handle a signal, unless the parent had it ignored: .NET keeps it so."""
+    if _signal.getsignal(signum) != _signal.SIG_IGN:
+        _signal.signal(signum, handler)
+
+
+def abort(message: str) -> "NoReturn":
+    """Die as an unhandled .NET exception does: a stack trace and SIGABRT."""
+    write(2, f"Unhandled exception. {message}\n   at GitHub.Runner.Listener.Program.Main()")
+    _signal.signal(_signal.SIGABRT, _signal.SIG_DFL)
+    os.kill(os.getpid(), _signal.SIGABRT)
+    os._exit(134)

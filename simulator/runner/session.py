@@ -1,0 +1,152 @@
+"""The listener's session: log in, wait for messages, take a job, log out."""
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from . import codec
+from .program import utc
+from .wire import Answer, Connection
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .identity import Identity
+    from .program import Settings, Terminal
+
+DELETED = (
+    "Failed to create a session. The runner registration has been deleted from the server, please"
+    " re-configure. Runner registrations are automatically deleted for runners that have not"
+    " connected to the service recently."
+)
+
+
+class Ended(Exception):
+    """The listener has to leave with this exit code."""
+
+    def __init__(self, code: int, message: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Gone(Exception):
+    """The server no longer knows this runner."""
+
+
+class Session:
+    """A session with the server; at most one answer is awaited at a time."""
+
+    def __init__(self, settings: "Settings", terminal: "Terminal", identity: "Identity") -> None:
+        saved = identity.settings()
+        self._settings = settings
+        self._terminal = terminal
+        self._client = identity.client()
+        self._runner_id = int(saved["agentid"])
+        self._base = "/" + str(saved["serverurlv2"]).partition("://")[2].partition("/")[2]
+        self._run = ""
+        self._token = ""
+        self._id = ""
+        self.connection = Connection(settings)
+
+    def open(self) -> None:
+        """Log in, for as long as it takes; Ended if it never will."""
+        started = time.monotonic()
+        troubled = False
+        while True:
+            try:
+                answer = self._try_open()
+                if answer.status == 200:
+                    break
+                trouble = self._judge(answer, started)
+            except OSError as error:
+                trouble = str(error)
+            if not troubled:
+                message = f"Runner connect error: {trouble}. Retrying until reconnected."
+                self._terminal.error(f"{utc()}: {message}")
+                troubled = True
+            time.sleep(self._settings.session_retry)
+        self._id = answer.json()["session_id"]
+        if troubled:
+            self._terminal.line(f"{utc()}: Runner reconnected.")
+
+    def _try_open(self) -> Answer:
+        client, key = self._client
+        login = {"grant_type": "client_credentials", "client_id": client, "client_assertion": key}
+        answer = self.connection.request("POST", self._base + "oauth2/token", login)
+        if answer.status != 200:
+            return answer
+        self._token = "Bearer " + answer.json()["access_token"]
+        self._terminal.line()
+        self._terminal.success("Connected to GitHub")
+        self._terminal.line()
+        owner = f"{os.uname().nodename} (PID: {os.getpid()})"
+        body = {"owner_name": owner, "version": self._settings.version, "pid": os.getpid()}
+        return self._call("POST", "session", body)
+
+    def _judge(self, answer: Answer, started: float) -> str:
+        if answer.status == 400:
+            raise Ended(1, DELETED)
+        if answer.status == 403:
+            raise Ended(1, "Failed to create session. Error: Forbidden")
+        if answer.status != 409:
+            return answer.name
+        if time.monotonic() - started >= self._settings.session_conflict:
+            raise Ended(5, "Failed to create session. " + answer.json()["message"])
+        return str(answer.json()["message"])
+
+    def ask(self, status: str) -> None:
+        """Begin to wait for a message; `status` is Online or Busy."""
+        query = f"?sessionId={self._id}&status={status}&runnerVersion={self._settings.version}"
+        self.connection.send("GET", f"{self._base}message{query}", None, self._token)
+
+    def message(self) -> "dict[str, Any] | None":
+        """The message asked for, or None; Gone, Ended, or OSError on trouble."""
+        answer = self.connection.receive()
+        if answer.status == 404:
+            raise Gone
+        if answer.status == 403:
+            deprecated = os.environ.get("ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE", "")
+            asked = deprecated.lower() in ("1", "true")
+            raise Ended(7 if asked else 1, "An error occurred: " + answer.json()["message"])
+        if answer.status >= 400:
+            raise OSError(answer.name)
+        return dict(codec.loads(answer.text)) if answer.status == 200 else None
+
+    def acquire(self, message: "dict[str, Any]") -> "dict[str, Any] | None":
+        """The job that a message speaks of, or None if it is not to be had."""
+        self._run = "/" + str(message["run_service_url"]).partition("://")[2].partition("/")[2]
+        request = {"jobMessageId": message["runner_request_id"]}
+        self._call("POST", "acknowledge", request)
+        path = self._run + "acquirejob"
+        answer = self.connection.request("POST", path, request, self._token)
+        return dict(answer.json()) if answer.status == 200 else None
+
+    def renew(self, job: "dict[str, Any]") -> None:
+        """Keep the lock of a job, on a connection of its own."""
+        self._job_call("renewjob", {"job_id": job["id"]}, job)
+
+    def fail(self, job: "dict[str, Any]") -> None:
+        """Report a job whose worker has died."""
+        self._job_call("completejob", {"job_id": job["id"], "result": "failed"}, job)
+
+    def close(self) -> bool:
+        """Log out; False if the runner is gone. On a broken connection it takes its time."""
+        self.connection.close()
+        try:
+            return self._call("DELETE", "session?sessionId=" + self._id).status != 404
+        except OSError as error:
+            self._terminal.trace(f"Ignore any exception during DeleteSession. {error}")
+            time.sleep(self._settings.session_delete)
+            return True
+
+    def _job_call(self, action: str, body: "Any", job: "dict[str, Any]") -> None:
+        connection = Connection(self._settings)
+        try:
+            connection.request("POST", self._run + action, body, "Bearer " + job["token"])
+        except OSError as error:
+            self._terminal.trace(f"{action}: {error}", "ERR ")
+        finally:
+            connection.close()
+
+    def _call(self, method: str, path: str, body: "Any" = None) -> Answer:
+        return self.connection.request(method, self._base + path, body, self._token)

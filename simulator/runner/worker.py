@@ -1,0 +1,143 @@
+"""`Runner.Worker`: do one job that the listener hands over, and report it."""
+
+import os
+from typing import TYPE_CHECKING
+
+from . import codec
+from .program import Settings, Terminal, load_env, on_signal, pause
+from .step import Canceled, Channel, Step
+from .stop import SIGINT, Signals
+from .wire import Connection
+
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+EXIT_CODES = {"succeeded": 100, "failed": 102, "cancelled": 103}
+HOOK_KINDS = {".sh": "bash", ".ps1": "pwsh", ".js": "node"}
+REPORT_TRIES = 5
+
+
+def main(path: str, words: list[str]) -> "NoReturn":
+    """Do the job that comes through the pipe; the exit code tells the listener its result."""
+    root = path.rpartition("/bin/")[0]
+    signals = Signals((), raising=False)
+    on_signal(SIGINT, lambda _signum, _frame: None)
+    load_env(root)
+    terminal = Terminal(root, "Worker")
+    os.dup2(terminal.trace_fd, 2)
+    channel = Channel(int(words[1]))
+    message = channel.wait()
+    job = Job(Settings(root + "/bin/simulator.json"), terminal, message)
+    os._exit(job.run(signals, channel))
+
+
+class Job:
+    """One job: its hooks, its script, its report."""
+
+    def __init__(self, settings: Settings, terminal: Terminal, message: "dict[str, Any]") -> None:
+        self._settings = settings
+        self._terminal = terminal
+        self._job = message["job"]
+        self._ignored: list[int] = message["ignored"]
+        self._base = "/" + self._job["run_service_url"].partition("://")[2].partition("/")[2]
+        self._connection = Connection(settings)
+        self._work = message["work"]
+        name = self._job["repository"].rpartition("/")[2]
+        self._workspace = f"{self._work}/{name}/{name}"
+
+    def run(self, signals: Signals, channel: "Channel") -> int:
+        """Do everything and report it; the exit code."""
+        os.makedirs(self._workspace, exist_ok=True)
+        os.makedirs(self._work + "/_temp", exist_ok=True)
+        os.chdir(self._workspace)
+        self._set_environment()
+        self._call("jobstarted", {"pid": os.getpid()})
+        step = Step(self._settings, signals, channel, self._ignored, self._log)
+        try:
+            result = self._steps(step)
+        except Canceled as cancel:
+            result = "failed" if cancel.shutdown else "cancelled"
+            self._after_cancel(step, cancel)
+            self._report(result)
+            return EXIT_CODES["cancelled"]
+        self._report(result)
+        return EXIT_CODES[result]
+
+    def _steps(self, step: Step) -> str:
+        started = self._hook(step, "ACTIONS_RUNNER_HOOK_JOB_STARTED")
+        good = started and step.run(["bash", "-e", self._script("run")]) == 0
+        good = self._always(step) and good
+        completed = self._hook(step, "ACTIONS_RUNNER_HOOK_JOB_COMPLETED")
+        return "succeeded" if good and completed else "failed"
+
+    def _after_cancel(self, step: Step, cancel: Canceled) -> None:
+        """A job that a user has cancelled still runs its last steps; a shutdown skips them."""
+        if cancel.shutdown:
+            return
+        try:
+            self._always(step)
+            self._hook(step, "ACTIONS_RUNNER_HOOK_JOB_COMPLETED")
+        except Canceled:
+            self._terminal.trace("Canceled again")
+
+    def _always(self, step: Step) -> bool:
+        if not self._job["always"]:
+            return True
+        return step.run(["bash", "-e", self._script("always")]) == 0
+
+    def _script(self, part: str) -> str:
+        path = f"{self._work}/_temp/{self._job['id']}-{part}.sh"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self._job[part])
+        return path
+
+    def _hook(self, step: Step, variable: str) -> bool:
+        path = os.environ.get(variable, "")
+        if not path:
+            return True
+        kind = HOOK_KINDS.get("." + path.rpartition(".")[2])
+        if not os.path.isfile(path) or kind is None:
+            self._log(f"##[error]'{path}' is not a valid path to a script. Make sure it ends in")
+            self._log(" '.sh', '.ps1' or '.js'.\n")
+            return False
+        return step.run([kind, "-e", path] if kind == "bash" else [kind, path]) == 0
+
+    def _set_environment(self) -> None:
+        os.environ.update(
+            {
+                "CI": "true",
+                "GITHUB_ACTIONS": "true",
+                "GITHUB_JOB": self._job["name"],
+                "GITHUB_REPOSITORY": self._job["repository"],
+                "GITHUB_WORKSPACE": self._workspace,
+                "RUNNER_ARCH": "X64",
+                "RUNNER_ENVIRONMENT": "self-hosted",
+                "RUNNER_NAME": self._job["runner_name"],
+                "RUNNER_OS": "Linux",
+                "RUNNER_TEMP": self._work + "/_temp",
+                "RUNNER_TRACKING_ID": "github_" + self._job["id"],
+                "RUNNER_WORKSPACE": self._workspace.rpartition("/")[0],
+            }
+        )
+
+    def _log(self, text: str) -> None:
+        self._call("joblog", {"text": text})
+
+    def _report(self, result: str) -> None:
+        pause(self._settings.upload)
+        for _ in range(REPORT_TRIES):
+            if self._call("completejob", {"result": result}):
+                return
+            pause(self._settings.retry_min)
+
+    def _call(self, action: str, body: "dict[str, Any]") -> bool:
+        """Tell the server; False if it should be told again."""
+        body = {"job_id": self._job["id"], **body}
+        token = "Bearer " + self._job["token"]
+        try:
+            answer = self._connection.request("POST", self._base + action, body, token)
+        except OSError as error:
+            self._terminal.trace(f"{action}: {error}", "ERR ")
+            return False
+        self._terminal.trace(f"{action}: {codec.dumps(answer.status)}")
+        return answer.status < 500
