@@ -1,11 +1,13 @@
-"""A request and what came back, as the table of refusals and the messages see them."""
+"""A request, what came back, and a row of the table of refusals that explains it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from entrypoint.credential import Kind
+from entrypoint.errors import ExitCode
 from entrypoint.target import Target
 
 
@@ -45,3 +47,24 @@ class Answer:
             for name in ("x-accepted-oauth-scopes", "x-oauth-scopes")
         )
         return "x-oauth-scopes" in self.headers and bool(accepted) and not accepted & granted
+
+
+class Retry(StrEnum):
+    """What another try could change."""
+
+    NEVER = "no"
+    BACKOFF = "yes, with growing pauses"
+    LIMIT = "yes, when the limit is over"
+    FRESH = "just after an App's token was made"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One row: how an answer is recognised (for code, for people), what it means, what to do."""
+
+    name: str
+    fits: Callable[[Answer, Asked], bool]
+    sign: str
+    remedy: str
+    code: ExitCode
+    retry: Retry = Retry.NEVER

@@ -24,7 +24,7 @@ def connect(settings: Settings, key: str, deadline: float) -> Api:
     )
     number = settings.app_installation_id or installation(as_app)
     path = f"/app/installations/{number}/access_tokens"
-    token = rest.request(as_app, "POST", path).body["token"]
+    token = rest.request(as_app, "POST", path)["token"]
     return rest.open_api(
         settings, deadline, kind=Kind.APP, setting=SETTING, token=token, fresh=True
     )
@@ -32,7 +32,7 @@ def connect(settings: Settings, key: str, deadline: float) -> Api:
 
 def installation(as_app: Api) -> int:
     """Return the id of the App's installation for the scope."""
-    number: int = rest.request(as_app, "GET", f"{as_app.target.path}/installation").body["id"]
+    number: int = rest.request(as_app, "GET", f"{as_app.target.path}/installation")["id"]
     return number
 
 

@@ -52,3 +52,14 @@ def needs(kind: Kind, scope: Scope) -> str:
     if kind is Kind.TOKEN:
         return f"{_CLASSIC[scope]} (classic), or {_PERMISSION[scope]} (fine-grained)"
     return _PERMISSION[scope]
+
+
+def caveat(secrets: Mapping[str, str]) -> str:
+    """Return what an operator must know of the credential from the start, or an empty string."""
+    if given(secrets)[1] is not Kind.REGISTRATION:
+        return ""
+    return (
+        "RUNNER_TOKEN is a registration token, valid for one hour after it was made: a stop after"
+        " that cannot take the runner off GitHub's list, and there is nothing to make a new one"
+        " with; give a personal access token or a GitHub App to be safe"
+    )

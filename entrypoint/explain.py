@@ -37,7 +37,7 @@ def _context(answer: Answer, asked: Asked) -> dict[str, str]:
         "accepted": f" (GitHub asks for {accepted})" if accepted else "",
         "api": target.api_url,
         "granted": answer.header("x-oauth-scopes") or "no scope at all",
-        "host": target.host,
+        "host": target.api_host,
         "kind": asked.kind,
         "name": target.name,
         "needs": needs(asked.kind, target.scope),

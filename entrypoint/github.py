@@ -16,6 +16,20 @@ from entrypoint.credential import Kind
 from entrypoint.rest import Api
 from entrypoint.settings import Settings
 
+__all__ = [
+    "Api",
+    "Removal",
+    "Runner",
+    "connect",
+    "delete",
+    "find",
+    "get",
+    "pages",
+    "registration_token",
+    "remove_token",
+    "runner",
+    "runners",
+]
 _PAGE = 100  # the most that GitHub puts on one page
 
 
@@ -69,28 +83,30 @@ def remove_token(api: Api) -> str:
 def _token(api: Api, which: str) -> str:
     if api.kind is Kind.REGISTRATION:
         return api.token
-    token: str = rest.request(api, "POST", f"{_runners(api)}/{which}").body["token"]
+    token: str = rest.request(api, "POST", f"{_runners(api)}/{which}")["token"]
     return token
 
 
 def find(api: Api, name: str) -> Runner | None:
     """Return the runner of exactly that name, or None."""
     # Enterprise Servers before 3.11 do not know `name` and list all.
-    return next((runner for runner in runners(api, name=name) if runner.name == name), None)
+    return next((entry for entry in runners(api, name=name) if entry.name == name), None)
 
 
 def runners(api: Api, **params: str) -> Iterator[Runner]:
     """Go through all pages of the list."""
     for entry in pages(api, _runners(api), "runners", params):
-        yield _runner(entry)
+        yield runner(entry)
 
 
-def pages(api: Api, path: str, key: str, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def pages(
+    api: Api, path: str, key: str, params: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
     """Go through the entries of a list that GitHub divides into pages."""
     page = 1
     while True:
-        numbered = {**params, "per_page": str(_PAGE), "page": str(page)}
-        entries = rest.request(api, "GET", path, params=numbered).body[key]
+        numbered = {**(params or {}), "per_page": str(_PAGE), "page": str(page)}
+        entries = rest.request(api, "GET", path, params=numbered)[key]
         yield from entries
         if len(entries) < _PAGE:
             return
@@ -103,7 +119,7 @@ def get(api: Api, runner_id: int) -> Runner | None:
     if reply.status == 404:
         _require_list(api)
         return None
-    return _runner(reply.body)
+    return runner(reply.body)
 
 
 def delete(api: Api, runner_id: int) -> Removal:
@@ -124,6 +140,7 @@ def _runners(api: Api) -> str:
     return f"{api.target.path}/actions/runners"
 
 
-def _runner(entry: Mapping[str, Any]) -> Runner:
+def runner(entry: Mapping[str, Any]) -> Runner:
+    """Return an entry of the list as GitHub writes it."""
     labels = tuple(label["name"] for label in entry.get("labels", ()))
     return Runner(entry["id"], entry["name"], entry["status"], entry["busy"], labels)

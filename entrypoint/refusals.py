@@ -8,37 +8,11 @@ counts. Placeholders in the remedies are filled in by `explain`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 
-from entrypoint.answer import Answer, Asked
+from entrypoint.answer import Answer, Asked, Refusal, Retry
 from entrypoint.credential import Kind
 from entrypoint.errors import ExitCode
-
-
-class Retry(StrEnum):
-    """What another try could change."""
-
-    NEVER = "no"
-    BACKOFF = "yes, with growing pauses"
-    LIMIT = "yes, when the limit is over"
-    FRESH = "just after an App's token was made"
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """One row: how an answer is recognised (for code, for people), what it means, what to do."""
-
-    name: str
-    fits: Callable[[Answer, Asked], bool]
-    sign: str
-    remedy: str
-    code: ExitCode
-    retry: Retry = Retry.NEVER
-
-
-def _trouble(kind: str) -> Callable[[Answer, Asked], bool]:
-    return lambda answer, _: answer.trouble == kind
+from entrypoint.troubles import TROUBLES
 
 
 def _status(*statuses: int) -> Callable[[Answer, Asked], bool]:
@@ -62,69 +36,17 @@ def _is(kind: Kind) -> Callable[[Answer, Asked], bool]:
     return lambda answer, asked: asked.kind is kind and answer.status in (401, 404)
 
 
+def _by_app_itself(asked: Asked) -> bool:
+    """Return whether it is one of the requests that an App signs with its key."""
+    return asked.path.startswith("/app/") or asked.path.endswith("/installation")
+
+
 def _asked(status: int, end: str) -> Callable[[Answer, Asked], bool]:
     return lambda answer, asked: answer.status == status and asked.path.endswith(end)
 
 
 REFUSALS = (
-    Refusal(
-        "name resolution",
-        _trouble("dns"),
-        "the name of the API's host could not be resolved",
-        "check the container's DNS, and GITHUB_HOST, GITHUB_URL or GITHUB_API_URL for a misspelt"
-        " host; behind a proxy set HTTPS_PROXY",
-        ExitCode.RETRY,
-        Retry.BACKOFF,
-    ),
-    Refusal(
-        "clock",
-        _trouble("clock"),
-        "the server's certificate is not yet valid, or has expired",
-        "compare the clock of this machine with the true time; if it is right, the server's"
-        " certificate must be renewed",
-        ExitCode.CONFIG,
-    ),
-    Refusal(
-        "certificate",
-        _trouble("tls"),
-        "the TLS certificate of the server, or of a proxy before it, is not trusted",
-        "name the certificate authority's PEM file in RUNNER_CA_FILE",
-        ExitCode.CONFIG,
-    ),
-    Refusal(
-        "proxy log-in",
-        lambda answer, _: answer.trouble == "proxy login" or answer.status == 407,
-        "407: the proxy asks for a user name and password",
-        "write them into HTTPS_PROXY, as in http://USER:PASSWORD@HOST:PORT, or name GitHub's"
-        " hosts in NO_PROXY",
-        ExitCode.CONFIG,
-    ),
-    Refusal(
-        "proxy",
-        _trouble("proxy"),
-        "the proxy cannot be reached, or does not let this connection through",
-        "check HTTPS_PROXY and HTTP_PROXY, ask the proxy's operator to allow {host}, or name it"
-        " in NO_PROXY",
-        ExitCode.RETRY,
-        Retry.BACKOFF,
-    ),
-    Refusal(
-        "time-out",
-        _trouble("timeout"),
-        "no answer in time",
-        "check firewall and routes to {host}, or set HTTPS_PROXY; GITHUB_TIMEOUT is how long to"
-        " try; https://www.githubstatus.com tells whether GitHub has trouble itself",
-        ExitCode.RETRY,
-        Retry.BACKOFF,
-    ),
-    Refusal(
-        "no connection",
-        lambda answer, _: answer.status == 0,
-        "no route, connection refused, or connection lost",
-        "check firewall and routes to {host}, or set HTTPS_PROXY if there is a proxy",
-        ExitCode.RETRY,
-        Retry.BACKOFF,
-    ),
+    *TROUBLES,
     Refusal(
         "primary rate limit",
         _denied(_primary, 403, 429),
@@ -169,7 +91,7 @@ REFUSALS = (
     ),
     Refusal(
         "App's key",
-        lambda answer, asked: answer.status == 401 and asked.path.startswith("/app/"),
+        lambda answer, asked: answer.status == 401 and _by_app_itself(asked),
         "401 to an App's own request",
         "GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY must belong to the same App, the key must not"
         " have been deleted there, and this machine's clock must be right to a minute",
@@ -236,10 +158,7 @@ REFUSALS = (
     ),
     Refusal(
         "not installed",
-        lambda answer, asked: (
-            answer.status == 404
-            and (asked.path.endswith("/installation") or asked.path.startswith("/app/"))
-        ),
+        lambda answer, asked: answer.status == 404 and _by_app_itself(asked),
         "404 to the search for an App's installation",
         "install the App for the {scope} {name} with {needs}, or correct the names or"
         " GITHUB_APP_INSTALLATION_ID",

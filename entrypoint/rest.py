@@ -5,9 +5,10 @@ Plain blocking code: it runs in a child of PID 1, and a stop kills that child.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -16,9 +17,9 @@ from requests.auth import AuthBase
 from urllib3.exceptions import NameResolutionError
 
 from entrypoint import ca, explain, log, retries
-from entrypoint.answer import Answer, Asked
+from entrypoint.answer import Answer, Asked, Refusal, Retry
 from entrypoint.credential import Kind
-from entrypoint.refusals import Refusal, Retry, refusal
+from entrypoint.refusals import refusal
 from entrypoint.settings import Settings
 from entrypoint.target import Target
 
@@ -26,6 +27,7 @@ _CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 30.0  # seconds of one try
 _LEAST = 0.1  # seconds that even a try at the deadline gets
 _REDIRECTS = 3
 _FRESH = 10.0  # seconds in which some of GitHub's servers do not yet know a new App token
+_POOL = re.compile(r"^\w+\(host='[^']*', port=\d+\): ")  # urllib3 starts its messages so
 _HEADERS = {
     "Accept": "application/vnd.github+json",
     "User-Agent": "gh-runner",
@@ -65,8 +67,16 @@ class Reply:
     """An answer that is no refusal: `body` is the decoded JSON, None without one."""
 
     status: int
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)  # by lower-case names
+    body: Any
+    answer: Answer
+    asked: Asked
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a field of the body; a Failure if it has none, as GitHub's answers do."""
+        if isinstance(self.body, dict) and key in self.body:
+            return self.body[key]
+        foreign = replace(self.answer, words=f"no {key!r} in the answer", is_github=False)
+        raise explain.explain(foreign, self.asked)
 
 
 def open_api(  # noqa: PLR0913 - each is a part of the credential
@@ -118,7 +128,7 @@ def request(
         attempt += 1
         answer, body = _try(api, method, path, json, params)
         if answer.is_github and (200 <= answer.status < 300 or answer.status in also):
-            return Reply(answer.status, body, answer.headers)
+            return Reply(answer.status, body, answer, asked)
         row = refusal(answer, asked)
         pause = _pause(api, row, answer, attempt)
         given_up = "" if pause is None else _too_long(api, pause)
@@ -187,7 +197,7 @@ def _send(api: Api, method: str, url: str, **request: Any) -> requests.Response:
 def _trouble(error: OSError) -> Answer:
     """Say by requests' exception what went wrong on the way."""
     root = _root(error)
-    said = explain.line(str(root))
+    said = _POOL.sub("", explain.line(str(root)))
     return Answer(words=said, trouble=_kind_of_trouble(error, root, said))
 
 
@@ -195,7 +205,9 @@ def _kind_of_trouble(error: OSError, root: BaseException, said: str) -> str:
     if "407" in said and isinstance(error, requests.exceptions.ProxyError):
         return "proxy login"
     if "CERTIFICATE_VERIFY_FAILED" in said:
-        return "clock" if "not yet valid" in said or "has expired" in said else "tls"
+        if "not yet valid" in said or "has expired" in said:
+            return "clock"
+        return "hostname" if "not valid for" in said else "tls"
     kinds = {
         requests.exceptions.ProxyError: "proxy",
         requests.exceptions.Timeout: "timeout",

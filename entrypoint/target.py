@@ -46,6 +46,11 @@ class Target:
         return f"{self.server}/api/v3"
 
     @property
+    def api_host(self) -> str:
+        """The host that the API is at, with its port if it has one."""
+        return self.api_url.partition("://")[2].partition("/")[0]
+
+    @property
     def path(self) -> str:
         """The scope's path below the API's root, as in /repos/acme/shop."""
         return f"/{_FOLDERS[self.scope]}/{self.name}"

@@ -1,0 +1,46 @@
+"""When GitHub stops accepting this version of the runner."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from entrypoint import log, rest
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.rest import Api
+from entrypoint.target import is_hosted
+
+_REMEDY = "rebuild the image with the newest runner"
+
+
+def warning(api: Api, version: str, now: datetime | None = None) -> str:
+    """Return what to say of the runner's version; an empty string if nothing is known or near.
+
+    Raises a Failure (7) once the day has passed. Whatever else is wrong is no reason not to
+    start: it is only logged at debug level.
+    """
+    if not is_hosted(api.target.host):
+        return ""
+    day = _last_day(api, version)
+    if day is None:
+        return ""
+    said = f"GitHub accepts version {version} of the runner until {day:%Y-%m-%d %H:%M} UTC"
+    if day <= (now or datetime.now(UTC)):
+        raise Failure(ExitCode.VERSION, said, _REMEDY)
+    return f"{said}: {_REMEDY}"
+
+
+def _last_day(api: Api, version: str) -> datetime | None:
+    """Return when it first matters; registration may end before jobs do, and we always register."""
+    path = f"{api.target.path}/actions/runners/deprecations/{version}"
+    keys = ("registration_deprecates_at", "runtime_deprecates_at")
+    try:
+        body = rest.request(api, "GET", path, also=(404,)).body
+        return min((_moment(body[key]) for key in keys if body.get(key)), default=None)
+    except (Failure, ValueError, TypeError, AttributeError) as error:
+        log.debug("no word on the runner's version", why=str(error))
+        return None
+
+
+def _moment(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

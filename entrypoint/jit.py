@@ -1,0 +1,106 @@
+"""A just-in-time configuration: one request registers, and answers with the listener's files.
+
+The files are written before the listener starts: given to it as --jitconfig they would be in its
+argv, and as a variable in its environment, and a job can read both.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from entrypoint import github, groups, rest
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.github import Runner
+from entrypoint.rest import Api, Reply
+from entrypoint.settings import Settings
+
+FILES = frozenset({".runner", ".credentials", ".credentials_rsaparams"})
+_ARCHITECTURES = {"x86_64": "X64", "aarch64": "ARM64", "armv7l": "ARM"}
+_SUFFIX = 8  # characters at the end of a runner's name that are random
+
+
+def names(name: str) -> tuple[str, str]:
+    """Return the name, and the one that is taken if GitHub says that the first exists already.
+
+    Whoever has to clean up after a registration that was broken off looks for both.
+    """
+    return name, f"{name[:-_SUFFIX]}{zlib.crc32(name.encode()):08x}"
+
+
+def jit_config(api: Api, settings: Settings, name: str) -> tuple[Runner, dict[str, bytes]]:
+    """Register a runner; return it, with its final name, and the listener's files by their names.
+
+    A first answer may be lost while GitHub has made the runner. The next try is told so by a 409.
+    """
+    wanted = {
+        "runner_group_id": groups.group_id(api, settings.group),
+        "labels": labels(settings),
+        "work_folder": settings.workdir,
+    }
+    first, second = names(name)
+    reply = _generate(api, wanted, first, also=(409,))
+    if reply.status == 409 and _discarded(api, first):
+        reply = _generate(api, wanted, first, also=(409,))
+    if reply.status == 409:
+        reply = _generate(api, wanted, second)
+    return _opened(api, reply)
+
+
+def labels(settings: Settings) -> list[str]:
+    """Return all labels: what config.sh adds by itself a JIT configuration must ask for."""
+    machine = os.uname().machine
+    default = ("self-hosted", "Linux", _ARCHITECTURES.get(machine, machine.upper()))
+    wanted = settings.labels if settings.no_default_labels else (*default, *settings.labels)
+    return list({label.lower(): label for label in reversed(wanted)}.values())[::-1]
+
+
+def _generate(
+    api: Api, wanted: Mapping[str, Any], name: str, *, also: tuple[int, ...] = ()
+) -> Reply:
+    path = f"{api.target.path}/actions/runners/generate-jitconfig"
+    return rest.request(api, "POST", path, json={"name": name, **wanted}, also=also)
+
+
+def _discarded(api: Api, name: str) -> bool:
+    """Remove the runner of that name if it can only be our own, whose answer was lost."""
+    found = github.find(api, name)
+    if found is None:
+        return True
+    if found.busy or found.status != "offline":
+        return False
+    return github.delete(api, found.id) is not github.Removal.BUSY
+
+
+def _opened(api: Api, reply: Reply) -> tuple[Runner, dict[str, bytes]]:
+    """Unpack an answer; a runner whose files we do not understand is removed again."""
+    runner = github.runner(reply["runner"])
+    try:
+        packed = json.loads(base64.b64decode(reply["encoded_jit_config"], validate=True))
+        files = {name: base64.b64decode(packed[name], validate=True) for name in packed}
+    except (ValueError, TypeError, KeyError):
+        files = {}
+    if files.keys() != FILES:
+        github.delete(api, runner.id)
+        raise Failure(
+            ExitCode.DEFECT,
+            f"GitHub's JIT configuration holds the files {sorted(files)}, not {sorted(FILES)}",
+            "set RUNNER_REGISTRATION=config, and please report this as a defect of gh-runner",
+        )
+    return runner, files
+
+
+def write(files: Mapping[str, bytes], home: str, uid: int, gid: int) -> None:
+    """Write the listener's files, readable for its user alone; none of them may be there yet."""
+    for name, content in files.items():
+        path = os.path.join(home, name)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), uid, gid)
+            file.write(content)
