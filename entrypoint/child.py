@@ -12,7 +12,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence, Set
     from typing import NoReturn
 else:
     # The functions of signal without its enums, which cost 3 ms of each start of PID 1.
@@ -132,9 +132,20 @@ def become(argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> NoReturn
 
 
 def restore_signals() -> None:
-    """Set every signal to its default, as a program expects it."""
-    for signum in ALL_SIGNALS - _UNCHANGEABLE:
+    """Set every signal to its default and block none, as a program expects it."""
+    _set_default(ALL_SIGNALS)
+
+
+def ignore_broken_pipe() -> None:
+    """Have a write that nobody reads fail with an error only, until `restore_signals`."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+def _set_default(signals: Set[int]) -> None:
+    for signum in signals - _UNCHANGEABLE:
         signal.signal(signum, signal.SIG_DFL)
+    # Not before: Python's own handler would turn a SIGINT that is pending into a traceback.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def descendants() -> set[int]:
@@ -150,9 +161,11 @@ def descendants() -> set[int]:
 def _parents() -> dict[int, int]:
     """Return the parent of each process that can be seen."""
     parents: dict[int, int] = {}
-    if not os.path.exists("/proc/self") or os.readlink("/proc/self") != str(os.getpid()):
-        return parents
-    for name in os.listdir("/proc"):
+    try:
+        names = os.listdir("/proc") if os.readlink("/proc/self") == str(os.getpid()) else []
+    except OSError:  # not mounted
+        names = []
+    for name in names:
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
@@ -176,10 +189,7 @@ def _run_forked(
         if output is not None:
             os.dup2(output, 1)
             os.dup2(output, 2)
-        # In this order: Python's own handler would turn SIGINT into a traceback.
-        for signum in ALL_SIGNALS - _UNCHANGEABLE - _IGNORED_BY_PYTHON:
-            signal.signal(signum, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        _set_default(ALL_SIGNALS - _IGNORED_BY_PYTHON)
         os.write(answer, function())
         code = 0
     except BaseException:  # noqa: BLE001 - nothing may get past: below is the parent's code

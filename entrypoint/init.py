@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 
-from entrypoint.child import ALL_SIGNALS, Child, Parent, become, descendants, restore_signals
+from entrypoint.child import ALL_SIGNALS, Child, Parent, become, descendants
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ __all__ = [
     "forbid_dumps",
     "interrupt",
     "kill",
-    "restore_signals",
     "signal_name",
 ]
 
@@ -135,17 +134,17 @@ class Init(Parent):
         if info is None:
             return
         if info.si_signo != signal.SIGCHLD and not _is_own(info):
-            self.handle(info)
+            self.handle(info.si_signo)
         # Not only after SIGCHLD: lower numbers come first, and a storm of them would hide it.
         self.reap()
 
-    def handle(self, info: signal.struct_siginfo) -> None:
+    def handle(self, signum: int) -> None:
         """Act on a signal other than SIGCHLD: a stop is kept and told once, the rest is dropped."""
-        if info.si_signo not in STOPS:
+        if signum not in STOPS:
             return
-        self.stops.append(info.si_signo)
+        self.stops.append(signum)
         if len(self.stops) == 1 and self._interruptible:
-            raise Stopped(info.si_signo)
+            raise Stopped(signum)
 
     def begin_cleanup(self) -> None:
         """From now on no stop is raised, so that what has been acquired is released."""
