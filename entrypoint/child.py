@@ -124,20 +124,25 @@ class Parent:
 
 def become(argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> NoReturn:
     """Turn a forked child into a program, with stdin empty and signals as `spawn` sets them."""
-    restore_signals()
+    default_signals()
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     os.set_inheritable(0, True)  # stdin was closed, if open has returned 0
     os.chdir(cwd)
     os.execvpe(argv[0], list(argv), dict(env))
 
 
-def restore_signals() -> None:
+def default_signals() -> None:
     """Set every signal to its default and block none, as a program expects it."""
     _set_default(ALL_SIGNALS)
 
 
+def restore_signals() -> None:
+    """Set and unblock all but those that Python ignores: a broken pipe stays an OSError."""
+    _set_default(ALL_SIGNALS - _IGNORED_BY_PYTHON)
+
+
 def ignore_broken_pipe() -> None:
-    """Have a write that nobody reads fail with an error only, until `restore_signals`."""
+    """Have a write that nobody reads fail with an error only, until `default_signals`."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 
@@ -189,7 +194,7 @@ def _run_forked(
         if output is not None:
             os.dup2(output, 1)
             os.dup2(output, 2)
-        _set_default(ALL_SIGNALS - _IGNORED_BY_PYTHON)
+        restore_signals()
         os.write(answer, function())
         code = 0
     except BaseException:  # noqa: BLE001 - nothing may get past: below is the parent's code

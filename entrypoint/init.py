@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 
-from entrypoint.child import ALL_SIGNALS, Child, Parent, become, descendants
+from entrypoint.child import ALL_SIGNALS, Child, Parent, become, descendants, restore_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = [
     "forbid_dumps",
     "interrupt",
     "kill",
+    "restore_signals",
     "signal_name",
 ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 
-from entrypoint.child import ignore_broken_pipe, restore_signals
+from entrypoint.child import default_signals, ignore_broken_pipe
 from entrypoint.init import SIGNALS, Init, kill, signal_name
 
 TYPE_CHECKING = False
@@ -114,7 +114,7 @@ def _become_command(argv: list[str], terminal: int | None) -> NoReturn:
     """Turn this forked child into the command, or say why that cannot be, and exit."""
     if terminal is not None:
         _control_terminal(terminal)
-    restore_signals()
+    default_signals()
     failure, path = _execute(argv)
     reason = failure.strerror
     if os.path.isdir(path):
@@ -154,7 +154,7 @@ def _interpret(path: str, argv: list[str]) -> None:
                 return
         ignore_broken_pipe()
         tell(f"{path} has no #! line, so /bin/sh runs it")
-        restore_signals()
+        default_signals()
         os.execv("/bin/sh", ["/bin/sh", path, *argv[1:]])
     except OSError:  # no shell either: the first error is what the user has to know
         pass
