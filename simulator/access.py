@@ -21,9 +21,15 @@ def authorization(request: web.Request) -> tuple[str, str]:
 
 def credential_of(request: web.Request) -> Credential:
     """The credential of a REST request, one request poorer; Refusal if it is not good."""
+    credential = free_credential_of(request)
+    credential.spend()
+    return credential
+
+
+def free_credential_of(request: web.Request) -> Credential:
+    """The same for a request that costs nothing."""
     credential = request.app[STATE].vault.credential(_token(request))
     request[CREDENTIAL] = credential
-    credential.spend()
     return credential
 
 

@@ -75,8 +75,7 @@ async def get_rate_limit(request: web.Request) -> web.Response:
     """GET rate_limit, which costs nothing."""
     limit, used, reset = 60, 0, time.time() + 3600
     if access.authorization(request)[0]:
-        credential = access.credential_of(request)
-        credential.used -= 1
+        credential = access.free_credential_of(request)
         limit, used, reset = credential.limit, credential.used, credential.reset
     rate = {"limit": limit, "used": used, "remaining": limit - used, "reset": int(reset)}
     return web.json_response({"resources": {"core": rate, "search": rate}, "rate": rate})

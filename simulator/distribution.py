@@ -16,11 +16,11 @@ from typing import Any
 VERSION = "2.336.0"
 HERE = Path(__file__).resolve().parent
 PACKAGE = "runner"
-INTERPRETERS = ("/usr/bin/python3", "/usr/local/bin/python3", "/opt/venv/bin/python3")
-LAST_RESORT = "/usr/bin/python3"
-# Without any time at all no step could react to a cancel.
+SYSTEM_PYTHON = "/usr/bin/python3"
+# Without any time at all no step could react to a cancel, and retries would be a busy loop.
 SMALLEST_CANCEL_SCALE = 0.02
-SMALLEST_RELAUNCH = 0.02
+SMALLEST_RETRY = 0.02
+RETRIES = ("relaunch", "retry_min", "retry_max", "session_retry")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class Distribution:
             if isinstance(value, float):
                 factor = cancel if name.endswith("_grace") else scale
                 times[name] = round(value * factor, 6)
-        times["relaunch"] = max(times["relaunch"], SMALLEST_RELAUNCH)
+        for name in RETRIES:
+            times[name] = max(times[name], SMALLEST_RETRY)
         return cls(url=url, **{**times, **fixed})
 
 
@@ -94,7 +95,7 @@ def make_distribution(
 def make_tar(file: Path | str, *, url: str, **options: Any) -> Path:
     """Write a distribution as the `actions-runner-linux-x64-….tar.gz` that GitHub publishes."""
     with tempfile.TemporaryDirectory() as directory:
-        root = make_distribution(directory, url=url, **{"interpreter": LAST_RESORT, **options})
+        root = make_distribution(directory, url=url, **{"interpreter": SYSTEM_PYTHON, **options})
         with tarfile.open(file, "w:gz") as archive:
             for path in sorted(root.iterdir()):
                 archive.add(path, f"./{path.name}", filter=_anonymous)
@@ -102,8 +103,8 @@ def make_tar(file: Path | str, *, url: str, **options: Any) -> Path:
 
 
 def find_interpreter(owner: str | int | None) -> str:
-    """The path of a Python that a user can execute."""
-    candidates = (os.path.realpath(sys.executable), *INTERPRETERS)
+    """The path of a Python that a user can execute; the system's starts fastest."""
+    candidates = (SYSTEM_PYTHON, os.path.realpath(sys.executable), "/usr/local/bin/python3")
     for candidate in candidates:
         if os.path.exists(candidate) and (owner is None or _can_execute(candidate, owner)):
             return candidate

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-SELF_HOSTED = "self-hosted"
+MAXIMUM_NAME = 64
+NAME_TOO_LONG = "Validation Failed: name is too long (maximum is 64 characters)"
 ALPHABET = string.ascii_uppercase + "234567"
 
 
@@ -77,7 +78,6 @@ class Runner:
     job_id: str = ""
     session_id: str = ""
     session_seen: float = 0.0
-    access_token: str = ""
 
     @property
     def busy(self) -> bool:

@@ -8,11 +8,10 @@ from typing import Any
 from aiohttp import web
 
 from . import access
-from .model import Runner, timestamp
+from .model import MAXIMUM_NAME, NAME_TOO_LONG, Runner, timestamp
 from .refusals import Refusal, not_found
 from .state import SCOPES, base_url, is_ghes, json_object, scope_of, world_of
 
-MAXIMUM_NAME = 64
 MAXIMUM_LABELS = 100
 JIT_SINCE, NAME_FILTER_SINCE = (3, 10), (3, 11)
 
@@ -204,7 +203,7 @@ async def _jit_body(request: web.Request) -> dict[str, Any]:
     if not all(isinstance(label, str) and label for label in body["labels"]):
         raise Refusal(422, "Invalid request.\n\nlabels must be non-empty strings.")
     if not 1 <= len(body["name"]) <= MAXIMUM_NAME:
-        raise Refusal(422, "Validation Failed: name is too long (maximum is 64 characters)")
+        raise Refusal(422, NAME_TOO_LONG)
     return body
 
 

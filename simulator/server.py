@@ -19,6 +19,7 @@ from .state import STATE, State, scope_of
 
 PREFIXES = ("", "/api/v3")
 MAXIMUM_BODY = 64 * 1024 * 1024
+API_VERSIONS = ("2022-11-28", "2026-03-10")
 
 
 @dataclass(frozen=True)
@@ -108,15 +109,26 @@ def _end_entry(state: State, entry: dict[str, Any], status: int | None) -> None:
 @web.middleware
 async def _decorate(request: web.Request, handler: faults.Handler) -> web.StreamResponse:
     """Turn refusals into answers and give every answer GitHub's headers."""
-    if request.path.startswith(service.PATH):
+    if request.path.startswith((service.PATH, control.PATH)):
         return await _answer(request, handler)
-    response = await _answer(request, handler)
+    response = _unsuitable(request) or await _answer(request, handler)
     credential = request.get(access.CREDENTIAL)
     headers = credential.headers(scope_of(request)) if credential else {}
     for name, value in headers.items():
         response.headers.setdefault(name, value)
     response.headers["x-github-media-type"] = "github.v3; format=json"
     return response
+
+
+def _unsuitable(request: web.Request) -> web.Response | None:
+    """The answer to a request whose headers GitHub does not like."""
+    if not request.headers.get("User-Agent"):
+        message = "Request forbidden by administrative rules. Please make sure your request has a"
+        return _refused(Refusal(403, message + " User-Agent header."))
+    version = request.headers.get("X-GitHub-Api-Version", API_VERSIONS[0])
+    if version not in API_VERSIONS:
+        return _refused(Refusal(400, f"'{version}' is not a supported API version."))
+    return None
 
 
 async def _answer(request: web.Request, handler: faults.Handler) -> web.StreamResponse:

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from . import access
-from .model import Job, Runner, scope_of_url
+from .model import MAXIMUM_NAME, NAME_TOO_LONG, Job, Runner, scope_of_url
 from .refusals import Refusal, not_found
 from .state import json_object, world_of
 from .world import World
@@ -54,6 +54,8 @@ async def register(request: web.Request) -> web.Response:
     world = world_of(request)
     if world.group(body["group_id"]) is None:
         raise not_found()
+    if not 1 <= len(body["name"]) <= MAXIMUM_NAME:
+        raise Refusal(422, NAME_TOO_LONG)
     add = world.replace_runner if body.get("replace") else world.add_runner
     runner = add(
         name=body["name"],
@@ -227,11 +229,11 @@ def _check_token(request: web.Request, body: dict[str, Any]) -> str:
 
 
 def _runner(request: web.Request) -> Runner:
-    token = access.authorization(request)[1]
-    for runner in world_of(request).runners.values():
-        if token and token == runner.access_token:
-            return runner
-    raise not_found()
+    world = world_of(request)
+    runner = world.runners.get(world.access_tokens.get(access.authorization(request)[1], 0))
+    if runner is None:
+        raise not_found()
+    return runner
 
 
 async def _job_of(request: web.Request) -> tuple[Job, dict[str, Any]]:

@@ -42,6 +42,7 @@ class World:
     jobs: dict[str, Job] = field(default_factory=dict)
     tokens: dict[str, RunnerToken] = field(default_factory=dict)
     groups: list[Group] = field(default_factory=lambda: [Group(1, "Default", default=True)])
+    access_tokens: dict[str, int] = field(default_factory=dict)
     deprecations: dict[str, Deprecation] = field(default_factory=dict)
     changed: Pulse = field(default_factory=Pulse)
     next_runner_id: int = 1
@@ -188,8 +189,9 @@ class World:
 
     def new_access_token(self, runner: Runner) -> str:
         """The token of a listener that has logged in."""
-        runner.access_token = secrets.token_hex(20)
-        return runner.access_token
+        token = secrets.token_hex(20)
+        self.access_tokens[token] = runner.id
+        return token
 
     def _tell(self, kind: str, runner: Runner, **data: Any) -> None:
         self.events.add(kind, runner=runner.name, runner_id=runner.id, scope=runner.scope, **data)

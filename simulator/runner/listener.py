@@ -3,7 +3,6 @@
 import os
 import time
 from select import POLLIN, poll
-from typing import TYPE_CHECKING
 
 from . import codec
 from .identity import Identity, is_true
@@ -12,6 +11,7 @@ from .program import Settings, Terminal, abort, load_env, on_signal, pause, utc,
 from .session import Ended, Gone, Session
 from .stop import SIGCHLD, SIGINT, SIGTERM, Signals, Stopped
 
+TYPE_CHECKING = False  # importing `typing` costs 8 ms
 if TYPE_CHECKING:
     from types import FrameType
     from typing import Any, NoReturn
@@ -154,6 +154,7 @@ class Listener:
                     completed = self._do(session, job) and once
         except Stopped:
             self._terminal.trace("Runner execution been cancelled.")
+            pause(self._settings.stop)
         except Gone:
             self._terminal.error(GONE)
             self._identity.delete(self._terminal)
@@ -194,9 +195,7 @@ class Listener:
             session.fail(job)
             result = "Failed"
         self._terminal.line(f"{utc()}: Job {job['name']} completed with result: {result}")
-        if self._signals.stopped_by:
-            raise Stopped
-        self._signals.raising = True
+        self._signals.release()
         return True
 
 

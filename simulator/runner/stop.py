@@ -1,10 +1,10 @@
 """How the listener and the worker hear of signals."""
 
 import os
-from typing import TYPE_CHECKING
 
 from .program import on_signal, write
 
+TYPE_CHECKING = False  # importing `typing` costs 8 ms
 if TYPE_CHECKING:
     import signal as _signal
     from types import FrameType
@@ -41,6 +41,12 @@ class Signals:
     def hold(self) -> None:
         """From now on note signals only; one that came before raises Stopped here."""
         self.raising = False
+        if self.stopped_by:
+            raise Stopped
+
+    def release(self) -> None:
+        """The opposite: one that came meanwhile raises Stopped here."""
+        self.raising = True
         if self.stopped_by:
             raise Stopped
 

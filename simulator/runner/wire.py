@@ -1,10 +1,10 @@
 """An HTTP/1.1 client of a plain connection that is kept open; bodies are JSON."""
 
 from _socket import IPPROTO_TCP, TCP_NODELAY, getaddrinfo, socket
-from typing import TYPE_CHECKING
 
 from . import codec
 
+TYPE_CHECKING = False  # importing `typing` costs 8 ms
 if TYPE_CHECKING:
     from typing import Any
 
