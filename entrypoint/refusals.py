@@ -168,8 +168,8 @@ REFUSALS = (
         "no JIT",
         _asked(404, "/generate-jitconfig"),
         "404 to a just-in-time configuration",
-        "no {scope} {name} that the credential can administer ({kind}: {needs}); an Enterprise"
-        " Server before 3.10 has no JIT: set RUNNER_REGISTRATION=config there",
+        "check the names, and that the {kind} has {needs}; an Enterprise Server before 3.10 has no"
+        " JIT: set RUNNER_REGISTRATION=config there",
         ExitCode.REFUSED,
     ),
     Refusal(

@@ -145,7 +145,7 @@ def _pause(api: Api, row: Refusal, answer: Answer, attempt: int) -> float | None
     if row.retry is Retry.LIMIT:
         return retries.limit(answer, attempt)
     if row.retry is Retry.BACKOFF or (row.retry is Retry.FRESH and api.now() < api.fresh_until):
-        return retries.backoff(attempt)
+        return retries.backoff(answer, attempt)
     return None
 
 

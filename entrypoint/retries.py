@@ -13,8 +13,13 @@ _SECONDARY = 60.0  # seconds, doubling: GitHub's advice where it names no time
 _SPREAD = 0.1  # of a pause that all clients were told alike, added at random
 
 
-def backoff(attempt: int) -> float:
-    """Return a pause after the given try (1, 2, ...): exponential, with full jitter."""
+def backoff(answer: Answer, attempt: int) -> float:
+    """Return a pause after the given try (1, 2, ...): exponential, with full jitter.
+
+    Where the answer says how long, as a 503 may, that is kept instead.
+    """
+    if _retry_after(answer) is not None:
+        return limit(answer, attempt)
     return random.uniform(0, min(_LONGEST, _BASE * 2 ** (attempt - 1)))  # noqa: S311 - no secret
 
 
@@ -23,14 +28,18 @@ def limit(answer: Answer, attempt: int) -> float:
 
     `x-ratelimit-reset` is compared with the answer's own Date: our clock may be wrong.
     """
-    retry_after, reset = answer.header("retry-after"), answer.header("x-ratelimit-reset")
-    if _is_number(retry_after):
-        asked = float(retry_after)
-    elif answer.header("x-ratelimit-remaining") == "0" and _is_number(reset):
+    asked = _retry_after(answer)
+    reset = answer.header("x-ratelimit-reset")
+    if asked is None and answer.header("x-ratelimit-remaining") == "0" and _is_number(reset):
         asked = max(0.0, int(reset) - server_time(answer)) + 1  # both are cut to whole seconds
-    else:
+    if asked is None:
         asked = _SECONDARY * 2 ** (attempt - 1)
     return asked * (1 + random.uniform(0, _SPREAD))  # noqa: S311 - spreads, hides nothing
+
+
+def _retry_after(answer: Answer) -> float | None:
+    value = answer.header("retry-after")
+    return float(value) if _is_number(value) else None
 
 
 def server_time(answer: Answer) -> float:

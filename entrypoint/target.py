@@ -19,6 +19,7 @@ class Scope(StrEnum):
     ENTERPRISE = "enterprise"
 
 
+_RESERVED = {"enterprises", "orgs", "organizations"}  # names of pages that no owner can have
 _FOLDERS = {Scope.REPOSITORY: "repos", Scope.ORGANIZATION: "orgs", Scope.ENTERPRISE: "enterprises"}
 
 
@@ -94,10 +95,10 @@ def target(
 def names(path: str) -> tuple[str, str, str]:
     """Return owner, repository and enterprise of a page's path; ValueError if it has none."""
     match path.strip("/").split("/"):
-        case ["enterprises", enterprise]:
+        case ["enterprises", enterprise] if enterprise:
             return "", "", enterprise
-        case ["orgs" | "organizations", owner] | [owner] if owner:
+        case ["orgs" | "organizations", owner] | [owner] if owner not in {"", *_RESERVED}:
             return owner, "", ""
-        case [owner, repository] if owner and repository:
+        case [owner, repository] if repository and owner not in {"", *_RESERVED}:
             return owner, repository.removesuffix(".git"), ""
     raise ValueError(path)
