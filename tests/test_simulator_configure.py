@@ -1,0 +1,348 @@
+"""The stand-in's config.sh registers and removes as the real one does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator import Distribution, Simulator, make_tar
+from tests.life import directory
+from tests.runner_home import URL, RunnerHome, finish
+
+Make = Callable[..., RunnerHome]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Simulator]:
+    """One server for the whole module."""
+    with Simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def simulator(server: Simulator) -> Simulator:
+    """The server with an empty GitHub in it."""
+    server.reset()
+    return server
+
+
+@pytest.fixture
+def make(simulator: Simulator) -> Iterator[Make]:
+    """Make a runner's home; whatever it has started ends with the test."""
+    homes: list[RunnerHome] = []
+    with directory() as path:
+
+        def make_home(**options: Any) -> RunnerHome:
+            homes.append(RunnerHome(simulator, path / str(len(homes)), **options))
+            return homes[-1]
+
+        yield make_home
+        for home in homes:
+            home.end()
+
+
+@pytest.fixture
+def home(make: Make) -> RunnerHome:
+    """A runner that is not registered."""
+    return make()
+
+
+def test_the_layout_is_the_real_ones(home: RunnerHome) -> None:
+    """The programs are where the real distribution has them, and executable."""
+    programs = ("config.sh", "run.sh", "env.sh", "safe_sleep.sh", "run-helper.sh.template")
+    for name in (*programs, "bin/Runner.Listener", "bin/Runner.Worker"):
+        assert os.access(home.path / name, os.X_OK), name
+    assert not (home.path / "_diag").exists()
+
+
+def test_a_tar_has_the_files_at_its_top(simulator: Simulator, tmp_path: Path) -> None:
+    """The archive unpacks like the one that GitHub publishes, and runs with the system's Python."""
+    archive = make_tar(tmp_path / "runner.tar.gz", url=simulator.url)
+    with tarfile.open(archive) as tar:
+        names = set(tar.getnames())
+        listener = tar.extractfile("./bin/Runner.Listener")
+        assert listener is not None
+        assert listener.readline() == b"#!/usr/bin/python3 -IS\n"
+    assert {"./config.sh", "./run.sh", "./bin/installdependencies.sh"} <= names
+
+
+def test_the_command_line_writes_a_distribution(simulator: Simulator, tmp_path: Path) -> None:
+    """Every time can be set by an option of its own."""
+    command = [sys.executable, "-m", "simulator", "dist", str(tmp_path / "runner")]
+    subprocess.run([*command, "--url", simulator.url, "--scale", "1", "--upload", "9"], check=True)
+    settings = json.loads((tmp_path / "runner/bin/simulator.json").read_text())
+    assert settings["upload"] == 9
+    assert settings["worker_start"] == 0.12
+
+
+def test_scale_multiplies_the_real_times() -> None:
+    """Graces of a cancel have a scale of their own, since no step can react in no time."""
+    half = Distribution.scaled("http://127.0.0.1:1", 0.5)
+    assert (half.upload, half.interrupt_grace) == (0.6, 3.75)
+    none = Distribution.scaled("http://127.0.0.1:1", 0)
+    assert (none.upload, none.interrupt_grace) == (0, 0.15)
+
+
+def test_a_registration_leaves_its_record(simulator: Simulator, home: RunnerHome) -> None:
+    """The server has the runner, and the files say which; both JSON files begin with a BOM."""
+    code, output = home.configure("--ephemeral", "--disableupdate", "--work", "_jobs")
+    assert code == 0
+    for line in ("√ Connected to GitHub", "√ Runner successfully added", "√ Settings Saved."):
+        assert line in output.splitlines()
+    (runner,) = simulator.runners()
+    assert (runner["name"], runner["status"], runner["ephemeral"]) == ("r", "offline", True)
+    assert home.record()["agentId"] == runner["id"]
+    assert home.record()["workFolder"] == "_jobs"
+    assert home.files() == {".runner", ".credentials", ".credentials_rsaparams"}
+    for name in (".runner", ".credentials"):
+        assert (home.path / name).read_bytes().startswith(b"\xef\xbb\xbf{")
+    assert (home.path / ".credentials_rsaparams").stat().st_mode & 0o777 == 0o600
+    assert "LANG=C.UTF-8" in (home.path / ".env").read_text()
+    assert (home.path / ".path").read_text().strip() == home.env["PATH"]
+
+
+def test_labels_are_split_but_not_trimmed(simulator: Simulator, home: RunnerHome) -> None:
+    """Empty ones vanish, spaces stay, as in the real one."""
+    home.configure("--labels", " a , b c ,,d", "--no-default-labels")
+    assert [label["name"] for label in simulator.runners()[0]["labels"]] == [" a ", " b c ", "d"]
+
+
+def test_one_label_too_long_drops_all(simulator: Simulator, home: RunnerHome) -> None:
+    """Nobody is told."""
+    home.configure("--labels", "a," + "x" * 257)
+    names = [label["name"] for label in simulator.runners()[0]["labels"]]
+    assert names == ["self-hosted", "Linux", "X64"]
+
+
+def test_arguments_come_from_the_environment(simulator: Simulator, home: RunnerHome) -> None:
+    """ACTIONS_RUNNER_INPUT_… stands for an argument or a flag."""
+    prefix = "ACTIONS_RUNNER_INPUT_"
+    env = {prefix + "TOKEN": home.token(), prefix + "NAME": "e", prefix + "EPHEMERAL": "true"}
+    assert home.run("config.sh", "--unattended", "--url", URL, env=env)[0] == 0
+    assert (simulator.runners()[0]["name"], simulator.runners()[0]["ephemeral"]) == ("e", True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--url", URL], "Invalid configuration provided for token."),
+        (["--url", URL, "--token", ""], "Invalid configuration provided for token."),
+        (["--token", "x"], "Invalid configuration provided for url."),
+        (["--token", "x", "--url", "https://github.com/a/b/c"], "should point to an org"),
+    ],
+)
+def test_what_is_missing_is_named(home: RunnerHome, arguments: list[str], message: str) -> None:
+    """config.sh ends with 1 before it asks the server anything."""
+    code, output = home.run("config.sh", "--unattended", *arguments)
+    assert code == 1
+    assert message in output
+    assert "finished with return code 1" in home.trace()
+
+
+def test_an_unknown_argument_is_named_and_ignored(home: RunnerHome) -> None:
+    """The real one goes on as well."""
+    code, output = home.configure("--nonsense", "x")
+    assert code == 0
+    assert "Unrecognized command-line input arguments for command configure: 'nonsense'" in output
+
+
+def test_root_is_refused(home: RunnerHome) -> None:
+    """Unless RUNNER_ALLOW_RUNASROOT is set."""
+    assert home.configure(root=True) == (1, "Must not run with sudo\n")
+    assert home.configure(root=True, env={"RUNNER_ALLOW_RUNASROOT": "1"})[0] == 0
+
+
+def test_a_configured_runner_is_not_configured_again(home: RunnerHome) -> None:
+    """One file of either name is enough."""
+    (home.path / ".runner_migrated").write_text("{}")
+    code, output = home.configure()
+    assert code == 1
+    assert "Cannot configure the runner because it is already configured" in output
+
+
+@pytest.mark.parametrize("token", ["A-WRONG-TOKEN", "expired", "remove", "foreign"])
+def test_a_token_that_is_no_good_is_not_found(
+    simulator: Simulator, home: RunnerHome, token: str
+) -> None:
+    """Unknown, expired, for removal or of another repository: 404, once, and no retry."""
+    if token == "expired":
+        token = home.token()
+        simulator.expire_tokens("registration")
+    elif token == "remove":
+        token = home.token("remove")
+    elif token == "foreign":
+        token = home.post("repos/acme/other/actions/runners/registration-token")["token"]
+    code, output = home.configure("--token", token)
+    assert code == 1
+    assert "Http response code: NotFound from 'POST " in output
+    assert "/actions/runner-registration'" in output
+    paths = [entry["path"] for entry in simulator.requests()]
+    assert paths.count("/actions/runner-registration") == 1
+
+
+@pytest.mark.parametrize(("times", "code"), [(2, 0), (3, 1)])
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 403}, {"reset": True}])
+def test_trouble_is_met_with_three_tries(
+    simulator: Simulator, home: RunnerHome, fault: dict[str, Any], times: int, code: int
+) -> None:
+    """Two failures are survived, three are not."""
+    simulator.fault(path="/runner-registration$", times=times, **fault)
+    assert home.configure()[0] == code
+
+
+def test_an_unknown_group_is_named(simulator: Simulator, home: RunnerHome) -> None:
+    """A known one is taken whatever its case."""
+    code, output = home.configure("--runnergroup", "GPU")
+    assert code == 1
+    assert 'Could not find any self-hosted runner group named "GPU".' in output
+    group = simulator.add_group("gpu")
+    assert home.configure("--runnergroup", "GPU")[0] == 0
+    assert simulator.runners()[0]["runner_group_id"] == group
+
+
+def test_a_name_in_use_needs_replace(simulator: Simulator, make: Make) -> None:
+    """With --replace the newcomer takes the place."""
+    make().configured()
+    other = make()
+    code, output = other.configure()
+    assert code == 1
+    assert "A runner exists with the same name r." in output
+    code, output = other.configure("--replace")
+    assert code == 0
+    assert "√ Successfully replaced the runner" in output
+    assert [runner["id"] for runner in simulator.runners()] == [2]
+
+
+def test_a_lost_answer_leaves_a_runner_without_a_record(
+    simulator: Simulator, home: RunnerHome
+) -> None:
+    """The key is written before the registration, everything else after it."""
+    simulator.fault(path="/actions/runners/register$", after=True, reset=True, times=3)
+    assert home.configure()[0] == 1
+    assert home.files() == {".credentials_rsaparams"}
+    assert len(simulator.runners()) == 1
+
+
+@pytest.mark.parametrize(
+    ("signum", "code"), [(signal.SIGINT, 1), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
+def test_a_request_under_way_registers_whoever_is_killed(
+    simulator: Simulator, home: RunnerHome, signum: int, code: int
+) -> None:
+    """The listener leaves at once; the runner is registered all the same."""
+    simulator.fault(path="/actions/runners/register$", delay=0.2)
+    usual = ["configure", "--unattended", "--url", URL, "--token", home.token(), "--name", "r"]
+    process = home.start("bin/Runner.Listener", *usual)
+    simulator.wait_for("request", path="/actions/runners/register")
+    os.kill(process.pid, signum)
+    assert finish(process)[0] == code
+    assert simulator.wait_for("runner_registered", runner="r")
+    assert ".runner" not in home.files()
+
+
+def test_a_signal_to_its_shell_leaves_the_listener_registering(
+    simulator: Simulator, home: RunnerHome
+) -> None:
+    """Only the bash of config.sh dies; the registration goes on to its end."""
+    simulator.fault(path="/actions/runners/register$", delay=0.2)
+    usual = ["--unattended", "--url", URL, "--token", home.token(), "--name", "r"]
+    process = home.start("config.sh", *usual)
+    simulator.wait_for("request", path="/actions/runners/register")
+    os.kill(process.pid, signal.SIGTERM)
+    code, output = finish(process)
+    assert code == -signal.SIGTERM
+    assert "√ Settings Saved." in output
+    assert ".runner" in home.files()
+
+
+@pytest.mark.parametrize("kind", ["remove", "registration"])
+def test_a_runner_is_removed(simulator: Simulator, home: RunnerHome, kind: str) -> None:
+    """Either token will do; the identity files go, the rest stays."""
+    home.configured()
+    code, output = home.run("config.sh", "remove", "--token", home.token(kind))
+    assert code == 0
+    for line in ("√ Runner removed successfully", "√ Removed .credentials", "√ Removed .runner"):
+        assert line in output.splitlines()
+    assert not simulator.runners()
+    assert not home.files()
+    assert (home.path / "svc.sh").exists()
+
+
+def test_remove_knows_no_unattended(home: RunnerHome) -> None:
+    """It says so, goes on and succeeds."""
+    home.configured()
+    code, output = home.run("config.sh", "remove", "--unattended", "--token", home.token("remove"))
+    assert code == 0
+    assert "Unrecognized command-line input arguments for command remove: 'unattended'" in output
+
+
+def test_a_pat_is_exchanged_for_a_token(simulator: Simulator, home: RunnerHome) -> None:
+    """The runner asks for the token by itself."""
+    home.configured()
+    assert home.run("config.sh", "remove", "--pat", "ghp_simulator")[0] == 0
+    assert not simulator.runners()
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_removal_that_is_not_found_keeps_the_files(
+    simulator: Simulator, home: RunnerHome, gone: bool
+) -> None:
+    """A runner that is gone and a token that has expired look the same."""
+    home.configured()
+    token = home.token("remove")
+    if gone:
+        simulator.delete_runner(1)
+    else:
+        simulator.expire_tokens("remove")
+    code, output = home.run("config.sh", "remove", "--token", token)
+    assert code == 1
+    assert "Http response code: NotFound from 'DELETE " in output
+    assert "Failed: Removing runner from the server" in output
+    assert ".runner" in home.files()
+
+
+def test_without_its_files_nothing_is_removed(simulator: Simulator, home: RunnerHome) -> None:
+    """It succeeds, and the runner stays registered."""
+    home.configured()
+    (home.path / ".credentials").unlink()
+    code, output = home.run("config.sh", "remove", "--token", home.token("remove"))
+    assert code == 0
+    assert "Skipping removing runner from the server." in output
+    assert "Does not exist. Skipping Removing .credentials" in output
+    assert len(simulator.runners()) == 1
+
+
+def test_local_removes_the_files_only(simulator: Simulator, home: RunnerHome) -> None:
+    """The server is not asked."""
+    home.configured()
+    assert home.run("config.sh", "remove", "--local")[0] == 0
+    assert ".runner" not in home.files()
+    assert len(simulator.runners()) == 1
+
+
+def test_a_busy_runner_is_not_removed(home: RunnerHome) -> None:
+    """Three tries, each answered 422."""
+    home.configured().work("sleep 60")
+    code, output = home.run("config.sh", "remove", "--token", home.token("remove"))
+    assert code == 1
+    assert output.count("Http response code: UnprocessableEntity from 'DELETE ") == 3
+    assert "is currently running a job and cannot be deleted" in output
+    assert ".runner" in home.files()
+
+
+def test_a_root_that_cannot_be_written_aborts(home: RunnerHome) -> None:
+    """With a stack trace, as an unhandled exception of .NET."""
+    home.path.chmod(0o555)
+    os.chown(home.path, 0, 0)
+    code, output = home.configure()
+    assert code == 134
+    assert "Unhandled exception. System.UnauthorizedAccessException" in output
