@@ -22,7 +22,8 @@ def main() -> int:
             return run()
         case ["status" | "check" | "sweep" as tool, *arguments]:
             init.restore_signals()  # an ordinary program: Ctrl-C ends it
-            return importlib.import_module(f"entrypoint.{tool}").main(arguments)
+            code: int = importlib.import_module(f"entrypoint.{tool}").main(arguments)
+            return code
         case arguments:
             from entrypoint import command  # noqa: PLC0415 - each start loads what it needs
 

@@ -10,9 +10,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from entrypoint import log
+from entrypoint import log, processes
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.init import Child, Init
+from entrypoint.init import Child, Init, kill
 
 
 def start(init: Init, function: Callable[[], Any], *, capture: bool = False) -> Child:
@@ -30,14 +30,24 @@ def _answer(function: Callable[[], Any]) -> bytes:
 
 def result(child: Child) -> Any:
     """Return what the function returned, or raise the Failure that it raised."""
-    answer = json.loads(child.answer() or b"{}")
+    answer, said = json.loads(child.answer() or b"{}"), child.output()
     child.close()
     if "failure" in answer:
         code, message, hint = answer["failure"]
         raise Failure(ExitCode(code), message, hint)
     if "result" not in answer:
-        raise Failure(ExitCode.DEFECT, f"a child process ended with {child.outcome} and no answer")
+        raise Failure(
+            ExitCode.DEFECT, f"a child process ended with {child.outcome}: {log.redact(said)}"
+        )
     return answer["result"]
+
+
+def end(init: Init, child: Child) -> None:
+    """Kill a call, with whatever it has started."""
+    if child.outcome is None:
+        for pid in processes.below({child.pid}, processes.snapshot()):
+            kill(pid)
+    init.end(child)
 
 
 def wait(init: Init, function: Callable[[], Any], deadline: float | None = None) -> Any:
@@ -46,4 +56,4 @@ def wait(init: Init, function: Callable[[], Any], deadline: float | None = None)
     try:
         return None if init.wait(child, deadline) is None else result(child)
     finally:
-        init.end(child)
+        end(init, child)

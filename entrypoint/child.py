@@ -117,6 +117,10 @@ class Parent:
             _run_forked(function, answer, output, session)
         return self._adopt(Child(pid, output=output, answer=answer))
 
+    def adopt(self, pid: int) -> Child:
+        """Remember a process that may become our child, so that its exit code is kept then."""
+        return self._adopt(Child(pid))
+
     def _adopt(self, child: Child) -> Child:
         self._children[child.pid] = child
         return child

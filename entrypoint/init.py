@@ -24,6 +24,7 @@ __all__ = [
     "SIGNALS",
     "Child",
     "Init",
+    "Parent",
     "Stopped",
     "become",
     "block_signals",

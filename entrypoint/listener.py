@@ -1,7 +1,7 @@
-"""The listener and its worker: which processes they are, how to interrupt them, how it ended.
+"""The listener and its worker: which processes they are, and what can be done to them.
 
 run.sh and its helper are shells around `Runner.Listener`, which starts a `Runner.Worker` for a
-job. A signal for the listener must go to that very process: the shells die of it alone.
+job. A signal for the listener must go to that very process: the shells alone would die of it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Mapping
 
-from entrypoint import account, init, processes, runner
+from entrypoint import account, cgroup, init, processes, runner
 from entrypoint.init import Child, Init
 from entrypoint.settings import Settings
 
@@ -22,37 +22,71 @@ class Listener:
     """run.sh and all that it has started."""
 
     def __init__(self, pid_1: Init, settings: Settings, environ: Mapping[str, str]) -> None:
-        """Start run.sh as the runner's user."""
+        """Start run.sh as the runner's user; a new log of the listener's will wake PID 1."""
         user = account.require(settings.user)
         self._init = pid_1
-        self._settings = settings
+        self._home = settings.home
         self._logs_before = runner.diagnostics(settings.home)
+        self._logs: set[str] = set()
+        self._starts: set[int] = set()
+        self.worker: Child | None = None
+        self.oom_kills_before = cgroup.oom_kills()
+        runner.announce_logs(settings.home, user)
         self.child: Child = pid_1.spawn(
             account.command(user, runner.run_command(settings)),
-            env=runner.environment(environ, user),
+            env=runner.environment(environ, settings, user),
             cwd=settings.home,
         )
 
+    def look(self) -> None:
+        """Take in what a new log tells: each start of a listener writes one, and each worker."""
+        logs = runner.diagnostics(self._home) - self._logs_before
+        if logs == self._logs:
+            return
+        self._logs = logs
+        listener, worker = self.pids()
+        self._starts |= {listener} if listener else set()
+        if worker and (self.worker is None or self.worker.pid != worker):
+            # Should the listener be killed, the worker becomes our child, and we learn its result.
+            self.worker = self._init.adopt(worker)
+
     @property
-    def alive(self) -> bool:
-        """Whether run.sh has not ended yet."""
-        return self.child.outcome is None
+    def relaunches(self) -> int:
+        """How often run.sh has started the listener again."""
+        return max(0, len(self._starts) - 1)
+
+    @property
+    def had_job(self) -> bool:
+        """Whether a worker has been at work."""
+        return any(
+            "/Worker_" in path for path in runner.diagnostics(self._home) - self._logs_before
+        )
 
     def pids(self) -> tuple[int | None, int | None]:
         """Return the pids of the listener and of its worker, as far as they are there.
 
         The listener is found by its name below run.sh, the worker by its name below the
-        listener: a job may give a process of its own any name.
+        listener, since a job may give a process of its own any name; or it is the one that was
+        found so before the listener was killed.
         """
         alive = processes.snapshot()
         shells = {self.child.pid}
         shells |= {p.pid for p in alive if p.parent in shells}  # run-helper.sh
         listener = _named(LISTENER, shells, alive)
-        return listener, _named(WORKER, {listener}, alive) if listener else None
+        worker = _named(WORKER, {listener}, alive) if listener else None
+        if worker is None and self.worker is not None:
+            orphan = processes.Process(self.worker.pid, os.getpid(), WORKER)
+            worker = orphan.pid if orphan in alive else None
+        return listener, worker
 
     def busy(self) -> bool:
         """Return whether there is a worker."""
         return self.pids()[1] is not None
+
+    def ended(self) -> bool:
+        """Return whether run.sh has ended and no worker goes on without it."""
+        self.look()
+        return self.child.outcome is not None and not self.busy()
 
     def interrupt(self) -> None:
         """Send SIGINT to the listener: idle, it leaves; in a job, it cancels the job first."""
@@ -61,7 +95,7 @@ class Listener:
             init.interrupt(listener)
 
     def kill(self) -> None:
-        """End run.sh and its group at once; harmless without registration and worker."""
+        """End run.sh with its group at once; harmless without registration and worker."""
         self._init.end(self.child)
 
     def kill_job(self) -> None:
@@ -87,17 +121,11 @@ class Listener:
         orphans = {pid for pid in strangers if not self._init.is_ours(pid)} - worker
         return orphans | processes.below(worker | orphans, alive)
 
-    def had_job(self) -> bool:
-        """Return whether a worker has left a log since we started."""
-        return any("/Worker_" in path for path in self._new_logs())
-
     def last_words(self) -> str:
         """Return the end of the listener's newest log, or "" if it has written none."""
-        logs = [path for path in self._new_logs() if "/Runner_" in path]
-        return runner.tail(logs[-1]) if logs else ""
-
-    def _new_logs(self) -> list[str]:
-        return sorted(runner.diagnostics(self._settings.home) - self._logs_before)
+        logs = runner.diagnostics(self._home) - self._logs_before
+        named = sorted(path for path in logs if "/Runner_" in path)
+        return runner.tail(named[-1]) if named else ""
 
 
 def _named(comm: str, parents: set[int], alive: list[processes.Process]) -> int | None:

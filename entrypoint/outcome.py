@@ -2,40 +2,76 @@
 
 from __future__ import annotations
 
-from entrypoint import log, runner
+import re
+
+from entrypoint import cgroup, log, runner
 from entrypoint.deregistration import Registration
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.listener import Listener
 from entrypoint.settings import Settings
 
-_DEPRECATED = 7  # the listener's own code, with ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE
+_RETURN_CODE = re.compile(r"Runner execution has finished with return code (\d+)")
+_DEPRECATED = 7  # with ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE; run.sh passes it on
+_CONFLICT = 5
+# How a worker's exit code tells the result of its job (TaskResultUtil in actions/runner).
+_RESULTS = {100: "succeeded", 101: "succeeded with issues", 102: "failed", 103: "cancelled"}
 
 
 def judge(settings: Settings, listener: Listener, registration: Registration) -> ExitCode:
     """Return DONE if a job ran to its end; otherwise raise the Failure that says what happened.
 
     After an ephemeral job the runner deletes its own record. It also does when GitHub no longer
-    knows the registration, so only the log of a worker proves that there was a job.
+    knows the registration, so only a worker proves that there was a job.
     """
-    if listener.had_job():
+    if listener.had_job:
         registration.tidy = False
         registration.possible = runner.registration(settings.home) is not None
+        _tell_result(listener)
         return ExitCode.DONE
-    if listener.child.outcome == _DEPRECATED:
-        raise Failure(
+    log.warning(
+        "no job has run",
+        diag=listener.last_words(),
+        free_disk=cgroup.free_disk(settings.workdir_path),
+    )
+    raise _without_job(settings, listener)
+
+
+def _tell_result(listener: Listener) -> None:
+    """Say what only we know: how a worker without a listener has ended, and who was killed."""
+    if listener.worker is not None and listener.worker.outcome is not None:
+        code = listener.worker.outcome
+        log.warning(
+            "the listener was killed, and the job went on without it",
+            result=_RESULTS.get(code, f"unknown, the worker ended with {code}"),
+        )
+    if kills := cgroup.oom_kills() - listener.oom_kills_before:
+        log.warning("the kernel has killed processes for want of memory", oom_kill=kills)
+
+
+def _without_job(settings: Settings, listener: Listener) -> Failure:
+    code = listener.child.outcome
+    told = _RETURN_CODE.findall(listener.last_words())
+    if code == _DEPRECATED:
+        return Failure(
             ExitCode.VERSION,
             "GitHub no longer accepts this version of the runner",
             "rebuild the image with a newer RUNNER_VERSION",
         )
-    log.info("the last lines of the listener's log", diag=listener.last_words())
+    if told and int(told[-1]) == _CONFLICT:
+        return Failure(
+            ExitCode.RUNNER,
+            "another listener uses the same registration (session conflict)",
+            "do not share the runner's directory between containers",
+        )
     if runner.registration(settings.home) is None:
-        raise Failure(
+        return Failure(
             ExitCode.RUNNER,
             "GitHub no longer knows the registration, and no job has run",
-            "look for who removed the runner; a new container registers anew",
+            "a new container registers anew; look for who or what removes your runners",
         )
-    raise Failure(
+    return Failure(
         ExitCode.RUNNER,
-        f"the listener ended without a job (run.sh: {listener.child.outcome})",
-        "its own log above says why",
+        f"the listener ended without a job (listener: {told[-1] if told else 'unknown'},"
+        f" run.sh: {code})",
+        "the end of its own log, printed above, says why",
     )

@@ -10,15 +10,49 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from entrypoint import call, init
+from entrypoint import call, init, log
+from entrypoint.errors import ExitCode, Failure
 from entrypoint.secrets import Vault
 
 if TYPE_CHECKING:
+    from entrypoint.account import Account
+    from entrypoint.github import Api
     from entrypoint.settings import Settings
 
 _ORDER_SIZE = 64 * 1024  # the capacity of a pipe: what fits is written without waiting
+
+
+class Marks:
+    """What the child lets PID 1 know while it works: memory files that both hold."""
+
+    def __init__(self) -> None:
+        """Begin with nothing known."""
+        self._begun = os.memfd_create("begun")
+        self._advice = os.memfd_create("advice")
+
+    def begin(self) -> None:
+        """Mark that from now on GitHub may list the runner."""
+        os.write(self._begun, b"1")
+
+    def take_back(self) -> None:
+        """Mark that GitHub has refused: there is nothing to be undone."""
+        os.ftruncate(self._begun, 0)
+
+    def begun(self) -> bool:
+        """Return whether GitHub may list the runner."""
+        return os.fstat(self._begun).st_size > 0
+
+    def give_up(self, failure: Failure) -> None:
+        """Mark that GitHub does not accept this version of the runner any more."""
+        os.write(self._advice, json.dumps([failure.message, failure.hint]).encode())
+
+    def check_version(self) -> None:
+        """Raise the Failure (7) that was marked, if any."""
+        size = os.fstat(self._advice).st_size
+        if size:
+            raise Failure(ExitCode.VERSION, *json.loads(os.pread(self._advice, size, 0)))
 
 
 class Registrar:
@@ -27,12 +61,9 @@ class Registrar:
     def __init__(self, pid_1: init.Init, environ: Mapping[str, str]) -> None:
         """Start the child, which waits for its order."""
         self.vault = vault = Vault()  # where the secrets will be when the order comes
+        self.marks = marks = Marks()
         inbox, self._outbox = os.pipe()
-        begun = os.memfd_create("begun")
-        self._begun = begun
-        self.child = call.start(
-            pid_1, lambda: become_config(inbox, begun, vault, environ), capture=True
-        )
+        self.child = call.start(pid_1, lambda: register(inbox, marks, vault, environ), capture=True)
         os.close(inbox)
 
     def order(self, settings: Settings, name: str) -> None:
@@ -42,25 +73,60 @@ class Registrar:
         os.write(self._outbox, json.dumps({"settings": asdict(settings), "name": name}).encode())
         os.close(self._outbox)
 
-    def begun(self) -> bool:
-        """Return whether GitHub may have heard of the runner."""
-        return os.fstat(self._begun).st_size > 0
 
-
-def become_config(inbox: int, begun: int, vault: Vault, environ: Mapping[str, str]) -> None:
-    """Ask for a registration token as soon as the order is there, then become config.sh."""
+def register(inbox: int, marks: Marks, vault: Vault, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Register as soon as the order is there: become config.sh, or return a JIT runner's id."""
     # The slowest first: PID 1 reads the settings meanwhile.
     from entrypoint import account, github, runner  # noqa: PLC0415
     from entrypoint.settings import Settings  # noqa: PLC0415
 
     order = json.loads(os.read(inbox, _ORDER_SIZE))
     settings = Settings.restore(order["settings"])
+    log.configure(settings.log_level, settings.log_format)
     user = account.require(settings.user)
     deadline = time.monotonic() + settings.github_timeout
-    token = github.registration_token(github.connect(settings, vault.read(), deadline))
-    os.write(begun, b"1")
-    init.become(
+    api = github.connect(settings, vault.read(), deadline)
+    if settings.registration == "jit":
+        return _register_jit(api, settings, order["name"], user, marks)
+    token = github.registration_token(api)
+    marks.begin()
+    _advise(api, settings.version, marks)
+    return init.become(
         account.command(user, runner.config_command(settings, order["name"])),
-        env={**runner.environment(environ, user), runner.TOKEN_VARIABLE: token},
+        env={**runner.environment(environ, settings, user), runner.TOKEN_VARIABLE: token},
         cwd=settings.home,
     )
+
+
+def _register_jit(
+    api: Api, settings: Settings, name: str, user: Account, marks: Marks
+) -> dict[str, Any]:
+    from entrypoint import jit  # noqa: PLC0415 - most runners are registered by config.sh
+
+    marks.begin()
+    try:
+        found, files = jit.jit_config(api, settings, name)
+    except Failure as failure:
+        if failure.code is not ExitCode.RETRY:  # only then GitHub may have done it all the same
+            marks.take_back()
+        raise
+    jit.write(files, settings.home, user.uid, user.gid)
+    _advise(api, settings.version, marks)
+    return {"id": found.id, "name": found.name}
+
+
+def _advise(api: Api, version: str, marks: Marks) -> None:
+    """Ask beside all else, in one more process, for how long GitHub accepts this version."""
+    if not version:
+        return
+    from entrypoint import deprecation  # noqa: PLC0415 - only where the version is known
+
+    def ask() -> bytes:
+        try:
+            if said := deprecation.warning(api, version):
+                log.warning(said)
+        except Failure as failure:
+            marks.give_up(failure)
+        return b""
+
+    init.Parent().fork(ask)

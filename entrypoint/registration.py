@@ -24,7 +24,7 @@ def registered(
     """Register; on the way out see to it that GitHub's list has the runner no more."""
     registration = remover.registration
     try:
-        _configure(pid_1, registrar, settings, registration)
+        _configure(pid_1, registrar, settings, remover)
         yield registration
     finally:
         pid_1.begin_cleanup()
@@ -32,36 +32,38 @@ def registered(
             remover.ensure()
 
 
-def _configure(
-    pid_1: Init, registrar: Registrar, settings: Settings, registration: Registration
-) -> None:
-    child = registrar.child
-    registrar.order(settings, registration.name)
+def _configure(pid_1: Init, registrar: Registrar, settings: Settings, remover: Remover) -> None:
+    child, registration = registrar.child, remover.registration
     started = time.monotonic()
-    deadline = started + settings.github_timeout + CONFIG_TIMEOUT
+    registrar.order(settings, registration.name)
     try:
-        outcome = pid_1.wait(child, deadline)
-    except Stopped:
-        # Whoever is killed, a request that is under way succeeds: better to let it end.
-        if registrar.begun():
-            pid_1.wait(child, time.monotonic() + CONFIG_GRACE, hurry=True)
-        raise
+        outcome = _await(pid_1, registrar, remover, started + settings.github_timeout)
     finally:
         pid_1.end(child)
-        registration.possible = registrar.begun()
+        registration.possible = registrar.marks.begun()
         record = runner.registration(settings.home) or {}
         registration.id = int(record["agentid"]) if "agentid" in record else None
-    if not registrar.begun():
-        call.result(child)
-    if outcome != 0:
+    if child.answer():
+        registration.name = call.result(child)["name"]
+        registration.tidy = False  # a JIT runner leaves as it came, without config.sh
+    elif outcome != 0:
         raise _config_failed(outcome, child.output())
-    log.info(
-        "registered",
-        name=registration.name,
-        id=registration.id,
-        seconds=round(time.monotonic() - started, 3),
-    )
-    child.close()
+    took = round(time.monotonic() - started, 3)
+    log.info("registered", name=registration.name, id=registration.id, seconds=took)
+    registrar.marks.check_version()
+
+
+def _await(pid_1: Init, registrar: Registrar, remover: Remover, asked_by: float) -> int | None:
+    """Wait for the end of config.sh, or what is left of it after a stop."""
+    child = registrar.child
+    try:
+        return pid_1.wait(child, asked_by + CONFIG_TIMEOUT)
+    except Stopped:
+        remover.hasten()
+        # Whoever is killed, a request that is under way succeeds: better to let it end.
+        if registrar.marks.begun():
+            pid_1.wait(child, time.monotonic() + CONFIG_GRACE, hurry=True)
+        raise
 
 
 def _config_failed(outcome: int | None, output: str) -> Failure:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
+from entrypoint import log
 from entrypoint.account import Account, can
 from entrypoint.secrets import SECRETS
 from entrypoint.settings import Settings, variables
@@ -66,11 +68,17 @@ def clear_identity(home: str) -> list[str]:
     return found
 
 
-def environment(environ: Mapping[str, str], user: Account) -> dict[str, str]:
+def environment(environ: Mapping[str, str], settings: Settings, user: Account) -> dict[str, str]:
     """Return the listener's environment, which every job inherits: nothing of ours in it."""
     ours = {*variables(), *SECRETS, *(f"{secret}_FILE" for secret in SECRETS)}
+    trust: Mapping[str, str] = {}
+    if settings.ca_file:
+        from entrypoint import ca  # noqa: PLC0415 - loads ssl, which PID 1 need not keep
+
+        trust = ca.environment(settings)
     return {
         "PATH": _PATH,
+        **trust,
         **{k: v for k, v in environ.items() if k not in ours},
         "HOME": user.home,
         "USER": user.name,
@@ -127,6 +135,24 @@ def diagnostics(home: str) -> set[str]:
     """Return the paths of the logs in _diag."""
     folder = os.path.join(home, "_diag")
     return {os.path.join(folder, n) for n in os.listdir(folder)} if os.path.isdir(folder) else set()
+
+
+def announce_logs(home: str, user: Account) -> None:
+    """Have SIGIO sent to this process whenever a log is made in _diag (F_NOTIFY in fcntl(2)).
+
+    A kernel without it (gVisor) is no reason not to start: news is then seen when something
+    else wakes us.
+    """
+    folder = os.path.join(home, "_diag")
+    try:
+        if not os.path.isdir(folder):
+            os.mkdir(folder)
+            if os.geteuid() == 0:
+                os.chown(folder, user.uid, user.gid)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.fcntl(descriptor, fcntl.F_NOTIFY, fcntl.DN_CREATE | fcntl.DN_MULTISHOT)
+    except OSError as error:
+        log.debug("new logs are not announced", folder=folder, why=error.strerror)
 
 
 def tail(path: str) -> str:

@@ -101,6 +101,9 @@ class Settings:
         parsers.flag,
         "leave out self-hosted, Linux and X64 or ARM64",
     )
+    version: str = setting(
+        "RUNNER_VERSION", "", parsers.text, "version of GitHub's runner; the image sets it"
+    )
     envfile: str = setting(
         "RUNNER_ENVFILE",
         "",
@@ -142,6 +145,12 @@ class Settings:
         "0",
         parsers.seconds,
         "seconds between looks whether GitHub still lists an idle runner; 0: never",
+    )
+    max_restarts: int = setting(
+        "RUNNER_MAX_RESTARTS",
+        "10",
+        parsers.count,
+        "how often run.sh may start the listener again before a job",
     )
     state_dir: str = setting(
         "RUNNER_STATE_DIR", "/run/gh-runner", parsers.path, "directory of state.json"
@@ -187,7 +196,7 @@ def variables() -> dict[str, dict[str, Any]]:
 
 
 def in_environment(variable: str) -> str:
-    """Return one setting as the container's environment gives it, for commands that need no more."""
+    """Return one setting as the container's environment gives it."""
     default: str = variables()[variable]["default"]
     return os.environ.get(variable) or default
 

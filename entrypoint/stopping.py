@@ -1,6 +1,6 @@
 """A stop, whenever it arrives: ask first, stop second.
 
-A listener that is still registered is never signalled without a worker: between a job's arrival
+A listener that is still registered is not signalled without a worker: between a job's arrival
 and the start of its worker, 0.1 s later, a signal would lose the job.
 """
 
@@ -10,45 +10,56 @@ import time
 
 from entrypoint import log
 from entrypoint.deregistration import Remover
+from entrypoint.errors import Failure
 from entrypoint.init import Init
 from entrypoint.listener import Listener
 from entrypoint.settings import Settings
 
 LEAVE_TIMEOUT = 2.0  # seconds; an interrupted idle listener needs 0.1
 WORKER_TIMEOUT = 3.0  # seconds from the arrival of a job to its worker; 0.15 were measured
-REPORT_RESERVE = 1.0  # seconds kept for looking at GitHub's list after the listener has gone
+REPORT_TIME = 2.0  # seconds that a worker needs to report a job whose processes are gone
+LOOK_RESERVE = 1.0  # seconds kept for looking at GitHub's list after the listener has gone
 _LOOK_EVERY = 0.02  # seconds; the start of somebody else's child sends us no signal
 
 
 def stop(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) -> bool:
-    """Stop the listener; return True if a job ran on to its end meanwhile, as a drain lets it.
-
-    Raises a Failure (74) if GitHub does not answer in time.
-    """
-    remover.deadline = time.monotonic() + settings.stop_timeout
-    if not listener.busy() and remover.remove():
+    """Stop the listener; return True if a job ran on to its end meanwhile, as a drain lets it."""
+    remover.hasten()
+    if not listener.busy() and _off_the_list(settings, remover):
         leave(pid_1, listener)
         return False
     pid_1.wait_for(
-        lambda: listener.busy() or not listener.alive,
+        lambda: listener.busy() or listener.ended(),
         time.monotonic() + WORKER_TIMEOUT,
         poll=_LOOK_EVERY,
     )
+    remover.registration.tidy = False
     if settings.drain_timeout:
         log.info("a job is running and may end", seconds=settings.drain_timeout)
         drained = time.monotonic() + settings.drain_timeout
-        if pid_1.wait(listener.child, drained, hurry=True) is not None:
+        if pid_1.wait_for(listener.ended, drained, hurry=True):
             return True
-        remover.deadline = time.monotonic() + settings.stop_timeout
-    remover.registration.tidy = False
-    _cancel(pid_1, settings, listener, remover.deadline - REPORT_RESERVE)
+    remover.hasten()
+    _cancel(pid_1, settings, listener, remover.deadline - LOOK_RESERVE)
     return False
 
 
+def _off_the_list(settings: Settings, remover: Remover) -> bool:
+    """Whether an idle listener may be ended: its registration is gone, or GitHub does not answer.
+
+    Then half of the time has passed, and the other half is for trying while nobody listens.
+    """
+    try:
+        return remover.remove(time.monotonic() + settings.stop_timeout / 2)
+    except Failure as failure:
+        log.warning("the listener is ended before it is off GitHub's list", why=failure.message)
+        return True
+
+
 def leave(pid_1: Init, listener: Listener) -> None:
-    """End a listener that has no registration any more, so that it can lose nothing."""
+    """End an idle listener: SIGINT, and KILL if that is not enough."""
     listener.interrupt()
-    if pid_1.wait(listener.child, time.monotonic() + LEAVE_TIMEOUT) is None:
+    if not pid_1.wait_for(listener.ended, time.monotonic() + LEAVE_TIMEOUT, hurry=True):
         listener.kill()
 
 
@@ -56,10 +67,10 @@ def _cancel(pid_1: Init, settings: Settings, listener: Listener, deadline: float
     """Have the job cancelled and reported: the worker alone would wait for it for too long."""
     log.info("cancelling the job", seconds=settings.cancel_timeout)
     listener.interrupt()
-    killing = min(time.monotonic() + settings.cancel_timeout, deadline - LEAVE_TIMEOUT)
-    if pid_1.wait(listener.child, killing, hurry=True) is None:
+    killing = min(time.monotonic() + settings.cancel_timeout, deadline - REPORT_TIME)
+    if not pid_1.wait_for(listener.ended, killing, hurry=True):
         log.info("killing the job's processes")
         listener.kill_job()
-    if pid_1.wait(listener.child, deadline) is None:
+    if not pid_1.wait_for(listener.ended, deadline):
         log.warning("the listener did not leave in time and is killed")
         listener.kill()

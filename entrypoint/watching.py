@@ -1,7 +1,7 @@
 """Waiting beside the listener: for its end, for too long without a job, for a ghost.
 
 A ghost is a listener that waits although GitHub has dropped its registration. One wait serves
-all three: PID 1 wakes for nothing but what the settings ask for.
+all: PID 1 wakes for nothing but what the settings ask for.
 """
 
 from __future__ import annotations
@@ -22,13 +22,16 @@ _GHOST = 2  # looks in a row that miss the runner; one may be a hiccup of GitHub
 def until_end(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) -> bool:
     """Wait for the end of the listener; False if it was sent home because no job came.
 
-    Raises Stopped at the first stop, and a Failure (76) for a ghost.
+    Raises Stopped at the first stop, and a Failure (76) for a ghost or a listener that run.sh
+    starts again and again.
     """
     idle = settings.idle_timeout or math.inf
     pause = settings.watchdog or math.inf
     idle_end, next_look = time.monotonic() + idle, time.monotonic() + pause
     missed = 0
-    while pid_1.wait(listener.child, _moment(min(idle_end, next_look))) is None:
+    while not pid_1.wait_for(
+        lambda: listener.ended() or _looping(settings, listener), _moment(idle_end, next_look)
+    ):
         now = time.monotonic()
         if listener.busy():
             idle_end, next_look = now + idle, now + pause
@@ -41,11 +44,22 @@ def until_end(pid_1: Init, settings: Settings, listener: Listener, remover: Remo
             if missed == _GHOST:
                 raise _ghost(remover)
             next_look = now + pause
+    if _looping(settings, listener):
+        raise Failure(
+            ExitCode.RUNNER, f"run.sh has started the listener again {listener.relaunches} times"
+        )
     return True
 
 
-def _moment(deadline: float) -> float | None:
-    return None if deadline == math.inf else deadline
+def _looping(settings: Settings, listener: Listener) -> bool:
+    """Whether run.sh, which knows no limit, has gone beyond ours without any job."""
+    listener.look()
+    return listener.relaunches > settings.max_restarts and not listener.had_job
+
+
+def _moment(*deadlines: float) -> float | None:
+    first = min(deadlines)
+    return None if first == math.inf else first
 
 
 def _sent_home(pid_1: Init, listener: Listener, remover: Remover) -> bool:
