@@ -1,0 +1,51 @@
+# GitHub's runner and the program that looks after it, on a base that Dockerfile.base.* makes.
+#   docker build --tag gh-runner:ubuntu .
+
+ARG BASE_IMAGE=gh-runner-base:ubuntu
+
+# hadolint ignore=DL3006 # the tag is in the argument
+FROM ${BASE_IMAGE} AS venv
+# A signal that comes while Python starts must not be lost.
+RUN env --block-signal true || { echo "coreutils 8.31 or later is needed" >&2; exit 1; }
+ARG PIP_INDEX_URL
+RUN --mount=type=bind,source=image,target=/image \
+    --mount=type=bind,source=requirements.lock,target=/requirements.lock \
+    /image/make-venv /opt/gh-runner /requirements.lock
+
+FROM venv AS package
+RUN --mount=type=bind,source=image,target=/image \
+    --mount=type=bind,source=entrypoint,target=/entrypoint \
+    /image/lay-out-package /package
+
+# hadolint ignore=DL3006 # the tag is in the argument
+FROM ${BASE_IMAGE}
+ARG RUNNER_VERSION=2.336.0
+ARG RUNNER_URL=https://github.com/actions/runner/releases/download
+ARG RUNNER_SHA256=""
+ARG TARGETARCH
+RUN --mount=type=bind,source=image,target=/image \
+    /image/install-runner
+COPY --from=venv /opt/gh-runner /opt/gh-runner
+COPY --from=package /package /
+
+ENV AGENT_TOOLSDIRECTORY=/opt/hostedtoolcache \
+    RUNNER_TOOL_CACHE=/opt/hostedtoolcache
+WORKDIR /home/runner
+# There is no USER: PID 1 is root, jobs run as `runner`.
+ENTRYPOINT ["/usr/bin/env", "--block-signal", "/opt/gh-runner/bin/python", "-I", "-m", "entrypoint"]
+CMD []
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=10s --start-period=2m --retries=2 \
+    CMD ["/usr/local/bin/gh-runner", "status"]
+
+ARG VERSION=""
+ARG REVISION=""
+ARG SOURCE=""
+ARG BASE_IMAGE
+LABEL org.opencontainers.image.title="gh-runner" \
+    org.opencontainers.image.description="An ephemeral GitHub Actions runner in a container" \
+    org.opencontainers.image.licenses="MIT" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.revision="${REVISION}" \
+    org.opencontainers.image.source="${SOURCE}" \
+    org.opencontainers.image.base.name="${BASE_IMAGE}"
