@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Mapping
 
+from entrypoint.errors import ExitCode, Failure
 from entrypoint.settings import Settings
 
 # Debian and Ubuntu; Fedora and its kin; openSUSE; Alpine.
@@ -19,7 +19,7 @@ _SYSTEM = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
-FOLDER = "/run/gh-runner"
+_PRIVATE, _BUNDLE = "ca.pem", "ca-bundle.pem"  # in RUNNER_STATE_DIR
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
 
 
@@ -32,37 +32,46 @@ def problems(path: str) -> list[str]:
     """Return what is wrong with the file that RUNNER_CA_FILE names."""
     try:
         with open(path, encoding="ascii", errors="replace") as file:
-            ssl.create_default_context(cadata=file.read())
+            content = file.read()
+        if "-----BEGIN CERTIFICATE-----" not in content:
+            return [f"RUNNER_CA_FILE: {path} holds no certificate in PEM form"]
+        ssl.create_default_context(cadata=content)
     except OSError as error:  # ssl.SSLError is one
         return [f"RUNNER_CA_FILE: {path} cannot be used: {error.strerror or error}"]
-    except ValueError:
-        return [f"RUNNER_CA_FILE: {path} holds no certificate in PEM form"]
     return []
 
 
-def bundle(settings: Settings, folder: str = FOLDER) -> str:
+def bundle(settings: Settings) -> str:
     """Write the system's authorities and the private one into one file; return its path.
 
     Empty if there is no private one. Any process may do it again: it replaces the file at once.
+    Raises a Failure (78) if the state directory cannot be written.
     """
     if not settings.ca_file:
         return ""
-    private = _read(settings.ca_file)
-    _write(os.path.join(folder, "ca.pem"), private)
-    path = os.path.join(folder, "ca-bundle.pem")
-    _write(path, _read(system_bundle()) + b"\n" + private)
+    path = os.path.join(settings.state_dir, _BUNDLE)
+    try:
+        private = _read(settings.ca_file)
+        _write(os.path.join(settings.state_dir, _PRIVATE), private)
+        _write(path, _read(system_bundle()) + b"\n" + private)
+    except OSError as error:
+        raise Failure(
+            ExitCode.CONFIG,
+            f"RUNNER_CA_FILE: {error.filename}: {error.strerror}",
+            "the directory that RUNNER_STATE_DIR names must be writable",
+        ) from None
     return path
 
 
-def environment(settings: Settings, folder: str = FOLDER) -> Mapping[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
     """Return the variables by which the listener, its Node, jobs and the engine trust it too.
 
     Values that the operator set for these variables ought to win over them.
     """
-    path = bundle(settings, folder)
+    path = bundle(settings)
     if not path:
         return {}
-    private = os.path.join(folder, "ca.pem")
+    private = os.path.join(settings.state_dir, _PRIVATE)
     return {"NODE_EXTRA_CA_CERTS": private, **dict.fromkeys(_BUNDLES, path)}
 
 
@@ -75,7 +84,10 @@ def _read(path: str) -> bytes:
 
 def _write(path: str, content: bytes) -> None:
     """Put a file that everybody may read in its place, whole or not at all."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        os.makedirs(folder)
+        os.chmod(folder, 0o755)  # noqa: S103 - whatever the umask, jobs must get in
     draft = f"{path}.{os.getpid()}"
     with open(draft, "wb") as file:
         os.fchmod(file.fileno(), 0o644)

@@ -56,7 +56,10 @@ def labels(settings: Settings) -> list[str]:
     machine = os.uname().machine
     default = ("self-hosted", "Linux", _ARCHITECTURES.get(machine, machine.upper()))
     wanted = settings.labels if settings.no_default_labels else (*default, *settings.labels)
-    return list({label.lower(): label for label in reversed(wanted)}.values())[::-1]
+    found: dict[str, str] = {}
+    for label in wanted:
+        found.setdefault(label.lower(), label)
+    return list(found.values())
 
 
 def _generate(
@@ -81,8 +84,8 @@ def _opened(api: Api, reply: Reply) -> tuple[Runner, dict[str, bytes]]:
     runner = github.runner(reply["runner"])
     try:
         packed = json.loads(base64.b64decode(reply["encoded_jit_config"], validate=True))
-        files = {name: base64.b64decode(packed[name], validate=True) for name in packed}
-    except (ValueError, TypeError, KeyError):
+        files = {name: base64.b64decode(code, validate=True) for name, code in packed.items()}
+    except (ValueError, TypeError, AttributeError):
         files = {}
     if files.keys() != FILES:
         github.delete(api, runner.id)

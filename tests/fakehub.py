@@ -97,7 +97,7 @@ def connect(values: Mapping[str, str] = MappingProxyType({}), clock: Clock | Non
     if "RUNNER_TOKEN" in values or "GITHUB_APP_ID" in values:
         del secrets["GITHUB_PERSONAL_TOKEN"]
     api = github.connect(parse(values), secrets, time.monotonic() + TIMEOUT)
-    return at(clock, api) if clock else api
+    return at(clock or Clock(), api)
 
 
 def at(clock: Clock, api: Api) -> Api:
