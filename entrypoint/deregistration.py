@@ -65,7 +65,7 @@ class Remover:
         try:
             removed = self._remove(min(until, started + self._settings.github_timeout))
         except Failure as failure:
-            raise self._left(f"{failure.message} {failure.hint}".strip()) from failure
+            raise self._left("; ".join(filter(None, (failure.message, failure.hint)))) from None
         if removed is None:
             raise self._left("GitHub did not answer in time")
         if removed:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import ExitStack
 
-from entrypoint import call, log, outcome, runner, sources, state, stopping, watching
+from entrypoint import call, log, outcome, sources, state, stopping, watching
 from entrypoint.deregistration import Remover
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init import Init, Stopped
@@ -46,10 +47,11 @@ def live(pid_1: Init, environ: Mapping[str, str], given: Vault, registrar: Regis
     or a Failure; either way nothing stays registered.
     """
     settings = load(pid_1, environ, given, registrar.vault)
-    seen = state.State(settings.state_dir)
     remover = Remover(pid_1, settings, registrar.vault, environ, unique(settings.name))
-    seen.enter(state.REGISTERING, name=remover.registration.name)
-    with registered(pid_1, registrar, settings, remover):
+    with ExitStack() as exits:
+        seen = exits.enter_context(state.State(settings.state_dir))
+        seen.enter(state.REGISTERING, name=remover.registration.name)
+        exits.enter_context(registered(pid_1, registrar, settings, remover))
         seen.enter(state.LISTENING, id=remover.registration.id)
         listener = Listener(pid_1, settings, environ)
         try:
@@ -64,7 +66,7 @@ def live(pid_1: Init, environ: Mapping[str, str], given: Vault, registrar: Regis
 
 
 def load(pid_1: Init, environ: Mapping[str, str], given: Vault, vault: Vault) -> Settings:
-    """Read the settings in a child, which knows the secrets, and clear what is stale."""
+    """Read the settings in a child, which knows the secrets."""
     deadline = time.monotonic() + SETTINGS_TIMEOUT
     loaded = call.wait(pid_1, lambda: sources.load({**environ, **given.read()}, vault), deadline)
     if loaded is None:
@@ -74,8 +76,6 @@ def load(pid_1: Init, environ: Mapping[str, str], given: Vault, vault: Vault) ->
     log.configure(settings.log_level, settings.log_format)
     for note in loaded["notes"]:
         log.warning(note)
-    if stale := runner.clear_identity(settings.home):
-        log.warning("cleared what an earlier start has left", files=" ".join(stale))
     return settings
 
 

@@ -60,14 +60,6 @@ def _workdir_problems(settings: Settings, user: Account) -> list[str]:
     return []
 
 
-def clear_identity(home: str) -> list[str]:
-    """Delete what an earlier life left of its registration, and return the names."""
-    found = [name for name in IDENTITY if os.path.lexists(os.path.join(home, name))]
-    for name in found:
-        os.unlink(os.path.join(home, name))
-    return found
-
-
 def environment(environ: Mapping[str, str], settings: Settings, user: Account) -> dict[str, str]:
     """Return the listener's environment, which every job inherits: nothing of ours in it."""
     ours = {*variables(), *SECRETS, *(f"{secret}_FILE" for secret in SECRETS)}

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from entrypoint import account, runner
+from entrypoint import account, leftovers, runner
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.secrets import SECRETS, Vault
 from entrypoint.settings import Settings, parse, wrong
@@ -35,6 +35,8 @@ def load(environ: Mapping[str, str], vault: Vault) -> dict[str, Any]:
     if envfile := environ.get("RUNNER_ENVFILE"):
         delete_env_file(envfile, user)
     vault.fill(secrets)
+    if stale := leftovers.clear(settings.home, settings.workdir_path):
+        notes.append(f"cleared what an earlier start has left: {' '.join(stale)}")
     return {"settings": asdict(settings), "notes": notes}
 
 

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from entrypoint import log
+from entrypoint.errors import Failure
 
 FILE = "state.json"
 REGISTERING, LISTENING, STOPPING, GONE = "registering", "listening", "stopping", "gone"
@@ -24,6 +25,15 @@ class State:
             os.makedirs(directory, mode=0o755, exist_ok=True)
         except OSError as error:
             log.debug("no state file", directory=directory, why=error.strerror)
+
+    def __enter__(self) -> State:
+        """Begin with nothing to tell."""
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Tell of the end, and of what it came from if that was a Failure."""
+        failed = {"error": error.message} if isinstance(error, Failure) else {}
+        self.enter(GONE, **failed)
 
     def enter(self, phase: str, **facts: Any) -> None:
         """Enter a phase, and add what is known from now on."""

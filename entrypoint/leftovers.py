@@ -1,0 +1,31 @@
+"""A dirty start: what an earlier life in the same container or on the same volume has left.
+
+Only what a runner makes by itself is deleted, and no mount is ever entered: a user may keep a
+cache there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from entrypoint import runner
+
+# What a worker makes in its work folder for itself; check-outs and _tool are worth keeping.
+_WORK = ("_temp", "_actions", "_PipelineMapping", "_update")
+
+
+def clear(home: str, work: str) -> list[str]:
+    """Delete the identity files and the worker's own folders; return what was deleted."""
+    identity = [name for name in runner.IDENTITY if os.path.lexists(os.path.join(home, name))]
+    for name in identity:
+        os.unlink(os.path.join(home, name))
+    folders = [name for name in _WORK if _is_plain_folder(os.path.join(work, name))]
+    for name in folders:
+        # Nobody of the runner's is alive yet, and rmtree follows no symbolic link.
+        shutil.rmtree(os.path.join(work, name), ignore_errors=True)
+    return identity + [os.path.join(os.path.basename(work), name) for name in folders]
+
+
+def _is_plain_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path) and not os.path.ismount(path)
