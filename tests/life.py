@@ -31,6 +31,7 @@ class Life:
         self.simulator = simulator
         self.home = directory / "runner"
         self.directory = directory
+        self.program = PROGRAM
         self.env = {
             "PATH": os.environ["PATH"],
             "GITHUB_OWNER": "acme",
@@ -49,7 +50,7 @@ class Life:
         environment = {k: v for k, v in {**self.env, **env}.items() if v != ""}
         self._log = (self.directory / "log").open("w+b")
         self._process = subprocess.Popen(
-            [*(NAMESPACE if namespace is None else namespace), *PROGRAM, *arguments],
+            [*(NAMESPACE if namespace is None else namespace), *self.program, *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
