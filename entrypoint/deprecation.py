@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from entrypoint import log, rest
 from entrypoint.errors import ExitCode, Failure
@@ -31,7 +32,7 @@ def warning(api: Api, version: str, now: datetime | None = None) -> str:
 
 def _last_day(api: Api, version: str) -> datetime | None:
     """Return when it first matters; registration may end before jobs do, and we always register."""
-    path = f"{api.target.path}/actions/runners/deprecations/{version}"
+    path = f"{api.target.path}/actions/runners/deprecations/{quote(version, safe='')}"
     keys = ("registration_deprecates_at", "runtime_deprecates_at")
     try:
         body = rest.request(api, "GET", path, also=(404,)).body

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Callable
 from typing import Any
@@ -147,7 +146,7 @@ def private_key(value: str) -> str:
     if "-----BEGIN" not in key:
         try:
             key = base64.b64decode("".join(key.split()), validate=True).decode().strip()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             raise Problem("is neither a PEM private key nor one in base64") from None
     key = key.replace("\\r", "").replace("\\n", "\n").replace("\r", "").strip()
     if not _PEM.fullmatch(key):

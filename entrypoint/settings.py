@@ -7,6 +7,7 @@ or into one Failure that lists every problem. A new setting is one more field of
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -21,6 +22,7 @@ from entrypoint.target import Target, target
 
 MAX_NAME = 64  # GitHub's limit; the listener itself checks nothing but "not empty"
 _SUFFIX_BYTES = 4
+_VARIABLE = re.compile(r"\b(?:GITHUB|RUNNER)_[A-Z_]+")
 
 
 def setting(variable: str, default: str, parse: Parser, about: str) -> Any:
@@ -110,6 +112,22 @@ class Settings:
         parsers.text,
         "env file that is read, then deleted; wins over the environment",
     )
+    credential: str = setting(
+        "RUNNER_CREDENTIAL",
+        "until-exit",
+        parsers.choice("until-exit", "until-job"),
+        "how long the credential is kept; until-job: it is gone before a job's first step",
+    )
+    sudo: bool = setting("RUNNER_SUDO", "1", parsers.flag, "leave sudo and su to jobs")
+    allow_ptrace: bool = setting(
+        "RUNNER_ALLOW_PTRACE", "0", parsers.flag, "leave CAP_SYS_PTRACE to jobs, if there is any"
+    )
+    allow_readable_secrets: bool = setting(
+        "RUNNER_ALLOW_READABLE_SECRETS",
+        "0",
+        parsers.flag,
+        "start although jobs can read a secret's file that cannot be deleted",
+    )
     log_format: str = setting(
         "RUNNER_LOG_FORMAT",
         "auto",
@@ -195,6 +213,11 @@ def variables() -> dict[str, dict[str, Any]]:
     return {f.metadata["variable"]: {"field": f.name, **f.metadata} for f in fields(Settings)}
 
 
+def environment() -> dict[str, str]:
+    """Return the environment, for the subcommands that are ordinary programs."""
+    return dict(os.environ)
+
+
 def in_environment(variable: str) -> str:
     """Return one setting as the container's environment gives it."""
     default: str = variables()[variable]["default"]
@@ -214,12 +237,18 @@ def parse(values: Mapping[str, str], problems: Sequence[str] = ()) -> Settings:
             parsed[about["field"]] = about["parse"](given)
         except Problem as problem:
             problems.append(f"{variable}: {problem}")
-    if not problems:
-        settings = Settings(**parsed)
-        problems = contradictions(settings, values)
+            parsed[about["field"]] = about["parse"](about["default"])
+    settings = Settings(**parsed)
+    problems += _news(contradictions(settings, values), problems)
     if problems:
         raise wrong(problems)
     return settings
+
+
+def _news(found: Sequence[str], problems: Sequence[str]) -> list[str]:
+    """Return what does not only follow from a value that is known to be wrong."""
+    told = set(_VARIABLE.findall(" ".join(problems)))
+    return [problem for problem in found if not told & set(_VARIABLE.findall(problem))]
 
 
 def wrong(problems: list[str]) -> Failure:
