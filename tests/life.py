@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,26 +43,47 @@ class Life:
             "RUNNER_HOME": str(self.home),
             "RUNNER_STATE_DIR": str(directory / "state"),
         }
+        self._process: subprocess.Popen[bytes] | None = None
         simulator.make_distribution(self.home, owner=USER, **options)
 
     def start(self, *arguments: str, namespace: list[str] | None = None, **env: str) -> Life:
         """Start the program; settings are given as keywords."""
         environment = {k: v for k, v in {**self.env, **env}.items() if v != ""}
-        self._log = (self.directory / "log").open("w+b")
-        self._process = subprocess.Popen(
-            [*(NAMESPACE if namespace is None else namespace), *self.program, *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
+        with (self.directory / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [*(NAMESPACE if namespace is None else namespace), *self.program, *arguments],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         return self
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The process that was started, outside the namespace."""
+        assert self._process is not None
+        return self._process
 
     @property
     def pid_1(self) -> int:
         """The pid, seen from here, of the process that is PID 1 inside."""
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return int(until(lambda: children.read_text().split())[0])
+
+    def inside(self) -> dict[int, str]:
+        """The processes of the namespace: their names by the pids that they have out here."""
+        namespace = os.readlink(f"/proc/{self.pid_1}/ns/pid")
+        found = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if os.readlink(entry / "ns/pid") == namespace:
+                    found[int(entry.name)] = (entry / "comm").read_text().strip()
+        return found
+
+    def pid_of(self, comm: str) -> int:
+        """The pid, seen from here, of the first process inside with that name."""
+        return int(until(lambda: [pid for pid, name in self.inside().items() if name == comm])[0])
 
     def signal(self, signum: int = signal.SIGTERM) -> Life:
         """Send a signal to PID 1, as `docker stop` does."""
@@ -71,12 +92,13 @@ class Life:
 
     def wait(self, timeout: float = 30) -> int:
         """Return the exit code."""
-        return self._process.wait(timeout)
+        return self.process.wait(timeout)
 
     def end(self) -> None:
         """Kill whatever is left, as the end of a failed test must."""
-        self._process.kill()
-        self._process.wait()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     @property
     def output(self) -> str:
@@ -115,12 +137,3 @@ def directory() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def descendants() -> Mapping[int, str]:
-    """All processes of this machine that live below some PID namespace's entrypoint."""
-    found = {}
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            found[int(entry.parent.name)] = entry.read_bytes().replace(b"\0", b" ").decode()
-    return found
