@@ -78,6 +78,7 @@ class Runner:
     job_id: str = ""
     session_id: str = ""
     session_seen: float = 0.0
+    listening: bool = False
 
     @property
     def busy(self) -> bool:

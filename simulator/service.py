@@ -124,7 +124,7 @@ async def _next_message(
 ) -> web.Response:
     deadline = time.monotonic() + world.settings.poll_seconds
     while time.monotonic() < deadline:
-        runner.session_seen = time.monotonic()
+        world.note_poll(runner)
         message = None
         if runner.id in world.runners:
             message = _cancellation(world, runner) if busy else _job(request, world, runner)

@@ -125,8 +125,16 @@ class World:
             raise refusals.Refusal(409, "A session for this runner already exists.")
         runner.session_id = str(uuid.uuid4())
         runner.session_seen = time.monotonic()
+        runner.listening = False
         self._tell("session_opened", runner, pid=pid)
         return runner.session_id
+
+    def note_poll(self, runner: Runner) -> None:
+        """The listener asks for messages."""
+        runner.session_seen = time.monotonic()
+        if not runner.listening:
+            runner.listening = True
+            self._tell("listening", runner)
 
     def close_session(self, runner: Runner) -> None:
         """The listener logs out."""

@@ -68,8 +68,10 @@ class RunnerHome:
     def listen(self, program: str = "run.sh", *arguments: str, **options: Any) -> Program:
         """Start the listener and wait for its session."""
         before = self.simulator.last_event()
-        process = self.start(program, *arguments, **options)
+        words = arguments if program == "run.sh" else ("run", *arguments)
+        process = self.start(program, *words, **options)
         event = self.simulator.wait_for("session_opened", after=before)
+        self.simulator.wait_for("listening", after=before)
         self.listener = int(event["pid"])
         return process
 

@@ -1,25 +1,20 @@
 """`Runner.Listener`: configure, remove, run."""
 
 import os
-import time
-from select import POLLIN, poll
 
-from . import codec
 from .identity import Identity, is_true
 from .options import Options
 from .program import Settings, Terminal, abort, load_env, on_signal, pause, utc, write
 from .session import Ended, Gone, Session
-from .stop import SIGCHLD, SIGINT, SIGTERM, Signals, Stopped
+from .stop import SIGINT, SIGTERM, Signals, Stopped
+from .watch import Watch, Worker, ignored_by_parent
 
 TYPE_CHECKING = False  # importing `typing` costs 8 ms
 if TYPE_CHECKING:
     from types import FrameType
     from typing import Any, NoReturn
 
-RENEW_SECONDS = 60
-UNLOAD_SECONDS = 30
 RESULTS = {100: "Succeeded", 102: "Failed", 103: "Canceled"}
-PYTHON_IGNORES = (13, 25)  # SIGPIPE and SIGXFSZ
 GONE = "The runner no longer exists on the server. Cleaning up local configuration."
 
 
@@ -112,7 +107,7 @@ class Listener:
         self._terminal = terminal
         self._signals = signals
         self._identity = Identity(root)
-        self._ignored = _ignored_by_parent()
+        self._ignored = ignored_by_parent()
         self._had_job = False
         self._work = ""
 
@@ -155,6 +150,9 @@ class Listener:
         except Stopped:
             self._terminal.trace("Runner execution been cancelled.")
             pause(self._settings.stop)
+        except Ended:
+            session.close()
+            raise
         except Gone:
             self._terminal.error(GONE)
             self._identity.delete(self._terminal)
@@ -187,7 +185,7 @@ class Listener:
         self._terminal.line(f"{utc()}: Running job: {job['name']}")
         message = {"type": "job", "ignored": self._ignored, "work": self._work, "job": job}
         worker = Worker(self._root, message)
-        exit_code = _Watch(self._signals, session, worker, job).wait()
+        exit_code = Watch(self._signals, session, worker, job).wait()
         session.connection.close()
         result = RESULTS.get(exit_code, "")
         if not result:
@@ -197,122 +195,3 @@ class Listener:
         self._terminal.line(f"{utc()}: Job {job['name']} completed with result: {result}")
         self._signals.release()
         return True
-
-
-class Worker:
-    """The worker's process and the pipe that leads to it."""
-
-    def __init__(self, root: str, message: "dict[str, Any]") -> None:
-        to_worker, self._channel = os.pipe()
-        from_worker, back = os.pipe()
-        for fd in (to_worker, back):
-            os.set_inheritable(fd, True)
-        path = root + "/bin/Runner.Worker"
-        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        defaults = [signum for signum in PYTHON_IGNORES if signum not in message["ignored"]]
-        self.pid = os.posix_spawn(
-            path,
-            [path, "spawnclient", str(to_worker), str(back)],
-            os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1)],
-            setsigdef=defaults,
-        )
-        for fd in (to_worker, back, null):
-            os.close(fd)
-        self._back = from_worker
-        self._send(message)
-
-    def cancel(self, shutdown: bool) -> None:
-        """Ask the worker to cancel its job."""
-        self._send({"type": "shutdown" if shutdown else "cancel"})
-
-    def _send(self, message: "dict[str, Any]") -> None:
-        data = codec.dumps(message).encode()
-        try:
-            os.write(self._channel, len(data).to_bytes(4, "big") + data)
-        except OSError:
-            return  # a worker that has gone is noticed by its exit
-
-
-class _Watch:
-    """Waits for the worker, and passes on what asks it to stop."""
-
-    def __init__(
-        self, signals: Signals, session: Session, worker: Worker, job: "dict[str, Any]"
-    ) -> None:
-        self._signals = signals
-        self._session = session
-        self._worker = worker
-        self._job = job
-        self._asked = False
-        self._deaf = False
-        self._give_up = 0.0
-
-    def wait(self) -> int:
-        """The worker's exit code; negative if a signal ended it."""
-        renewal = time.monotonic() + RENEW_SECONDS
-        while True:
-            code = self._reap()
-            if code is not None:
-                return code
-            self._pass_on_stop()
-            self._poll(self._ask(), min(renewal, self._give_up or renewal))
-            now = time.monotonic()
-            if self._give_up and now >= self._give_up:
-                os._exit(128 + SIGTERM)
-            if now >= renewal:
-                self._session.renew(self._job)
-                renewal = now + RENEW_SECONDS
-
-    def _reap(self) -> int | None:
-        # Only SIGCHLD tells of the end, as in .NET: with it blocked the worker ends unseen.
-        if SIGCHLD not in self._signals.drain():
-            return None
-        pid, status = os.waitpid(self._worker.pid, os.WNOHANG)
-        return os.waitstatus_to_exitcode(status) if pid else None
-
-    def _pass_on_stop(self) -> None:
-        if self._signals.stopped_by and not self._asked:
-            self._asked = True
-            self._worker.cancel(shutdown=True)
-            if self._signals.stopped_by == SIGTERM:
-                self._give_up = time.monotonic() + UNLOAD_SECONDS
-
-    def _ask(self) -> int:
-        if self._session.connection.fileno() < 0 and not self._deaf:
-            try:
-                self._session.ask("Busy")
-            except OSError:
-                self._deaf = True
-        return self._session.connection.fileno()
-
-    def _poll(self, connection: int, until: float) -> None:
-        poller = poll()
-        poller.register(self._signals.fd, POLLIN)
-        if connection >= 0:
-            poller.register(connection, POLLIN)
-        ready = poller.poll(max(0.0, until - time.monotonic()) * 1000)
-        if any(fd == connection for fd, _ in ready):
-            self._read_message()
-
-    def _read_message(self) -> None:
-        try:
-            message = self._session.message()
-        except (OSError, Gone, Ended):
-            self._deaf = True
-            self._session.connection.close()
-            return
-        if message is not None and message["message_type"] == "JobCancellation":
-            self._worker.cancel(shutdown=False)
-        self._session.connection.close()
-
-
-def _ignored_by_parent() -> list[int]:
-    """Which signals the parent has ignored: Python hides what it was itself started with."""
-    try:
-        with open(f"/proc/{os.getppid()}/status", encoding="utf-8") as file:
-            text = file.read()
-    except OSError:
-        return []
-    mask = int(text.partition("SigIgn:")[2].split()[0], 16)
-    return [signum for signum in range(1, 65) if mask >> (signum - 1) & 1]

@@ -5,7 +5,7 @@ import time
 from select import POLLIN, poll
 
 from . import codec
-from .stop import SIGCHLD, SIGINT, SIGTERM, Signals
+from .stop import PYTHON_IGNORES, SIGCHLD, SIGINT, SIGTERM, Signals
 
 TYPE_CHECKING = False  # importing `typing` costs 8 ms
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from .program import Settings
 
 SIGKILL = 9
-PYTHON_IGNORES = (13, 25)  # SIGPIPE and SIGXFSZ
 
 
 class Canceled(Exception):

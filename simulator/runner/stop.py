@@ -14,6 +14,8 @@ else:
 SIGCHLD = int(_signal.SIGCHLD)
 SIGINT = int(_signal.SIGINT)
 SIGTERM = int(_signal.SIGTERM)
+# Python ignores these two from its start on; a job expects the default.
+PYTHON_IGNORES = (int(_signal.SIGPIPE), int(_signal.SIGXFSZ))
 
 
 class Stopped(BaseException):
