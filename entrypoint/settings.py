@@ -40,16 +40,10 @@ class Settings:
         "GITHUB_OWNER", "", parsers.name, "user or organization that owns the runner"
     )
     repository: str = setting(
-        "GITHUB_REPOSITORY",
-        "",
-        parsers.name,
-        "repository of that owner; empty: the whole organization",
+        "GITHUB_REPOSITORY", "", parsers.name, "repository of that owner; empty: all of them"
     )
     enterprise: str = setting(
-        "GITHUB_ENTERPRISE",
-        "",
-        parsers.name,
-        "enterprise that owns the runner, instead of an owner",
+        "GITHUB_ENTERPRISE", "", parsers.name, "enterprise that owns it, instead of an owner"
     )
     url: str = setting(
         "GITHUB_URL",
@@ -107,10 +101,7 @@ class Settings:
         "RUNNER_VERSION", "", parsers.text, "version of GitHub's runner; the image sets it"
     )
     envfile: str = setting(
-        "RUNNER_ENVFILE",
-        "",
-        parsers.text,
-        "env file that is read, then deleted; wins over the environment",
+        "RUNNER_ENVFILE", "", parsers.text, "env file, deleted once read; beats the environment"
     )
     credential: str = setting(
         "RUNNER_CREDENTIAL",
@@ -120,13 +111,10 @@ class Settings:
     )
     sudo: bool = setting("RUNNER_SUDO", "1", parsers.flag, "leave sudo and su to jobs")
     allow_ptrace: bool = setting(
-        "RUNNER_ALLOW_PTRACE", "0", parsers.flag, "leave CAP_SYS_PTRACE to jobs, if there is any"
+        "RUNNER_ALLOW_PTRACE", "0", parsers.flag, "leave CAP_SYS_PTRACE to jobs, if it is there"
     )
     allow_readable_secrets: bool = setting(
-        "RUNNER_ALLOW_READABLE_SECRETS",
-        "0",
-        parsers.flag,
-        "start although jobs can read a secret's file that cannot be deleted",
+        "RUNNER_ALLOW_READABLE_SECRETS", "0", parsers.flag, "start with secrets that jobs can read"
     )
     log_format: str = setting(
         "RUNNER_LOG_FORMAT",
@@ -165,10 +153,7 @@ class Settings:
         "seconds between looks whether GitHub still lists an idle runner; 0: never",
     )
     max_restarts: int = setting(
-        "RUNNER_MAX_RESTARTS",
-        "10",
-        parsers.count,
-        "how often run.sh may start the listener again before a job",
+        "RUNNER_MAX_RESTARTS", "10", parsers.count, "restarts of the listener before a job"
     )
     state_dir: str = setting(
         "RUNNER_STATE_DIR", "/run/gh-runner", parsers.path, "directory of state.json"
