@@ -33,7 +33,7 @@ class Listener:
         self.oom_kills_before = cgroup.oom_kills()
         runner.announce_logs(settings.home, user)
         self.child: Child = pid_1.spawn(
-            account.command(user, runner.run_command(settings)),
+            account.command(settings, user, runner.run_command(settings)),
             env=runner.environment(environ, settings, user),
             cwd=settings.home,
         )

@@ -92,7 +92,7 @@ def register(inbox: int, marks: Marks, vault: Vault, environ: Mapping[str, str])
     marks.begin()
     _advise(api, settings.version, marks)
     return init.become(
-        account.command(user, runner.config_command(settings, order["name"])),
+        account.command(settings, user, runner.config_command(settings, order["name"])),
         env={**runner.environment(environ, settings, user), runner.TOKEN_VARIABLE: token},
         cwd=settings.home,
     )

@@ -70,7 +70,7 @@ def _config_remove(
     own = Init()
     user = account.require(settings.user)
     child = own.spawn(
-        account.command(user, runner.remove_command(settings)),
+        account.command(settings, user, runner.remove_command(settings)),
         env={**runner.environment(environ, settings, user), runner.TOKEN_VARIABLE: token},
         cwd=settings.home,
         capture=True,
