@@ -9,11 +9,10 @@ from __future__ import annotations
 import base64
 import json
 import os
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from entrypoint import github, groups, rest
+from entrypoint import github, groups, naming, rest
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import Runner
 from entrypoint.rest import Api, Reply
@@ -21,7 +20,6 @@ from entrypoint.settings import Settings
 
 FILES = frozenset({".runner", ".credentials", ".credentials_rsaparams"})
 _ARCHITECTURES = {"x86_64": "X64", "aarch64": "ARM64", "armv7l": "ARM"}
-_SUFFIX = 8  # characters at the end of a runner's name that are random
 
 
 def names(name: str) -> tuple[str, str]:
@@ -29,7 +27,7 @@ def names(name: str) -> tuple[str, str]:
 
     Whoever has to clean up after a registration that was broken off looks for both.
     """
-    return name, f"{name[:-_SUFFIX]}{zlib.crc32(name.encode()):08x}"
+    return name, naming.substitute(name)
 
 
 def jit_config(api: Api, settings: Settings, name: str) -> tuple[Runner, dict[str, bytes]]:

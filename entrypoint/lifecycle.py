@@ -12,10 +12,11 @@ from entrypoint.deregistration import Remover
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init import Init, Stopped
 from entrypoint.listener import Listener
+from entrypoint.naming import unique
 from entrypoint.registrar import Registrar
 from entrypoint.registration import registered
 from entrypoint.secrets import Vault
-from entrypoint.settings import Settings, unique
+from entrypoint.settings import Settings
 
 SETTINGS_TIMEOUT = 20.0  # seconds; a file on a volume that hangs must not hang us
 SWEEP_GRACE = 1.0  # seconds that leftover processes have between TERM and KILL

@@ -107,6 +107,11 @@ def open_api(  # noqa: PLR0913 - each is a part of the credential
     )
 
 
+def until(api: Api, deadline: float) -> Api:
+    """Return the same way to GitHub with another deadline."""
+    return replace(api, deadline=deadline)
+
+
 def request(
     api: Api,
     method: str,

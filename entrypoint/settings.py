@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -20,8 +19,6 @@ from entrypoint.parsers import Parser, Problem
 from entrypoint.secrets import SECRETS
 from entrypoint.target import Target, target
 
-MAX_NAME = 64  # GitHub's limit; the listener itself checks nothing but "not empty"
-_SUFFIX_BYTES = 4
 _VARIABLE = re.compile(r"\b(?:GITHUB|RUNNER)_[A-Z_]+")
 
 
@@ -239,9 +236,3 @@ def _news(found: Sequence[str], problems: Sequence[str]) -> list[str]:
 def wrong(problems: list[str]) -> Failure:
     """Make the one Failure that tells all problems of the settings."""
     return Failure(ExitCode.CONFIG, "the settings are wrong: " + "; ".join(problems))
-
-
-def unique(prefix: str) -> str:
-    """Return a runner name that no other has: a random suffix, and no more than 64 characters."""
-    suffix = "-" + os.urandom(_SUFFIX_BYTES).hex()
-    return (prefix or socket.gethostname())[: MAX_NAME - len(suffix)] + suffix

@@ -30,6 +30,10 @@ EACH: dict[str, tuple[str, Any, str]] = {
     "RUNNER_REGISTRATION": ("JIT", "jit", "pat"),
     "RUNNER_EPHEMERAL": ("no", False, "perhaps"),
     "RUNNER_DISABLE_UPDATE": ("off", False, "perhaps"),
+    "RUNNER_CREDENTIAL": ("until-job", "until-job", "for ever"),
+    "RUNNER_SUDO": ("0", False, "perhaps"),
+    "RUNNER_ALLOW_PTRACE": ("1", True, "perhaps"),
+    "RUNNER_ALLOW_READABLE_SECRETS": ("1", True, "perhaps"),
     "RUNNER_NO_DEFAULT_LABELS": ("0", False, "perhaps"),
     "RUNNER_VERSION": ("2.336.0", "2.336.0", "a\tb"),
     "RUNNER_ENVFILE": ("/run/env", "/run/env", "a\tb"),
@@ -167,14 +171,3 @@ def test_workdir_path() -> None:
     """A relative work folder is below the runner's directory, as the listener has it."""
     assert settings.parse(LEAST).workdir_path == "/home/runner/_work"
     assert settings.parse({**LEAST, "RUNNER_WORKDIR": "/w"}).workdir_path == "/w"
-
-
-@pytest.mark.parametrize("prefix", ["", "shop", "x" * 64, "y" * 200])
-def test_unique_names(prefix: str) -> None:
-    """A name keeps its prefix as far as it fits, and never repeats."""
-    names = {settings.unique(prefix) for _ in range(50)}
-    assert len(names) == 50
-    for name in names:
-        assert len(name) <= 64
-        assert name[:-9] == prefix[:55] or not prefix
-        assert name[-9] == "-"
