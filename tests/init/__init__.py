@@ -1,0 +1,1 @@
+"""Black-box tests of `exec`: one behaviour a file, real PID namespaces, real terminals."""

@@ -1,0 +1,48 @@
+"""Signals, children and orphans, all at once and as fast as it goes."""
+
+import random
+import signal
+import time
+
+from tests.init.conftest import Start
+from tests.init.harness import is_stopped, victim, wait_until
+
+SECONDS = 2.0
+QUEUED = range(signal.SIGRTMIN, signal.SIGRTMIN + 8)  # each is kept; of others equal ones merge
+MERGED = [
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGPIPE,
+    signal.SIGCHLD,
+    signal.SIGWINCH,
+    signal.SIGTSTP,
+    signal.SIGCONT,
+]
+MOST = 20_000  # of queued signals, below the usual RLIMIT_SIGPENDING
+
+
+def test_nothing_is_lost_in_a_storm(start: Start) -> None:
+    """Every queued signal arrives, the code is the command's, and there is no word on stderr."""
+    started = start("--", *victim("storm"))
+    started.ready()
+    sent = dict.fromkeys(QUEUED, 0)
+    pid, child, ends = started.pid, started.child, time.monotonic() + SECONDS
+    while time.monotonic() < ends:
+        started.signal(random.choice(MERGED))
+        if sum(sent.values()) < MOST:
+            signum = random.choice(QUEUED)
+            sent[signum] += 1
+            started.signal(signum)
+
+    def awake() -> bool:
+        started.signal(signal.SIGCONT)
+        return not is_stopped(pid) and not is_stopped(child)
+
+    wait_until(awake)
+    started.signal(signal.SIGRTMAX)
+    came = {int(n): int(times) for n, times in (line.split() for line in started.rest())}
+    assert {n: came.get(n, 0) for n in QUEUED} == sent
+    assert (started.wait(), started.stderr()) == (42, "")

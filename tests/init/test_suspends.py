@@ -1,0 +1,42 @@
+"""Suspending signals stop the command and the init, SIGCONT wakes both."""
+
+import signal
+
+import pytest
+
+from tests.init.conftest import Start
+from tests.init.harness import is_stopped, state, victim, wait_until
+
+CONT = str(int(signal.SIGCONT))
+suspending = pytest.mark.parametrize("signum", [signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU])
+
+
+@suspending
+def test_both_are_suspended_and_wake(start: Start, signum: int) -> None:
+    """First the command stops and then the init, as the shell that started it expects.
+
+    Nobody within its namespace can stop PID 1; it goes on and passes SIGCONT on.
+    """
+    started = start("--", *victim("print_signals", 2))
+    started.ready()
+    for _ in range(2):
+        started.signal(signum)
+        wait_until(lambda: is_stopped(started.child))
+        wait_until(lambda: is_stopped(started.pid) != started.is_pid_1)
+        started.signal(signal.SIGCONT)
+        assert started.line() == CONT
+    assert started.wait() == 0
+
+
+@suspending
+def test_a_single_child_decides_itself(start: Start, signum: int) -> None:
+    """With -c the command gets the suspending signal as it is."""
+    started = start("-c", "--", *victim("print_signals", 2))
+    started.ready()
+    started.signal(signum)
+    assert started.line() == str(int(signum))
+    wait_until(lambda: is_stopped(started.pid) != started.is_pid_1)
+    assert state(started.child) == "S"
+    started.signal(signal.SIGCONT)
+    assert started.line() == CONT
+    assert started.wait() == 0

@@ -1,0 +1,28 @@
+"""Leaves a process behind and ends with code 5. The argument says how that one takes SIGTERM."""
+
+import os
+import signal
+import sys
+import time
+
+how = sys.argv[1]
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+reading, writing = os.pipe()
+if os.fork() == 0:
+    os.setsid()  # out of reach of whoever signals a process group only
+    if os.fork() == 0:
+        os.write(writing, b"!")
+        if how == "stopped":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        while signal.sigwaitinfo(signal.valid_signals()).si_signo != signal.SIGTERM:
+            pass
+        if how == "deaf":
+            signal.sigwaitinfo({signal.SIGUSR1})
+        time.sleep(0.2 if how == "slow" else 0)  # cleaning up takes its time
+        print("cleaned up", flush=True)
+        os._exit(0)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.pause()
+os.read(reading, 1)
+print(f"ready (pid {os.getpid()})", flush=True)
+os._exit(5)
