@@ -13,7 +13,7 @@ from typing import Any
 
 from entrypoint import credential, rest
 from entrypoint.credential import Kind
-from entrypoint.rest import Api
+from entrypoint.rest import Api, Reply
 from entrypoint.settings import Settings
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "connect",
     "delete",
     "find",
+    "first_page",
     "get",
     "pages",
     "registration_token",
@@ -117,7 +118,7 @@ def get(api: Api, runner_id: int) -> Runner | None:
     """Return a runner by its id, or None if GitHub's list has it no more."""
     reply = rest.request(api, "GET", f"{_runners(api)}/{runner_id}", also=(404,))
     if reply.status == 404:
-        _require_list(api)
+        first_page(api)
         return None
     return runner(reply.body)
 
@@ -126,14 +127,17 @@ def delete(api: Api, runner_id: int) -> Removal:
     """Take a runner off the list, if it is not running a job."""
     reply = rest.request(api, "DELETE", f"{_runners(api)}/{runner_id}", also=(404, 422))
     if reply.status == 404:
-        _require_list(api)
+        first_page(api)
         return Removal.GONE
     return Removal.BUSY if reply.status == 422 else Removal.DELETED
 
 
-def _require_list(api: Api) -> None:
-    """Tell a 404 for one runner from a 404 for all that the credential may see: that one raises."""
-    rest.request(api, "GET", _runners(api), params={"per_page": "1"})
+def first_page(api: Api) -> Reply:
+    """Return the beginning of the list of runners; a Failure if the credential may not see it.
+
+    That tells a 404 for one runner, which is gone, from a 404 for all.
+    """
+    return rest.request(api, "GET", _runners(api), params={"per_page": "1"})
 
 
 def _runners(api: Api) -> str:

@@ -14,9 +14,9 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.auth import AuthBase
-from urllib3.exceptions import NameResolutionError
+from requests.utils import select_proxy
 
-from entrypoint import ca, explain, log, retries
+from entrypoint import ca, explain, log, retries, transport_errors
 from entrypoint.answer import Answer, Asked, Refusal, Retry
 from entrypoint.credential import Kind
 from entrypoint.refusals import refusal
@@ -27,7 +27,6 @@ _CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 30.0  # seconds of one try
 _LEAST = 0.1  # seconds that even a try at the deadline gets
 _REDIRECTS = 3
 _FRESH = 10.0  # seconds in which some of GitHub's servers do not yet know a new App token
-_POOL = re.compile(r"^\w+\(host='[^']*', port=\d+\): ")  # urllib3 starts its messages so
 _HEADERS = {
     "Accept": "application/vnd.github+json",
     "User-Agent": "gh-runner",
@@ -36,13 +35,17 @@ _HEADERS = {
 
 
 class _Authorization(AuthBase):
-    """The credential; a session's header would be replaced by what ~/.netrc says."""
+    """The credential; a session's header would be replaced by what ~/.netrc says.
+
+    An empty one sends none.
+    """
 
     def __init__(self, value: str) -> None:
         self._value = value
 
     def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-        prepared.headers["Authorization"] = self._value
+        if self._value:
+            prepared.headers["Authorization"] = self._value
         return prepared
 
 
@@ -93,7 +96,7 @@ def open_api(  # noqa: PLR0913 - each is a part of the credential
     log.keep_out(token)
     session = requests.Session()
     session.headers.update(_HEADERS)
-    session.auth = _Authorization(f"{scheme} {token}")
+    session.auth = _Authorization(f"{scheme} {token}" if token else "")
     session.verify = ca.system_bundle() or True
     return Api(
         settings.target,
@@ -112,6 +115,24 @@ def until(api: Api, deadline: float) -> Api:
     return replace(api, deadline=deadline)
 
 
+def asked(api: Api, method: str, path: str) -> Asked:
+    """Return a request as messages tell it."""
+    return Asked(method, path, api.target, api.kind, api.setting)
+
+
+def probe(api: Api, path: str) -> Answer:
+    """Send one GET, and return whatever comes back."""
+    return _try(api, "GET", path, None, None)[0]
+
+
+def proxy(api: Api) -> str:
+    """Return the proxy that requests go through, without its password, or an empty string."""
+    url = api.target.api_url
+    merged = api.session.merge_environment_settings(url, {}, None, None, None)
+    address = select_proxy(url, merged["proxies"]) or ""
+    return re.sub(r"//[^/@]*@", "//", address)
+
+
 def request(
     api: Api,
     method: str,
@@ -127,18 +148,18 @@ def request(
     the way, are tried again where the table of refusals says so, or raised as a Failure.
     Whoever calls it says by that that the request may be repeated.
     """
-    asked = Asked(method, path, api.target, api.kind, api.setting)
+    question = asked(api, method, path)
     attempt = 0
     while True:
         attempt += 1
         answer, body = _try(api, method, path, json, params)
         if answer.is_github and (200 <= answer.status < 300 or answer.status in also):
-            return Reply(answer.status, body, answer, asked)
-        row = refusal(answer, asked)
+            return Reply(answer.status, body, answer, question)
+        row = refusal(answer, question)
         pause = _pause(api, row, answer, attempt)
         given_up = "" if pause is None else _too_long(api, pause)
         if pause is None or given_up:
-            raise explain.explain(answer, asked, attempt, given_up)
+            raise explain.explain(answer, question, attempt, given_up)
         log.warning(
             "GitHub is asked again", why=row.name, status=answer.status, seconds=round(pause, 1)
         )
@@ -172,7 +193,7 @@ def _try(
     try:
         response = _send(api, method, url, json=json, params=params)
     except OSError as error:  # what requests raises, and a bundle that cannot be read
-        return _trouble(error), None
+        return transport_errors.trouble(error), None
     headers = {name.lower(): value for name, value in response.headers.items()}
     try:
         body = response.json() if response.content else None
@@ -197,37 +218,3 @@ def _send(api: Api, method: str, url: str, **request: Any) -> requests.Response:
         if not response.is_redirect or urlsplit(url)[:2] != origin:
             break
     return response
-
-
-def _trouble(error: OSError) -> Answer:
-    """Say by requests' exception what went wrong on the way."""
-    root = _root(error)
-    said = _POOL.sub("", explain.line(str(root)))
-    return Answer(words=said, trouble=_kind_of_trouble(error, root, said))
-
-
-def _kind_of_trouble(error: OSError, root: BaseException, said: str) -> str:
-    if "407" in said and isinstance(error, requests.exceptions.ProxyError):
-        return "proxy login"
-    if "CERTIFICATE_VERIFY_FAILED" in said:
-        if "not yet valid" in said or "has expired" in said:
-            return "clock"
-        return "hostname" if "not valid for" in said else "tls"
-    kinds = {
-        requests.exceptions.ProxyError: "proxy",
-        requests.exceptions.Timeout: "timeout",
-        requests.exceptions.ConnectionError: "connection",
-        requests.exceptions.ChunkedEncodingError: "connection",
-        requests.exceptions.RequestException: "proxy address",
-    }
-    if isinstance(root, NameResolutionError):
-        return "dns"
-    return next((kind for cause, kind in kinds.items() if isinstance(error, cause)), "tls")
-
-
-def _root(error: BaseException) -> BaseException:
-    """Return the first cause that still says which kind of trouble it is."""
-    inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-    if isinstance(error, NameResolutionError) or not isinstance(inner, BaseException):
-        return error
-    return _root(inner)
