@@ -211,6 +211,7 @@ def _jit_config(request: web.Request, runner: Runner) -> str:
     services = f"{request.scheme}://{request.host}/_services/"
     group = world_of(request).group(runner.group_id)
     path = runner.scope.removeprefix("repos/").removeprefix("orgs/")
+    host = f"{request.scheme}://{request.host}" if is_ghes(request) else "https://github.com"
     settings = {
         "AgentId": str(runner.id),
         "AgentName": runner.name,
@@ -219,7 +220,7 @@ def _jit_config(request: web.Request, runner: Runner) -> str:
         "DisableUpdate": "true",
         "Ephemeral": "True",
         "ServerUrl": services,
-        "GitHubUrl": f"https://github.com/{path}",
+        "GitHubUrl": f"{host}/{path}",
         "WorkFolder": runner.work_folder,
         "UseV2Flow": "True",
         "ServerUrlV2": services,

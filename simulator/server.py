@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import access, apps, control, faults, rest, service
+from . import access, apps, control, faults, registration, rest, service
 from .refusals import Refusal, not_found
 from .state import STATE, State, scope_of
 
@@ -41,7 +41,7 @@ def make_app() -> web.Application:
     app = web.Application(middlewares=[_record, _decorate], client_max_size=MAXIMUM_BODY)
     app[STATE] = State()
     for prefix in PREFIXES:
-        found = [*rest.routes(), *apps.routes(), *service.registration_routes()]
+        found = [*rest.routes(), *apps.routes(), *registration.routes()]
         app.add_routes([_prefixed(route, prefix) for route in found])
     app.add_routes(service.routes())
     app.add_routes(control.routes())

@@ -155,6 +155,24 @@ def test_an_unknown_argument_is_named_and_ignored(home: RunnerHome) -> None:
     assert "Unrecognized command-line input arguments for command configure: 'nonsense'" in output
 
 
+def test_the_version_is_told(home: RunnerHome) -> None:
+    """Without doing anything else, as does the help."""
+    assert home.run("config.sh", "--version") == (0, "2.336.0\n")
+    code, output = home.configure("--help")
+    assert (code, "./config.sh remove" in output) == (0, True)
+    assert ".runner" not in home.files()
+
+
+def test_a_host_of_its_own_is_an_enterprise_server(simulator: Simulator, home: RunnerHome) -> None:
+    """Its API lives below /api/v3; GITHUB_ACTIONS_RUNNER_FORCE_GHES makes any host one."""
+    assert home.configure("--url", f"{simulator.url}/acme/shop")[0] == 0
+    env = {"GITHUB_ACTIONS_RUNNER_FORCE_GHES": "1"}
+    assert home.run("config.sh", "remove", "--token", home.token("remove"), env=env)[0] == 0
+    paths = [entry["path"] for entry in simulator.requests() if entry["scheme"] == "remoteauth"]
+    assert paths
+    assert all(path.startswith("/api/v3/") for path in paths)
+
+
 def test_root_is_refused(home: RunnerHome) -> None:
     """Unless RUNNER_ALLOW_RUNASROOT is set."""
     assert home.configure(root=True) == (1, "Must not run with sudo\n")

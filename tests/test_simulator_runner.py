@@ -513,6 +513,15 @@ def test_a_deprecated_version_is_refused(
     assert home.run("run.sh", env=env)[0] == (7 if code == 7 else 0)
 
 
+def test_a_revoked_token_ends_the_listener(simulator: Simulator, home: RunnerHome) -> None:
+    """With 0, although no job ran; the files stay."""
+    home.configured()
+    simulator.fault(path="/_services/message", status=401)
+    assert home.run(LISTENER, "run")[0] == 0
+    assert ".runner" in home.files()
+    assert len(simulator.runners()) == 1
+
+
 def test_two_sessions_conflict(home: RunnerHome) -> None:
     """The second listener gives up with 5."""
     home.configured().listen()

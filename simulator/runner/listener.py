@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 RESULTS = {100: "Succeeded", 102: "Failed", 103: "Canceled"}
+USAGE = """
+Commands:
+ ./config.sh         Configures the runner
+ ./config.sh remove  Unconfigures the runner
+ ./run.sh            Runs the runner interactively. Does not require any options.
+"""
 GONE = "The runner no longer exists on the server. Cleaning up local configuration."
 
 
@@ -54,8 +60,8 @@ def _execute(root: str, settings: Settings, terminal: Terminal, options: Options
             f" '{', '.join(unknown)}'. For usage refer to: .\\config.cmd --help or"
             " ./config.sh --help"
         )
-    if options.flag("version"):
-        terminal.line(settings.version)
+    if options.flag("version") or options.flag("help"):
+        terminal.line(USAGE if options.flag("help") else settings.version)
         return 0
     if options.command in ("configure", "remove"):
         return _configure(root, settings, terminal, options)
@@ -88,7 +94,8 @@ def _run(root: str, settings: Settings, terminal: Terminal, options: Options) ->
     except Stopped:
         return 0
     except Ended as end:
-        terminal.error(str(end))
+        if end.code:
+            terminal.error(str(end))
         return end.code
     except (OSError, ValueError, KeyError) as error:
         terminal.error(f"An error occurred: {error}")

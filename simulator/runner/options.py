@@ -4,6 +4,7 @@ import os
 
 from .program import INPUT_PREFIX
 
+TRUE = ("1", "true", "$true")
 GENERIC = {"help", "version", "commit", "check"}
 VALID = {
     "configure": {
@@ -36,7 +37,7 @@ class Options:
 
     def flag(self, name: str) -> bool:
         """Whether a flag is set, on the command line or in the environment."""
-        return name in self.flags or self._environment.get(name, "").lower() == "true"
+        return name in self.flags or self._environment.get(name, "").lower() in TRUE
 
     def value(self, name: str, default: str = "") -> str:
         """An argument's value, from the command line or else from the environment."""

@@ -103,8 +103,10 @@ def load_env(root: str) -> None:
         return
     for line in lines:
         name, separator, value = line.partition("=")
-        if separator and name:
+        if separator and name and value:
             os.environ[name] = value
+        elif separator and name:
+            os.environ.pop(name, None)
 
 
 def pause(seconds: float) -> None:

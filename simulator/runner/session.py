@@ -108,6 +108,9 @@ class Session:
             deprecated = os.environ.get("ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE", "")
             asked = deprecated.lower() in ("1", "true")
             raise Ended(7 if asked else 1, "An error occurred: " + answer.json()["message"])
+        if answer.status == 401:
+            self._terminal.trace("Runner OAuth token has been revoked. Shutting down.")
+            raise Ended(0)
         if answer.status >= 400:
             raise OSError(answer.name)
         return dict(codec.loads(answer.text)) if answer.status == 200 else None
