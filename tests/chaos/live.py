@@ -1,0 +1,223 @@
+"""Live one plan: the real program as PID 1 of a namespace, and what the plan does to it."""
+
+import hashlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from simulator import Simulator
+from tests.chaos.jobs import SHAPES
+from tests.chaos.plan import BLOCKED, STOPPED, Action, Plan
+from tests.chaos.story import Event, Stop, Story
+from tests.life import Life, directory, until
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+LAUNCHER = Path(__file__).with_name("launch.py")
+POLL = 0.05  # seconds between looks whether it has ended
+RESCUE = 12.0  # seconds after which a life that met no stop gets one
+PATIENCE = 60.0  # seconds after which a life is killed
+SIGHUP_BLOCKED = 1  # in SigBlk of /proc/PID/status: bit N-1 is signal N
+
+
+class Lateness(threading.Thread):
+    """Measures for how long this machine lets a sleeper wait that should have been woken."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.total = 0.0
+
+    def run(self) -> None:
+        """Sleep and see."""
+        while True:
+            due = time.monotonic() + POLL
+            time.sleep(POLL)
+            self.total += time.monotonic() - due
+
+
+def live(plan: Plan, simulator: Simulator, lateness: Lateness, source: Path = PROJECT) -> Story:
+    """Live a plan and return its story; the simulator is the plan's alone meanwhile.
+
+    `source` is the directory that holds the package to be run.
+    """
+    last = simulator.reset()
+    token = _token(plan)
+    simulator.add_credential(token)
+    with directory() as home, _life(plan, simulator, home, source) as life:
+        story = Story(plan)
+        life.start(GITHUB_PERSONAL_TOKEN=token, **plan.settings)
+        _Timeline(life, simulator, story, lateness, last).run()
+        _settle(simulator, story)
+        story.read(home)
+        return story
+
+
+@contextmanager
+def _life(plan: Plan, simulator: Simulator, home: Path, source: Path) -> Iterator[Life]:
+    life = Life(simulator, home, scale=plan.scale, **plan.times)
+    python = [sys.executable, "-I", str(LAUNCHER), str(source), str(home / "alive")]
+    life.program = ["/usr/bin/env", "--block-signal", *python]
+    if plan.dirty:
+        _leave_dirt(life.home)
+    try:
+        yield life
+    finally:
+        life.end()
+
+
+def _token(plan: Plan) -> str:
+    """A credential; every other one has no form that could be recognized in a log."""
+    digest = hashlib.sha1(f"chaos {plan.seed}".encode()).hexdigest()
+    return digest if plan.seed % 2 else f"ghp_{digest[:36]}"
+
+
+def _leave_dirt(root: Path) -> None:
+    """What an earlier life leaves that was killed, in a container that is started again."""
+    (root / ".runner").write_text('\ufeff{"agentId": 999, "agentName": "old", "ephemeral": true}')
+    for name in (".credentials", ".credentials_rsaparams"):
+        (root / name).write_text("{}")
+    for name in ("_diag/Worker_20200101-000000-utc.log", "_work/_temp/old"):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("Job completed\n")
+    for path in (root, *root.rglob("*")):
+        os.chown(path, root.stat().st_uid, root.stat().st_gid)
+
+
+def _settle(simulator: Simulator, story: Story) -> None:
+    """Wait for what GitHub still does though its client is gone, then look at it."""
+    delays = [a.value.get("delay", 0.0) for a in story.plan.actions if a.what == "fault"]
+    late = max((e["time"] for e in story.events if e["kind"] == "fault"), default=0.0)
+    time.sleep(min(10.0, max(0.0, late + max(delays, default=0.0) + POLL - time.time())))
+    deadline = time.monotonic() + 1
+    while True:
+        story.jobs, story.runners = simulator.jobs(), simulator.runners()
+        if not _unsettled(story) or time.monotonic() > deadline:
+            return
+        time.sleep(POLL)
+
+
+def _unsettled(story: Story) -> bool:
+    return bool(story.runners) or any(job["status"] == "in_progress" for job in story.jobs)
+
+
+class _Timeline:
+    """Follows the events of a life and does what its plan says about them."""
+
+    def __init__(
+        self, life: Life, simulator: Simulator, story: Story, lateness: Lateness, last: int
+    ) -> None:
+        self._life = life
+        self._simulator = simulator
+        self._story = story
+        self._lateness = lateness
+        self._last = last
+        self._waiting = list(story.plan.actions)
+        self._due: list[tuple[float, Action]] = []
+
+    def run(self) -> None:
+        """Go through the life to its end, or to the end of our patience."""
+        story = self._story
+        with _pidfd(self._life) as self._pid_1:
+            story.began = time.time()
+            ended = _Ending(self._life)
+            ended.start()
+            self._take({"kind": BLOCKED, "time": story.began})
+            while ended.code is None and time.time() < story.began + PATIENCE:
+                self._act()
+                self._follow()
+            if ended.code is None:
+                self._life.end()
+            else:
+                story.code = ended.code
+            ended.join()
+            story.ended = ended.time
+            if story.stops:
+                story.late = self._lateness.total - self._late_before
+        self._follow()
+
+    def _follow(self) -> None:
+        """Take in new events; wait for one if there is nothing else to do."""
+        now = time.time()
+        wait = min([POLL, *(max(0.0, due - now) for due, _ in self._due)])
+        for event in self._simulator.events(self._last, wait):
+            self._last = event["id"]
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        self._story.events.append(event)
+        for action in [a for a in self._waiting if _is_meant(a, event)]:
+            self._waiting.remove(action)
+            self._due.append((event["time"] + action.at.offset, action))
+
+    def _act(self) -> None:
+        now = time.time()
+        for due, action in sorted(self._due, key=lambda item: item[0]):
+            if due <= now:
+                self._due.remove((due, action))
+                self._do(action.what, action.value)
+        if not self._story.stops and now > self._story.began + RESCUE:
+            self._do("signal", int(signal.SIGTERM))
+
+    def _do(self, what: str, value: Any) -> None:
+        match what:
+            case "signal":
+                self._stop(value)
+            case "job":
+                self._simulator.queue_job(SHAPES[value].run, name=value)
+            case "fault":
+                self._simulator.fault(**value)
+            case "clear":
+                self._simulator.clear_faults()
+
+    def _stop(self, signum: int) -> None:
+        try:
+            signal.pidfd_send_signal(self._pid_1, signum)
+        except ProcessLookupError:
+            return
+        now = time.time()
+        if not self._story.stops:
+            self._late_before = self._lateness.total
+            self._take({"kind": STOPPED, "time": now})
+        self._story.stops.append(Stop(now, signum, self._story.phase()))
+
+
+def _is_meant(action: Action, event: Event) -> bool:
+    at = action.at
+    return event["kind"] == at.kind and all(
+        str(wanted) in str(event.get(name)) for name, wanted in at.match.items()
+    )
+
+
+class _Ending(threading.Thread):
+    """Notes the end of a life at once."""
+
+    def __init__(self, life: Life) -> None:
+        super().__init__(daemon=True)
+        self._process = life.process
+        self.code: int | None = None
+        self.time = 0.0
+
+    def run(self) -> None:
+        """Wait for it."""
+        code = self._process.wait()
+        self.time = time.time()
+        self.code = code
+
+
+@contextmanager
+def _pidfd(life: Life) -> Iterator[int]:
+    """PID 1 as soon as it blocks signals: before that the kernel drops them."""
+    pid = life.pid_1
+    status = Path(f"/proc/{pid}/status")
+    until(lambda: int(status.read_text().partition("SigBlk:")[2].split()[0], 16) & SIGHUP_BLOCKED)
+    descriptor = os.pidfd_open(pid)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,187 @@
+"""Plans by seed: which phase of the life the first stop arrives in, and what else goes on."""
+
+import random
+from collections.abc import Callable
+from signal import SIGINT, SIGTERM
+
+from tests.chaos import faults
+from tests.chaos.jobs import ENDING, ENDLESS, SHAPES
+from tests.chaos.plan import (
+    COMPLETED,
+    CONFIG,
+    DELETING,
+    LISTENING,
+    REGISTERED,
+    REMOVING,
+    START,
+    TOKEN,
+    TOLD,
+    WORKING,
+    Moment,
+    Plan,
+)
+
+LONG_DRAIN = 60.0
+
+
+def make(seed: int, phase: str = "") -> Plan:
+    """The plan of a seed; of one phase only if that is named."""
+    rng = random.Random(seed)
+    chosen = rng.choice(sorted(PHASES))
+    plan = Plan(seed, phase or chosen)
+    plan.scale = rng.choice([0.0, 0.0, 0.0, 0.1, 0.1, 0.3, 0.3, 1.0])
+    plan.times = {
+        "worker_start": round(rng.uniform(0.1, 0.15), 3),
+        "cancel_scale": rng.choice([0.02, 0.1, 1.0]),
+        "session_retry": 0.05,
+        "session_delete": rng.choice([0.05, 0.05, 30.0]),
+    }
+    plan.settings = {"RUNNER_CANCEL_TIMEOUT": str(rng.choice([0.3, 0.6, 1.0, 2.0]))}
+    plan.dirty = rng.random() < 0.1
+    if rng.random() < 0.1:
+        plan.settings["RUNNER_EPHEMERAL"] = "0"
+    if rng.random() < 0.2:
+        plan.settings["RUNNER_REGISTRATION"] = "jit"
+        plan.settings.pop("RUNNER_EPHEMERAL", None)
+    at = PHASES[plan.phase](rng, plan)
+    _stops(rng, plan, at)
+    faults.disturb(rng, plan)
+    return plan
+
+
+def _stops(rng: random.Random, plan: Plan, first: Moment) -> None:
+    """The first stop, and the impatient ones after it."""
+    signals = (SIGINT, SIGTERM)
+    plan.add(first, "signal", int(rng.choice(signals)))
+    impatient = plan.seconds("RUNNER_DRAIN_TIMEOUT", 0) == LONG_DRAIN or rng.random() < 0.3
+    for _ in range(rng.randint(1, 3) if impatient else 0):
+        at = rng.choice([TOLD, TOLD, TOLD, REMOVING, DELETING]) if len(plan.actions) > 1 else TOLD
+        late = rng.choice([0.0, 0.05, 0.5, 1.5])
+        plan.add(at.after(rng.uniform(0, late)), "signal", int(rng.choice(signals)))
+
+
+def _start(rng: random.Random, _plan: Plan) -> Moment:
+    return START.after(rng.uniform(0, 0.4))
+
+
+def _token(rng: random.Random, plan: Plan) -> Moment:
+    delay = round(rng.uniform(0.1, 0.6), 3)
+    plan.add(START, "fault", {"path": "/registration-token|/generate-jitconfig", "delay": delay})
+    return _asked_first(plan).after(rng.uniform(0, delay))
+
+
+def _config(rng: random.Random, plan: Plan) -> Moment:
+    _by_config_sh(plan)
+    plan.times["configure_record"] = round(rng.uniform(0.06, 0.3), 3)
+    return CONFIG.after(rng.uniform(0, 0.1))
+
+
+def _unrecorded(rng: random.Random, plan: Plan) -> Moment:
+    """GitHub knows the runner, and `.runner` is not yet written."""
+    _by_config_sh(plan)
+    record = plan.times["configure_record"] = round(rng.uniform(0.06, 0.4), 3)
+    return REGISTERED.after(rng.uniform(0, record))
+
+
+def _recorded(rng: random.Random, plan: Plan) -> Moment:
+    """`.runner` is written; config.sh ends, and run.sh starts."""
+    plan.times |= {"configure_record": 0.02, "configure_end": round(rng.uniform(0, 0.3), 3)}
+    plan.times["listen_start"] = round(rng.uniform(0.1, 0.5), 3)
+    most = plan.times["configure_end"] + plan.times["listen_start"]
+    return REGISTERED.after(0.02 + rng.uniform(0, most))
+
+
+def _idle(rng: random.Random, _plan: Plan) -> Moment:
+    return LISTENING.after(rng.uniform(0, 0.4))
+
+
+def _arrival(rng: random.Random, plan: Plan) -> Moment:
+    """A job and a stop at the same time, give or take half a second."""
+    at = LISTENING.after(0.2 + rng.uniform(0, 0.1))
+    plan.add(at, "job", _any_shape(rng, plan))
+    return at.after(rng.uniform(-0.15, 0.4))
+
+
+def _early_job(rng: random.Random, plan: Plan) -> Moment:
+    """The job waits already when the listener comes."""
+    plan.add(START, "job", _any_shape(rng, plan))
+    return LISTENING.after(rng.uniform(0, 0.4))
+
+
+def _job(rng: random.Random, plan: Plan) -> Moment:
+    plan.add(LISTENING.after(rng.uniform(0, 0.1)), "job", _any_shape(rng, plan))
+    return WORKING.after(rng.uniform(0, 0.5))
+
+
+def _job_ends(rng: random.Random, plan: Plan) -> Moment:
+    plan.add(LISTENING, "job", rng.choice(ENDING))
+    _drain(rng, plan)
+    return rng.choice([WORKING.after(rng.uniform(0.1, 0.6)), COMPLETED.after(rng.uniform(0, 0.1))])
+
+
+def _drained(rng: random.Random, plan: Plan) -> Moment:
+    shape = rng.choice([*ENDING, "sleeps", "ignores signals"])
+    plan.add(LISTENING, "job", shape)
+    plan.settings["RUNNER_DRAIN_TIMEOUT"] = str(5.0 if SHAPES[shape].ends else rng.choice([0.7, 60]))
+    return WORKING.after(rng.uniform(-0.1, 0.2))
+
+
+def _idle_timeout(rng: random.Random, plan: Plan) -> Moment:
+    """The idle time is up, with or without a job at the last moment, and then a stop."""
+    plan.settings["RUNNER_IDLE_TIMEOUT"] = "0.5"
+    if rng.random() < 0.7:
+        plan.add(LISTENING.after(rng.uniform(0.1, 0.6)), "job", _any_shape(rng, plan))
+        return rng.choice([LISTENING.after(rng.uniform(0.3, 1)), WORKING.after(rng.uniform(0, 1))])
+    return LISTENING.after(rng.uniform(0.3, 0.7))
+
+
+def _network_gone(rng: random.Random, plan: Plan) -> Moment:
+    """GitHub's API fails for a while, or for good, from about the stop on."""
+    if rng.random() < 0.5:
+        plan.add(LISTENING, "job", _any_shape(rng, plan))
+        first = WORKING.after(rng.uniform(0, 0.3))
+    else:
+        first = LISTENING.after(rng.uniform(0.05, 0.3))
+    faults.outage(rng, plan, first)
+    return first
+
+
+def _any_shape(rng: random.Random, plan: Plan) -> str:
+    """A shape, with the settings that go with it."""
+    shape = rng.choice([*ENDLESS, *ENDING])
+    if shape == "cleans up":
+        plan.settings["RUNNER_CANCEL_TIMEOUT"] = "4"
+        plan.times["cancel_scale"] = 1.0
+    elif rng.random() < 0.2:
+        _drain(rng, plan)
+    return shape
+
+
+def _drain(rng: random.Random, plan: Plan) -> None:
+    plan.settings["RUNNER_DRAIN_TIMEOUT"] = str(rng.choice([0, 0.5, 2, LONG_DRAIN]))
+
+
+def _by_config_sh(plan: Plan) -> None:
+    plan.settings.pop("RUNNER_REGISTRATION", None)
+
+
+def _asked_first(plan: Plan) -> Moment:
+    jit = plan.settings.get("RUNNER_REGISTRATION") == "jit"
+    return Moment("request", match={"path": "/generate-jitconfig"}) if jit else TOKEN
+
+
+PHASES: dict[str, Callable[[random.Random, Plan], Moment]] = {
+    "start": _start,
+    "token": _token,
+    "config.sh": _config,
+    "unrecorded": _unrecorded,
+    "recorded": _recorded,
+    "idle": _idle,
+    "arrival": _arrival,
+    "early job": _early_job,
+    "job": _job,
+    "job ends": _job_ends,
+    "drain": _drained,
+    "idle timeout": _idle_timeout,
+    "network gone": _network_gone,
+}

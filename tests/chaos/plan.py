@@ -1,0 +1,73 @@
+"""What is going to happen in one life, and when."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+STOP_TIMEOUT = 9.0  # the default of RUNNER_STOP_TIMEOUT
+
+BLOCKED, STOPPED = "blocked", "stopped"  # events of the harness: PID 1 blocks signals; a stop
+
+
+@dataclass(frozen=True)
+class Moment:
+    """So many seconds after the first event of a kind whose members match."""
+
+    kind: str
+    offset: float = 0.0
+    match: dict[str, Any] = field(default_factory=dict)
+
+    def after(self, seconds: float) -> "Moment":
+        """A later moment, or an earlier one that is not before the event."""
+        return Moment(self.kind, max(0.0, round(self.offset + seconds, 4)), self.match)
+
+
+@dataclass(frozen=True)
+class Action:
+    """What is done at a moment: a signal (its number), a job (its shape), a fault (its fields)."""
+
+    at: Moment
+    what: str
+    value: Any
+
+
+@dataclass
+class Plan:
+    """One life."""
+
+    seed: int
+    phase: str = ""
+    scale: float = 0.0
+    times: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    dirty: bool = False
+    honest: list[int] = field(default_factory=list)  # exit codes that its faults may lead to
+    actions: list[Action] = field(default_factory=list)
+
+    def add(self, at: Moment, what: str, value: Any) -> None:
+        """Let something happen."""
+        self.actions.append(Action(at, what, value))
+
+    def seconds(self, setting: str, default: float) -> float:
+        """The value of a setting that is a number of seconds."""
+        return float(self.settings.get(setting, default))
+
+    def __str__(self) -> str:
+        """All of it, a line for each action."""
+        facts = {k: v for k, v in asdict(self).items() if (v or k == "seed") and k != "actions"}
+        lines = [", ".join(f"{k}={v}" for k, v in facts.items())]
+        for action in sorted(self.actions, key=lambda action: action.at.offset):
+            where = " ".join([action.at.kind, *map(str, action.at.match.values())])
+            lines.append(f"  {where} +{action.at.offset:.3f} s: {action.what} {action.value}")
+        return "\n".join(lines)
+
+
+START = Moment(BLOCKED)
+TOKEN = Moment("request", match={"path": "/registration-token"})
+CONFIG = Moment("request", match={"path": "/actions/runner-registration"})
+REGISTERED = Moment("runner_registered")
+LISTENING = Moment("session_opened")
+WORKING = Moment("worker_started")
+COMPLETED = Moment("job_completed")
+TOLD = Moment(STOPPED)  # the first stop
+REMOVING = Moment("request", match={"path": "/remove-token"})
+DELETING = Moment("request", match={"method": "DELETE", "path": "/actions/runners/"})

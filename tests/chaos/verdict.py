@@ -1,0 +1,140 @@
+"""Judge a life: each promise is one function that returns what is wrong, if anything."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from tests.chaos.faults import LEFT, REST
+from tests.chaos.jobs import CLEANED, SHAPES
+from tests.chaos.live import _token
+from tests.chaos.plan import STOP_TIMEOUT
+from tests.chaos.story import Story
+
+MARGIN = 1.0  # seconds: nine that a stop may take, and docker stop waits for ten
+RUNNER_TOKEN = re.compile(r"\bA[A-Z2-7]{28}\b")  # a registration or remove token
+PROMISES: list[Callable[[Story], Iterator[str]]] = []
+
+
+def promise(check: Callable[[Story], Iterator[str]]) -> Callable[[Story], Iterator[str]]:
+    """Register a check."""
+    PROMISES.append(check)
+    return check
+
+
+def judge(story: Story) -> list[str]:
+    """Everything that is wrong with a life."""
+    return [complaint for check in PROMISES for complaint in check(story)]
+
+
+def time_allowed(story: Story) -> float:
+    """The seconds from the first stop to the end that were promised."""
+    plan = story.plan
+    drain = plan.seconds("RUNNER_DRAIN_TIMEOUT", 0) if story.first("job_assigned") else 0.0
+    if len(story.stops) > 1:
+        drain = min(drain, story.stops[1].time - story.stops[0].time)
+    return plan.seconds("RUNNER_STOP_TIMEOUT", STOP_TIMEOUT) + drain + MARGIN
+
+
+@promise
+def exits_in_time(story: Story) -> Iterator[str]:
+    """After a stop the container is gone within RUNNER_STOP_TIMEOUT and the drain."""
+    if story.code is None:
+        yield "it did not exit"
+    elif story.stops and story.stop_seconds > time_allowed(story) + story.late:
+        yield f"the stop took {story.stop_seconds:.2f} s of {time_allowed(story):.2f} s allowed"
+
+
+@promise
+def nothing_stays_registered(story: Story) -> Iterator[str]:
+    """GitHub's list is empty, unless GitHub was gone and the exit code says so."""
+    if story.runners and not (story.code == LEFT and LEFT in story.plan.honest):
+        yield f"still registered: {[runner['name'] for runner in story.runners]}"
+
+
+@promise
+def every_job_is_told(story: Story) -> Iterator[str]:
+    """No job hangs at GitHub: it has a result, or it waits for another runner."""
+    yield from (
+        f"the job {job['name']!r} is {job['status']}"
+        for job in story.jobs
+        if job["status"] == "in_progress"
+    )
+
+
+@promise
+def a_drained_job_goes_on(story: Story) -> Iterator[str]:
+    """Within the drain nobody touches a job, but for a second stop."""
+    job, drain = story.job, story.plan.seconds("RUNNER_DRAIN_TIMEOUT", 0)
+    if not (drain and story.stops and job and job["result"] == "failed"):
+        return
+    drained = story.stops[0].time + drain
+    if len(story.stops) > 1:
+        drained = min(drained, story.stops[1].time)
+    if job["completed"] < drained:
+        yield f"the job was cancelled {drained - job['completed']:.2f} s before the drain's end"
+
+
+@promise
+def a_job_is_only_cancelled_by_a_stop(story: Story) -> Iterator[str]:
+    """Without a stop a job comes to its own end."""
+    job = story.job
+    if job and job["result"] == "failed":
+        if not story.stops or job["completed"] < story.stops[0].time:
+            yield "the job failed before the stop"
+        elif SHAPES[job["name"]].ends and _code_of_a_job(story):
+            yield "the job was cancelled, and the exit code is 0"
+
+
+@promise
+def a_step_may_clean_up(story: Story) -> Iterator[str]:
+    """A step has RUNNER_CANCEL_TIMEOUT to clean up, unless a second stop is impatient."""
+    job = story.job
+    if not (job and job["name"] == "cleans up" and job["worker_pid"] and len(story.stops) == 1):
+        return
+    begun = story.first("worker_started")
+    if begun and begun["time"] < story.stops[0].time - 0.3 and CLEANED not in job["log"]:
+        yield "the step that cleans up for two seconds was not given them"
+
+
+@promise
+def nobody_is_left(story: Story) -> Iterator[str]:
+    """PID 1 leaves last; nobody has to be killed by the kernel."""
+    if story.survivors is None:
+        yield "PID 1 did not come to its end"
+    elif story.survivors:
+        yield f"alive when PID 1 left: {', '.join(story.survivors)}"
+
+
+@promise
+def the_exit_code_is_true(story: Story) -> Iterator[str]:
+    """The code is in the table and tells what has happened."""
+    codes = set(story.plan.honest) | {128 + stop.signum for stop in story.stops}
+    if _code_of_a_job(story) or _idle_time_was_up(story):
+        codes.add(0)
+    if story.stops and story.faults(after=story.stops[0].time):
+        codes.add(LEFT)
+    if story.code is not None and story.code not in codes:
+        yield f"exit code {story.code}, where {sorted(codes)} would be true"
+
+
+@promise
+def the_log_keeps_secrets(story: Story) -> Iterator[str]:
+    """Neither the credential nor a token that was made with it is in the log."""
+    if _token(story.plan) in story.output:
+        yield "the credential is in the log"
+    if RUNNER_TOKEN.search(story.output):
+        yield "a runner token is in the log"
+
+
+@promise
+def the_log_has_no_traceback(story: Story) -> Iterator[str]:
+    """What an operator or GitHub can cause never ends in a traceback."""
+    if "Traceback (most recent call last)" in story.output:
+        yield "a traceback is in the log"
+
+
+def _code_of_a_job(story: Story) -> bool:
+    return bool(story.job and story.job["result"] == "succeeded")
+
+
+def _idle_time_was_up(story: Story) -> bool:
+    return "RUNNER_IDLE_TIMEOUT" in story.plan.settings and not story.first("job_assigned")
