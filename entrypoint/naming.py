@@ -16,7 +16,7 @@ def unique(prefix: str) -> str:
 
     Without a prefix it begins with the host's name.
     """
-    return f"{_shortened(prefix or socket.gethostname())}-{os.urandom(_SUFFIX // 2).hex()}"
+    return f"{shortened(prefix or socket.gethostname())}-{os.urandom(_SUFFIX // 2).hex()}"
 
 
 def substitute(name: str) -> str:
@@ -26,8 +26,9 @@ def substitute(name: str) -> str:
 
 def made_from(prefix: str) -> re.Pattern[str]:
     """Return a pattern that matches, as a whole, the names that are made from a prefix."""
-    return re.compile(rf"{re.escape(_shortened(prefix))}-[0-9a-f]{{{_SUFFIX}}}")
+    return re.compile(rf"{re.escape(shortened(prefix))}-[0-9a-f]{{{_SUFFIX}}}")
 
 
-def _shortened(prefix: str) -> str:
+def shortened(prefix: str) -> str:
+    """Return as much of a prefix as a name has room for."""
     return prefix[: MAX_NAME - _SUFFIX - 1]

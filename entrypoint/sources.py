@@ -14,6 +14,8 @@ from typing import Any
 
 from entrypoint import account, leftovers, runner
 from entrypoint.errors import ExitCode, Failure
+from entrypoint.naming import MAX_NAME, shortened
+from entrypoint.parsers import Problem
 from entrypoint.secrets import SECRETS, Vault
 from entrypoint.settings import Settings, parse, wrong
 
@@ -56,7 +58,15 @@ def read_env_file(path: str) -> dict[str, str]:
 
     from dotenv.parser import parse_stream  # noqa: PLC0415 - 25 ms, only with an env file
 
-    content = read_text(path, f"RUNNER_ENVFILE: {path}")
+    try:
+        content = read_text(path)
+    except Problem as problem:
+        raise Failure(
+            ExitCode.CONFIG,
+            f"RUNNER_ENVFILE: {path} {problem}",
+            "mount the file into the container (it is deleted at each start, so every start needs"
+            " it anew), or leave RUNNER_ENVFILE empty",
+        ) from None
     values, problems = {}, []
     for binding in parse_stream(StringIO(content)):
         if binding.error or (binding.key and binding.value is None):
@@ -69,22 +79,22 @@ def read_env_file(path: str) -> dict[str, str]:
     return values
 
 
-def read_text(path: str, subject: str) -> str:
-    """Return the text of a regular file that is no symbolic link; `subject` starts each error."""
+def read_text(path: str) -> str:
+    """Return the text of a regular file that is no symbolic link; a Problem says why not."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise wrong([f"{subject} is not a regular file"])
+                raise Problem("is not a regular file")
             content = file.read(MAX_FILE + 1)
     except OSError as error:
-        raise wrong([f"{subject} cannot be read: {error.strerror}"]) from None
+        raise Problem(f"cannot be read: {error.strerror}") from None
     if len(content) > MAX_FILE:
-        raise wrong([f"{subject} is larger than {MAX_FILE} bytes"])
+        raise Problem(f"is larger than {MAX_FILE} bytes")
     try:
-        return content.decode()
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise wrong([f"{subject} is not UTF-8 text"]) from None
+        raise Problem("is not UTF-8 text") from None
 
 
 def delete_env_file(path: str, user: account.Account) -> None:
@@ -107,40 +117,54 @@ def gather_secrets(given: Mapping[str, str]) -> tuple[dict[str, str], list[str],
     secrets, notes, problems = {}, [], []
     for variable in SECRETS:
         try:
-            value, note = _secret(variable, given)
-        except Failure as failure:
-            problems.append(failure.message)
+            raw = _raw_secret(variable, given)
+            value = trimmed(raw)
+            if variable not in _MULTILINE and not (value.isprintable() and " " not in value):
+                raise Problem("holds more than one line, a space or a control character")
+        except Problem as problem:
+            problems.append(f"{_origin(variable, given)}: {problem}")
             continue
         if value:
             secrets[variable] = value
-        if note:
-            notes.append(note)
+        if value != raw:
+            notes.append(f"{_origin(variable, given)}: white space or quotes around it were cut")
     return secrets, notes, problems
 
 
-def _secret(variable: str, given: Mapping[str, str]) -> tuple[str, str]:
-    """Return one secret, or "", and a note if something around it was cut."""
+def _origin(variable: str, given: Mapping[str, str]) -> str:
+    return f"{variable}_FILE" if given.get(f"{variable}_FILE") else variable
+
+
+def _raw_secret(variable: str, given: Mapping[str, str]) -> str:
+    """Return one secret as it is given, but without the line break that ends a file."""
     path = given.get(f"{variable}_FILE", "")
-    raw = given.get(variable, "")
-    if path and raw:
-        raise wrong([f"{variable}: is given together with {variable}_FILE; one of them is enough"])
-    if path:
-        raw = read_text(path, f"{variable}_FILE: {path}")
-        if not raw.strip():
-            raise wrong([f"{variable}_FILE: {path} is empty"])
-    value = raw.strip()
+    if not path:
+        return given.get(variable, "")
+    if given.get(variable):
+        raise Problem(f"is given together with {variable}; one of them is enough")
+    try:
+        content = read_text(path)
+    except Problem as problem:
+        raise Problem(f"{path} {problem}") from None
+    if not content.strip():
+        raise Problem(f"{path} is empty")
+    return content.removesuffix("\n").removesuffix("\r")
+
+
+def trimmed(secret: str) -> str:
+    """Return a secret without white space and one pair of quotes around it."""
+    value = secret.strip()
     if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
         value = value[1:-1].strip()
-    if variable not in _MULTILINE and not (value.isprintable() and " " not in value):
-        subject = f"{variable}_FILE: {path}" if path else f"{variable}:"
-        raise wrong([f"{subject} holds more than one line, a space or a control character"])
-    cut = value not in (raw, raw.rstrip("\r\n"))
-    return value, f"{variable}: white space or quotes around it were cut" if cut else ""
+    return value
 
 
 def spelling_notes(given: Mapping[str, str], settings: Settings) -> list[str]:
-    """Return what the parsers put right without a word."""
+    """Return what the settings put right without a word."""
+    notes = []
     raw = [label for label in given.get("RUNNER_LABELS", "").split(",") if label]
     if raw and raw != list(settings.labels):
-        return ["RUNNER_LABELS: spaces, empty and repeated labels were dropped"]
-    return []
+        notes.append("RUNNER_LABELS: spaces, empty and repeated labels were dropped")
+    if shortened(settings.name) != settings.name:
+        notes.append(f"RUNNER_NAME: was cut, GitHub takes {MAX_NAME} characters with the suffix")
+    return notes
