@@ -3,7 +3,6 @@
 
 ARG BASE_IMAGE=gh-runner-base:ubuntu
 
-# hadolint ignore=DL3006 # the tag is in the argument
 FROM ${BASE_IMAGE} AS venv
 # A signal that comes while Python starts must not be lost.
 RUN env --block-signal true || { echo "coreutils 8.31 or later is needed" >&2; exit 1; }
@@ -17,7 +16,6 @@ RUN --mount=type=bind,source=image,target=/image \
     --mount=type=bind,source=entrypoint,target=/entrypoint \
     /image/lay-out-package /package
 
-# hadolint ignore=DL3006 # the tag is in the argument
 FROM ${BASE_IMAGE}
 ARG RUNNER_VERSION=2.336.0
 ARG RUNNER_URL=https://github.com/actions/runner/releases/download
@@ -25,12 +23,13 @@ ARG RUNNER_SHA256=""
 ARG TARGETARCH
 RUN --mount=type=bind,source=image,target=/image \
     /image/install-runner
+WORKDIR /home/runner
 COPY --from=venv /opt/gh-runner /opt/gh-runner
+# Last of all layers: ours is what changes most often.
 COPY --from=package /package /
 
 ENV AGENT_TOOLSDIRECTORY=/opt/hostedtoolcache \
     RUNNER_TOOL_CACHE=/opt/hostedtoolcache
-WORKDIR /home/runner
 # There is no USER: PID 1 is root, jobs run as `runner`.
 ENTRYPOINT ["/usr/bin/env", "--block-signal", "/opt/gh-runner/bin/python", "-I", "-m", "entrypoint"]
 CMD []

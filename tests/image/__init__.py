@@ -1,0 +1,1 @@
+"""Tests of the images, built and run by a real engine with the real commands."""

@@ -1,0 +1,192 @@
+"""An engine, the images, a GitHub: made once for all tests of the images.
+
+Everything that takes long is kept between runs by the engine: the Debian base, the layers.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator import Simulator
+from tests.image.engine import ROOT, Container, Engine
+from tests.image.mirror import Mirror, mirror
+
+HERE = Path(__file__).parent
+WORK = Path(tempfile.gettempdir(), "gh-runner-image-tests")
+BUILD_SECONDS = 900
+TOKEN = "ghp_simulator"
+CONFIGURATION = "/home/runner/bin/simulator.json"
+
+StartRunner = Callable[..., Container]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this directory; the first one builds, which takes its time."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.image)
+            item.add_marker(pytest.mark.timeout(BUILD_SECONDS))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _alone() -> Iterator[None]:
+    """One run at a time: tags of images and the mirror's address are the machine's."""
+    WORK.mkdir(exist_ok=True)
+    with (WORK / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def docker() -> Engine:
+    """The docker command, with an engine that answers."""
+    done = subprocess.run(
+        [ROOT / "scripts/docker-engine"], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        pytest.skip(done.stderr)
+    return Engine(done.stdout.strip())
+
+
+@pytest.fixture(scope="session")
+def releases() -> Iterator[Mirror]:
+    """Where the images get the runner from."""
+    with mirror(WORK) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def system(docker: Engine) -> str:
+    """The operating system that the base is built on; $TEST_BASE_IMAGE replaces Debian."""
+    if given := os.environ.get("TEST_BASE_IMAGE"):
+        return given
+    script = HERE / "debian-base"
+    authorities = Path("/etc/ssl/certs/ca-certificates.crt")
+    key = hashlib.sha256(script.read_bytes() + authorities.read_bytes()).hexdigest()[:12]
+    name = f"gh-runner-test-debian:{key}"
+    if not docker.has_image(name):
+        subprocess.run([script, docker.program, name], check=True)
+    return name
+
+
+def built(docker: Engine, tag: str, *arguments: str, build_args: Mapping[str, str]) -> str:
+    """Build an image and return its tag; an older one with this tag makes room."""
+    before = docker.image(tag)["Id"] if docker.has_image(tag) else ""
+    done = docker.build(tag, *arguments, build_args=build_args)
+    assert done.returncode == 0, done.stdout
+    if before and before != docker.image(tag)["Id"]:
+        docker("image", "rm", before, check=False)
+    return tag
+
+
+def base(docker: Engine, system: str, variant: str) -> str:
+    """Build one variant of Dockerfile.base.ubuntu."""
+    options = ["--file", "Dockerfile.base.ubuntu", "--target", variant]
+    tag = f"gh-runner-test-base:{variant}"
+    return built(docker, tag, *options, build_args={"UBUNTU_IMAGE": system})
+
+
+@pytest.fixture(scope="session")
+def slim_base(docker: Engine, system: str) -> str:
+    """The base without engines."""
+    return base(docker, system, "slim")
+
+
+@pytest.fixture(scope="session")
+def full_base(docker: Engine, system: str) -> str:
+    """The base with everything."""
+    return base(docker, system, "full")
+
+
+@pytest.fixture(scope="session")
+def image(docker: Engine, slim_base: str, releases: Mirror) -> str:
+    """The image that most tests run: on the slim base."""
+    return built(docker, "gh-runner-test:slim", build_args=releases.build_args(slim_base))
+
+
+@pytest.fixture(scope="session")
+def full_image(docker: Engine, full_base: str, releases: Mirror) -> str:
+    """The image on the full base."""
+    return built(docker, "gh-runner-test:full", build_args=releases.build_args(full_base))
+
+
+@pytest.fixture(scope="session")
+def network(docker: Engine) -> Iterator[str]:
+    """A bridge of the tests' own: only such a one tells the address that the host has on it."""
+    name = "gh-runner-test"
+    docker("network", "create", name, check=False)  # there already if a run was killed
+    yield name
+    docker("network", "rm", name, check=False)
+
+
+@pytest.fixture(scope="session")
+def simulator(docker: Engine, network: str) -> Iterator[Simulator]:
+    """One GitHub for all tests, at an address that containers reach over the bridge."""
+    bridge: list[dict[str, Any]] = json.loads(docker("network", "inspect", network))
+    with Simulator("--host", bridge[0]["IPAM"]["Config"][0]["Gateway"]) as running:
+        yield running
+
+
+@pytest.fixture
+def github(simulator: Simulator) -> Simulator:
+    """A GitHub that knows of no runner and no job."""
+    simulator.reset()
+    return simulator
+
+
+@pytest.fixture
+def run_options(github: Simulator, network: str, tmp_path: Path) -> Callable[..., list[str]]:
+    """Write an env file and a configuration of the simulated runner; return `run`'s options.
+
+    `scale` 1 gives the runner the real one's times; settings are given as keywords.
+    """
+
+    def write(scale: float = 0.1, **settings: str) -> list[str]:
+        configuration = github.make_distribution(tmp_path / "d", scale=scale) / "bin/simulator.json"
+        values = {
+            "GITHUB_URL": "https://github.com/acme/shop",
+            "GITHUB_PERSONAL_TOKEN": TOKEN,
+            "GITHUB_API_URL": github.url,
+            **settings,
+        }
+        env_file = tmp_path / ".env"
+        env_file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+        mount = ["--volume", f"{configuration}:{CONFIGURATION}:ro"]
+        return ["--env-file", f"{env_file}", "--network", network, *mount]
+
+    return write
+
+
+@pytest.fixture
+def start(
+    docker: Engine, image: str, run_options: Callable[..., list[str]]
+) -> Iterator[StartRunner]:
+    """Start a runner's container: options of `docker run` come first, settings as keywords."""
+    started = []
+
+    def run(
+        *options: str, engine: Engine = docker, scale: float = 0.1, **settings: str
+    ) -> Container:
+        container = Container(engine, *run_options(scale, **settings), *options, image)
+        started.append(container)
+        return container
+
+    yield run
+    for container in started:
+        container.remove()
+
+
+def own_log(container: Container) -> list[dict[str, object]]:
+    """Return our own log lines."""
+    return [json.loads(line) for line in container.logs().splitlines() if line.startswith("{")]

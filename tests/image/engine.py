@@ -1,0 +1,125 @@
+"""The `docker` and `podman` commands, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import IO, Any
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A client program and what it needs in its environment."""
+
+    program: str
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, *arguments: str, check: bool = True, **options: Any) -> str:
+        """Run a command and return its output, both streams in one; AssertionError if it fails."""
+        done = self.attempt(*arguments, **options)
+        assert not check or done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}"
+        return done.stdout.strip()
+
+    def attempt(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a command that may fail; both streams are in `stdout`."""
+        return subprocess.run(
+            [self.program, *arguments],
+            env={**os.environ, "DOCKER_BUILDKIT": "1", **self.env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            **options,
+        )
+
+    @contextmanager
+    def open(self, *arguments: str) -> Iterator[IO[str]]:
+        """Start a command that prints lines as things happen; it is ended with the context."""
+        command = [self.program, *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                yield process.stdout
+            finally:
+                process.terminate()
+
+    def build(
+        self,
+        tag: str,
+        *arguments: str,
+        context: Path = ROOT,
+        build_args: Mapping[str, str] = MappingProxyType({}),
+    ) -> subprocess.CompletedProcess[str]:
+        """Build an image on the host's network, where the tests' servers are."""
+        given = [word for item in build_args.items() for word in ("--build-arg", "=".join(item))]
+        common = ["--network", "host", "--progress", "plain", "--tag", tag]
+        return self.attempt("build", *common, *given, *arguments, os.fspath(context))
+
+    def image(self, name: str) -> dict[str, Any]:
+        """Return what the engine knows of an image."""
+        found: list[dict[str, Any]] = json.loads(self("image", "inspect", name))
+        return found[0]
+
+    def has_image(self, name: str) -> bool:
+        """Return whether there is such an image."""
+        return self.attempt("image", "inspect", name).returncode == 0
+
+
+class Container:
+    """A container that runs in the background until the test is over."""
+
+    def __init__(self, engine: Engine, *arguments: str) -> None:
+        """Start it; the arguments are options of `docker run`, the image, the command."""
+        self._engine = engine
+        self.id = engine("run", "--detach", *arguments).splitlines()[-1]
+
+    def stop(self, seconds: int = 10) -> float:
+        """Stop it as `docker stop` does, and return the seconds that took."""
+        begin = time.monotonic()
+        self._engine("stop", "--time", str(seconds), self.id)
+        return time.monotonic() - begin
+
+    def kill(self) -> None:
+        """Kill it without any warning."""
+        self._engine("kill", self.id)
+
+    def start(self) -> None:
+        """Start it once more."""
+        self._engine("start", self.id)
+
+    def wait(self, timeout: float = 60) -> int:
+        """Wait for its end and return its exit code."""
+        return int(self._engine("wait", self.id, timeout=timeout))
+
+    def execute(self, *arguments: str) -> str:
+        """Run a further command in it and return the output."""
+        return self._engine("exec", self.id, *arguments)
+
+    def logs(self) -> str:
+        """Return all that it has printed."""
+        return self._engine("logs", self.id)
+
+    def state(self) -> dict[str, Any]:
+        """Return the engine's idea of its state."""
+        found: list[dict[str, Any]] = json.loads(self._engine("inspect", self.id))
+        return dict(found[0]["State"])
+
+    def wait_for_health(self, status: str, timeout: float = 30) -> None:
+        """Wait until HEALTHCHECK has come to a result."""
+        event = ["--filter", "event=health_status", "--filter", f"container={self.id}"]
+        until = f"{time.time() + timeout:.0f}"
+        with self._engine.open("events", "--since", "0", "--until", until, *event) as lines:
+            assert any(f"health_status: {status}" in line for line in lines)
+
+    def remove(self) -> None:
+        """Remove it with its anonymous volumes, whatever it is doing."""
+        self._engine("rm", "--force", "--volumes", self.id, check=False)

@@ -1,0 +1,88 @@
+"""A mirror of the runner's releases on loopback, which serves the simulator's runner."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import platform
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from simulator.distribution import VERSION, make_distribution
+
+# Fixed: the address is an argument of the build, and so a part of the key of its cache.
+ADDRESS = ("127.53.87.1", 8099)
+ARCHITECTURE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
+EPOCH = 1_700_000_000  # of every file, for the same reason
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Where the releases are, and the checksum of the only one."""
+
+    url: str
+    sha256: str
+
+    def build_args(self, base: str) -> dict[str, str]:
+        """Return the arguments with which the Dockerfile takes the runner from here."""
+        return {
+            "BASE_IMAGE": base,
+            "RUNNER_SHA256": self.sha256,
+            "RUNNER_URL": self.url,
+            "RUNNER_VERSION": VERSION,
+        }
+
+
+@contextmanager
+def mirror(directory: Path) -> Iterator[Mirror]:
+    """Serve the release from a directory that always has the same name."""
+    content = _archive(directory / "distribution")
+    release = directory / "releases" / f"v{VERSION}"
+    release.mkdir(parents=True, exist_ok=True)
+    (release / f"actions-runner-linux-{ARCHITECTURE}-{VERSION}.tar.gz").write_bytes(content)
+    handler = partial(_Quiet, directory=str(directory / "releases"))
+    server = ThreadingHTTPServer(ADDRESS, handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield Mirror("http://{}:{}".format(*ADDRESS), hashlib.sha256(content).hexdigest())
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        """Print nothing."""
+
+
+def _archive(directory: Path) -> bytes:
+    """Return the release, the same bytes each time as long as the simulator is the same.
+
+    A container gets its own `bin/simulator.json`, so the address in this one is nobody's.
+    """
+    root = make_distribution(
+        directory, url="http://simulator.invalid", interpreter="/usr/bin/python3"
+    )
+    buffer = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=EPOCH) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
+        for path in sorted(root.rglob("*")):
+            archive.add(path, f"./{path.relative_to(root)}", recursive=False, filter=_plain)
+    return buffer.getvalue()
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.mtime = EPOCH
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+    return member
