@@ -40,7 +40,7 @@ class Listener:
 
     def look(self) -> None:
         """Take in what a new log tells: each start of a listener writes one, and each worker."""
-        logs = runner.diagnostics(self._home) - self._logs_before
+        logs = self._new_logs()
         if logs == self._logs:
             return
         self._logs = logs
@@ -58,9 +58,7 @@ class Listener:
     @property
     def had_job(self) -> bool:
         """Whether a worker has been at work."""
-        return any(
-            "/Worker_" in path for path in runner.diagnostics(self._home) - self._logs_before
-        )
+        return any("/Worker_" in path for path in self._new_logs())
 
     def pids(self) -> tuple[int | None, int | None]:
         """Return the pids of the listener and of its worker, as far as they are there.
@@ -121,10 +119,14 @@ class Listener:
         orphans = {pid for pid in strangers if not self._init.is_ours(pid)} - worker
         return orphans | processes.below(worker | orphans, alive)
 
+    def _new_logs(self) -> set[str]:
+        """Return the logs that have been made, or have grown, since we started run.sh."""
+        now = runner.diagnostics(self._home)
+        return {path for path, size in now.items() if size > self._logs_before.get(path, -1)}
+
     def last_words(self) -> str:
         """Return the end of the listener's newest log, or "" if it has written none."""
-        logs = runner.diagnostics(self._home) - self._logs_before
-        named = sorted(path for path in logs if "/Runner_" in path)
+        named = sorted(path for path in self._new_logs() if "/Runner_" in path)
         return runner.tail(named[-1]) if named else ""
 
 

@@ -123,10 +123,16 @@ def registration(home: str) -> dict[str, Any] | None:
     return None
 
 
-def diagnostics(home: str) -> set[str]:
-    """Return the paths of the logs in _diag."""
-    folder = os.path.join(home, "_diag")
-    return {os.path.join(folder, n) for n in os.listdir(folder)} if os.path.isdir(folder) else set()
+def diagnostics(home: str) -> dict[str, int]:
+    """Return the logs in _diag, by path, with their sizes.
+
+    Their names tell the second, so that two starts within one second share a log.
+    """
+    try:
+        with os.scandir(os.path.join(home, "_diag")) as logs:
+            return {entry.path: entry.stat().st_size for entry in logs}
+    except FileNotFoundError:
+        return {}
 
 
 def announce_logs(home: str, user: Account) -> None:

@@ -35,6 +35,7 @@ def new_life(simulator: Simulator) -> Iterator[Callable[..., Life]]:
 
         def make(**options: Any) -> Life:
             life = Life(simulator, exits.enter_context(directory()), **options)
+            exits.callback(lambda: print(life.output))
             exits.callback(life.end)
             return life
 
