@@ -20,6 +20,7 @@ WORKER_TIMEOUT = 3.0  # seconds from the arrival of a job to its worker; 0.15 we
 REPORT_TIME = 2.0  # seconds that a worker needs to report a job whose processes are gone
 LOOK_RESERVE = 1.0  # seconds kept for looking at GitHub's list after the listener has gone
 _LOOK_EVERY = 0.02  # seconds; the start of somebody else's child sends us no signal
+_IDLE_EVERY = 0.2  # seconds; nor does its end
 
 
 def stop(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) -> bool:
@@ -28,19 +29,45 @@ def stop(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) 
     if not listener.busy() and _off_the_list(settings, remover):
         leave(pid_1, listener)
         return False
+    _wait_for_worker(pid_1, listener)
+    remover.registration.tidy = False
+    if settings.drain_timeout and _drained(pid_1, settings, listener, remover):
+        return True
+    remover.hasten()
+    _cancel(pid_1, settings, listener, remover.deadline - LOOK_RESERVE)
+    return False
+
+
+def _wait_for_worker(pid_1: Init, listener: Listener) -> None:
+    """Wait until the job that GitHub speaks of is in the hands of a worker."""
     pid_1.wait_for(
         lambda: listener.busy() or listener.ended(),
         time.monotonic() + WORKER_TIMEOUT,
         poll=_LOOK_EVERY,
     )
-    remover.registration.tidy = False
-    if settings.drain_timeout:
-        log.info("a job is running and may end", seconds=settings.drain_timeout)
-        drained = time.monotonic() + settings.drain_timeout
-        if pid_1.wait_for(listener.ended, drained, hurry=True):
+
+
+def _drained(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) -> bool:
+    """Let the job go on to its end, and the listener with it; False when the drain is over.
+
+    A listener that is not ephemeral would stay, and take the next job.
+    """
+    log.info("a job is running and may end", seconds=settings.drain_timeout)
+    end = time.monotonic() + settings.drain_timeout
+    stays = not settings.ephemeral
+    while pid_1.wait_for(
+        lambda: listener.ended() or (stays and not listener.busy()),
+        end,
+        hurry=True,
+        poll=_IDLE_EVERY if stays else None,
+    ):
+        if listener.ended():
             return True
-    remover.hasten()
-    _cancel(pid_1, settings, listener, remover.deadline - LOOK_RESERVE)
+        remover.hasten()
+        if _off_the_list(settings, remover):
+            leave(pid_1, listener)
+            return True
+        _wait_for_worker(pid_1, listener)
     return False
 
 
