@@ -28,7 +28,6 @@ class Listener:
         self._home = settings.home
         self._logs_before = runner.diagnostics(settings.home)
         self._logs: set[str] = set()
-        self._starts: set[int] = set()
         self.worker: Child | None = None
         self.oom_kills_before = cgroup.oom_kills()
         runner.announce_logs(settings.home, user)
@@ -44,8 +43,7 @@ class Listener:
         if logs == self._logs:
             return
         self._logs = logs
-        listener, worker = self.pids()
-        self._starts |= {listener} if listener else set()
+        _, worker = self.pids()
         if worker and (self.worker is None or self.worker.pid != worker):
             # Should the listener be killed, the worker becomes our child, and we learn its result.
             self.worker = self._init.adopt(worker)
@@ -53,7 +51,7 @@ class Listener:
     @property
     def relaunches(self) -> int:
         """How often run.sh has started the listener again."""
-        return max(0, len(self._starts) - 1)
+        return sum("/Runner_" in path for path in self._logs) - 1
 
     @property
     def had_job(self) -> bool:

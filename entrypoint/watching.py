@@ -46,7 +46,7 @@ def until_end(pid_1: Init, settings: Settings, listener: Listener, remover: Remo
             next_look = now + pause
     if _looping(settings, listener):
         raise Failure(
-            ExitCode.RUNNER, f"run.sh has started the listener again {listener.relaunches} times"
+            ExitCode.RUNNER, f"the listener has failed and was started again {listener.relaunches} times"
         )
     return True
 
