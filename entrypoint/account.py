@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from entrypoint.settings import Settings
 
 _CAP_SETPCAP, _CAP_SYS_PTRACE = 8, 19  # linux/capability.h
+# What root needs to hand files to the user, become it, and end what it runs.
+_NEEDED = {"CHOWN": 0, "DAC_OVERRIDE": 1, "KILL": 5, "SETGID": 6, "SETUID": 7}
 _ENGINE_SOCKETS = ("/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock")
 _SUDO_TIMEOUT = 5.0  # seconds; whoever cannot be asked in time is taken to have sudo
 
@@ -70,6 +72,13 @@ def can(account: Account, path: str, mode: int) -> bool:
     """Return whether that user may access a path; `mode` as for os.access, the kernel judges."""
     with acting_as(account):
         return os.access(path, mode, effective_ids=True)
+
+
+def missing_capabilities() -> list[str]:
+    """Return what this process, being root, lacks to run programs as somebody else."""
+    if os.geteuid() != 0:
+        return []
+    return [name for name, number in _NEEDED.items() if not _has(number, "CapEff")]
 
 
 def command(settings: Settings, account: Account, argv: list[str]) -> list[str]:

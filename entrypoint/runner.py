@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from entrypoint import log
-from entrypoint.account import Account, can
+from entrypoint.account import Account, can, missing_capabilities
 from entrypoint.secrets import SECRETS
 from entrypoint.settings import Settings, variables
 
@@ -33,6 +33,12 @@ def problems(settings: Settings, user: Account | None) -> list[str]:
         return [f"RUNNER_USER: this container has no user {settings.user!r}"]
     if os.geteuid() not in (0, user.uid):
         return [f"RUNNER_USER: only root can become {user.name}; start the container as root"]
+    if lacking := missing_capabilities():
+        return [
+            f"RUNNER_USER: root cannot run jobs as {user.name} without the capabilities"
+            f" {', '.join(lacking)}; add them (--cap-add), or start the container as that user"
+            f" (--user {user.name})"
+        ]
     missing = [p for p in PROGRAMS if not os.path.isfile(os.path.join(settings.home, p))]
     if missing:
         return [f"RUNNER_HOME: {settings.home} holds no {' and no '.join(missing)}"]
