@@ -1,77 +1,101 @@
 """Where values come from: the environment, the env file on top of it, then the *_FILE variables.
 
-`load` runs in a child process of PID 1, which never sees a secret. It deletes the env file only
-once everything in it has been found right, so that nothing of it is lost to a mistake.
+`load` runs in a child process of PID 1, which never sees a secret. It deletes files only once all
+settings have been found right, so that nothing is lost to a mistake.
 """
 
 from __future__ import annotations
 
-import os
-import stat
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from entrypoint import account, leftovers, runner
+from entrypoint import account, leftovers, parsers, runner, secretfile
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.naming import MAX_NAME, shortened
 from entrypoint.parsers import Problem
+from entrypoint.secretfile import ENVFILE, SecretFile
 from entrypoint.secrets import SECRETS, Vault
 from entrypoint.settings import Settings, parse, wrong
 
-MAX_FILE = 64 * 1024  # bytes; the largest credential is an App's private key of some 3 KiB
-_MULTILINE = {"GITHUB_APP_PRIVATE_KEY"}
+_APP_KEY = "GITHUB_APP_PRIVATE_KEY"  # the only one of several lines
+_TOKEN = re.compile("[!-~]*")
 _QUOTES = ("'", '"')
 
 
 def load(environ: Mapping[str, str], vault: Vault) -> dict[str, Any]:
     """Return the settings and what was put right on the way; put the secrets into the vault.
 
-    Raises a Failure that lists every problem; the env file is still there then.
+    Raises a Failure that lists every problem; all files are still there then.
     """
-    settings, secrets, notes = read(environ)
+    files: dict[str, SecretFile] = {}
+    settings, secrets, notes = read(environ, files)
     user = account.lookup(settings.user)
     problems = runner.problems(settings, user)
     if problems or user is None:
         raise wrong(problems)
-    if envfile := environ.get("RUNNER_ENVFILE"):
-        delete_env_file(envfile, user)
+    notes += secretfile.protect(files, settings, user)
+    notes += [*account.weaknesses(settings, user), *exposed(settings, environ)]
     vault.fill(secrets)
     if stale := leftovers.clear(settings.home, settings.workdir_path):
         notes.append(f"cleared what an earlier start has left: {' '.join(stale)}")
     return {"settings": asdict(settings), "notes": notes}
 
 
-def read(environ: Mapping[str, str]) -> tuple[Settings, dict[str, str], list[str]]:
-    """Return the settings, the secrets by variable and what was put right; change nothing."""
-    given = dict(environ)
-    if envfile := given.get("RUNNER_ENVFILE"):
-        given |= read_env_file(envfile)
-    secrets, notes, problems = gather_secrets(given)
+def read(
+    environ: Mapping[str, str], files: dict[str, SecretFile] | None = None
+) -> tuple[Settings, dict[str, str], list[str]]:
+    """Return the settings, the secrets by variable and what was put right; change nothing.
+
+    `files` takes in the files that were read, by the variables that name them.
+    """
+    given, files = dict(environ), {} if files is None else files
+    if envfile := given.get(ENVFILE):
+        given |= read_env_file(envfile, files)
+    secrets, notes, problems = gather_secrets(given, files)
     settings = parse({**given, **secrets}, problems)
+    if user := account.lookup(settings.user):
+        whys = {name: secretfile.mistrusted(file, user) for name, file in files.items()}
+        problems = [f"{name}: {files[name].path} {why}" for name, why in whys.items() if why]
+        if problems:
+            raise wrong(problems)
     return settings, secrets, notes + spelling_notes(given, settings)
 
 
-def read_env_file(path: str) -> dict[str, str]:
+def exposed(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    """Return a warning where until-job cannot keep its promise in full."""
+    given = [variable for variable in SECRETS if environ.get(variable)]
+    if settings.credential != "until-job" or not given:
+        return []
+    warning = (
+        f"RUNNER_CREDENTIAL: until-job drops {given[0]}, but `docker inspect` and whatever else"
+        f" shows the container's environment go on showing it; better is an env file ({ENVFILE})"
+        f" or a file of its own ({given[0]}_FILE)"
+    )
+    return [warning]
+
+
+def read_env_file(path: str, files: dict[str, SecretFile]) -> dict[str, str]:
     """Return what an env file sets: NAME=value lines, with `export`, quotes and comments."""
     from io import StringIO  # noqa: PLC0415
 
     from dotenv.parser import parse_stream  # noqa: PLC0415 - 25 ms, only with an env file
 
     try:
-        content = read_text(path)
+        file = files[ENVFILE] = secretfile.read(path)
     except Problem as problem:
         raise Failure(
             ExitCode.CONFIG,
-            f"RUNNER_ENVFILE: {path} {problem}",
+            f"{ENVFILE}: {path} {problem}",
             "mount the file into the container (it is deleted at each start, so every start needs"
             " it anew), or leave RUNNER_ENVFILE empty",
         ) from None
     values, problems = {}, []
-    for binding in parse_stream(StringIO(content)):
+    for binding in parse_stream(StringIO(file.text)):
         if binding.error or (binding.key and binding.value is None):
             line = binding.original.line
-            problems.append(f"RUNNER_ENVFILE: line {line} of {path} is not NAME=value")
+            problems.append(f"{ENVFILE}: line {line} of {path} is not NAME=value")
         elif binding.key:
             values[binding.key] = binding.value or ""
     if problems:
@@ -79,76 +103,57 @@ def read_env_file(path: str) -> dict[str, str]:
     return values
 
 
-def read_text(path: str) -> str:
-    """Return the text of a regular file that is no symbolic link; a Problem says why not."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Problem("is not a regular file")
-            content = file.read(MAX_FILE + 1)
-    except OSError as error:
-        raise Problem(f"cannot be read: {error.strerror}") from None
-    if len(content) > MAX_FILE:
-        raise Problem(f"is larger than {MAX_FILE} bytes")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Problem("is not UTF-8 text") from None
-
-
-def delete_env_file(path: str, user: account.Account) -> None:
-    """Delete the env file; refuse to go on if a job could read what cannot be deleted."""
-    try:
-        os.unlink(path)
-    except OSError as error:
-        if account.can(user, path, os.R_OK):
-            raise Failure(
-                ExitCode.CONFIG,
-                f"RUNNER_ENVFILE: {path} cannot be deleted ({error.strerror}), and jobs, which"
-                f" run as {user.name}, could read it",
-                "mount the directory that holds it writable instead of the file alone, or make"
-                " the file readable for root only (chown root, chmod 600)",
-            ) from None
-
-
-def gather_secrets(given: Mapping[str, str]) -> tuple[dict[str, str], list[str], list[str]]:
+def gather_secrets(
+    given: Mapping[str, str], files: dict[str, SecretFile]
+) -> tuple[dict[str, str], list[str], list[str]]:
     """Return the secrets by variable, what was put right, and what is wrong."""
     secrets, notes, problems = {}, [], []
     for variable in SECRETS:
+        path = given.get(f"{variable}_FILE", "")
+        origin = f"{variable}_FILE: {path}" if path else f"{variable}:"
         try:
-            raw = _raw_secret(variable, given)
+            raw = _raw_secret(variable, given, files)
             value = trimmed(raw)
-            if variable not in _MULTILINE and not (value.isprintable() and " " not in value):
-                raise Problem("holds more than one line, a space or a control character")
+            _require_form(variable, value)
         except Problem as problem:
-            problems.append(f"{_origin(variable, given)}: {problem}")
+            problems.append(f"{origin} {problem}")
             continue
         if value:
             secrets[variable] = value
         if value != raw:
-            notes.append(f"{_origin(variable, given)}: white space or quotes around it were cut")
+            notes.append(f"{origin} white space or quotes around it were cut")
     return secrets, notes, problems
 
 
-def _origin(variable: str, given: Mapping[str, str]) -> str:
-    return f"{variable}_FILE" if given.get(f"{variable}_FILE") else variable
-
-
-def _raw_secret(variable: str, given: Mapping[str, str]) -> str:
+def _raw_secret(variable: str, given: Mapping[str, str], files: dict[str, SecretFile]) -> str:
     """Return one secret as it is given, but without the line break that ends a file."""
     path = given.get(f"{variable}_FILE", "")
     if not path:
         return given.get(variable, "")
     if given.get(variable):
         raise Problem(f"is given together with {variable}; one of them is enough")
-    try:
-        content = read_text(path)
-    except Problem as problem:
-        raise Problem(f"{path} {problem}") from None
-    if not content.strip():
-        raise Problem(f"{path} is empty")
-    return content.removesuffix("\n").removesuffix("\r")
+    file = files[f"{variable}_FILE"] = secretfile.read(path)
+    if not file.text.strip():
+        raise Problem("is empty")
+    return file.text.removesuffix("\n").removesuffix("\r")
+
+
+def _require_form(variable: str, value: str) -> None:
+    """Raise a Problem, which never shows the value, for what cannot be such a secret."""
+    if variable == _APP_KEY and value:
+        from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - 30 ms
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415
+
+        try:
+            pem = parsers.private_key(value).encode()
+            is_rsa = isinstance(serialization.load_pem_private_key(pem, None), RSAPrivateKey)
+        except (ValueError, TypeError) as error:
+            known = str(error) if isinstance(error, Problem) else "is no private key"
+            raise Problem(known) from None
+        if not is_rsa:
+            raise Problem("is no RSA private key")
+    elif not _TOKEN.fullmatch(value):
+        raise Problem("holds more than one line, a space or a control character, as no token does")
 
 
 def trimmed(secret: str) -> str:

@@ -34,7 +34,7 @@ def env_file(directory: Path, content: str | bytes = "", mode: int = 0o600) -> P
 def refused(path: Path) -> str:
     """The message, with its hint, that an env file is refused with."""
     with pytest.raises(Failure) as caught:
-        read_env_file(str(path))
+        read_env_file(str(path), {})
     assert caught.value.code is ExitCode.CONFIG
     return f"{caught.value.message} {caught.value.hint}"
 
@@ -60,7 +60,7 @@ def refused(path: Path) -> str:
 )
 def test_env_file_is_read_as_a_shell_would(tmp_path: Path, line: str, value: str) -> None:
     """Export, quotes, comments, repetitions and Windows' line ends are understood."""
-    assert read_env_file(str(env_file(tmp_path, f"{line}\n"))) == {"A": value}
+    assert read_env_file(str(env_file(tmp_path, f"{line}\n")), {}) == {"A": value}
 
 
 @pytest.mark.parametrize("line", ["ghp_token_alone", "A B=c", "=x", 'A="b', "{}"])
@@ -113,7 +113,7 @@ def test_env_file_that_is_none(tmp_path: Path, kind: str, words: str) -> None:
 )
 def test_token_is_trimmed(raw: str, noted: bool) -> None:
     """White space and quotes around a token are cut, and the log says so."""
-    secrets, notes, problems = gather_secrets({VARIABLE: raw})
+    secrets, notes, problems = gather_secrets({VARIABLE: raw}, {})
     assert secrets == {VARIABLE: TOKEN}
     assert problems == []
     assert bool(notes) is noted
@@ -123,7 +123,7 @@ def test_token_is_trimmed(raw: str, noted: bool) -> None:
 @pytest.mark.parametrize("raw", ["ghp_a\nghp_b", "ghp a", "ghp_\x00"])
 def test_token_that_cannot_be_one(raw: str) -> None:
     """Two lines, or a space in the middle, are a mistake that nobody can put right."""
-    secrets, _, [problem] = gather_secrets({VARIABLE: raw})
+    secrets, _, [problem] = gather_secrets({VARIABLE: raw}, {})
     assert secrets == {}
     assert problem.startswith(f"{VARIABLE}: holds more than one line")
     assert raw not in problem
@@ -136,7 +136,7 @@ def test_token_that_cannot_be_one(raw: str) -> None:
 def test_token_in_a_file(tmp_path: Path, content: str, noted: bool) -> None:
     """A file may end with a line break, as editors leave one; anything else is told."""
     path = env_file(tmp_path, content)
-    secrets, notes, problems = gather_secrets({f"{VARIABLE}_FILE": str(path)})
+    secrets, notes, problems = gather_secrets({f"{VARIABLE}_FILE": str(path)}, {})
     assert (secrets, problems) == ({VARIABLE: TOKEN}, [])
     assert bool(notes) is noted
 
@@ -144,21 +144,21 @@ def test_token_in_a_file(tmp_path: Path, content: str, noted: bool) -> None:
 def test_token_file_that_cannot_be_read(tmp_path: Path) -> None:
     """The variable and the path are named."""
     path = tmp_path / "none"
-    _, _, [problem] = gather_secrets({f"{VARIABLE}_FILE": str(path)})
+    _, _, [problem] = gather_secrets({f"{VARIABLE}_FILE": str(path)}, {})
     assert problem == f"{VARIABLE}_FILE: {path} cannot be read: No such file or directory"
 
 
 def test_token_file_that_is_empty(tmp_path: Path) -> None:
     """An empty file is no credential."""
     path = env_file(tmp_path, "\n")
-    _, _, [problem] = gather_secrets({f"{VARIABLE}_FILE": str(path)})
+    _, _, [problem] = gather_secrets({f"{VARIABLE}_FILE": str(path)}, {})
     assert problem == f"{VARIABLE}_FILE: {path} is empty"
 
 
 def test_token_given_twice(tmp_path: Path) -> None:
     """A token and a file with one: which of them is meant is not guessed."""
     given = {VARIABLE: TOKEN, f"{VARIABLE}_FILE": str(env_file(tmp_path, TOKEN))}
-    _, _, [problem] = gather_secrets(given)
+    _, _, [problem] = gather_secrets(given, {})
     assert f"given together with {VARIABLE}" in problem
 
 
