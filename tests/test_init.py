@@ -42,7 +42,6 @@ def alone(test: Callable[P, None]) -> Callable[P, None]:
             except BaseException:  # noqa: BLE001 - the end of this process
                 traceback.print_exc()
             finally:
-                sys.stderr.flush()
                 os._exit(code)
         assert exit_code(os.waitpid(pid, 0)[1]) == 0
 

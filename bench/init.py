@@ -1,0 +1,208 @@
+"""PID 1 of one command: `gh-runner exec` beside dumb-init and tini, all in one run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.report import header, percentile, table
+
+NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+PYTHON = [sys.executable, "-I", "-S"]
+OURS = "gh-runner exec"
+BLOCKED = ["/usr/bin/env", "--block-signal"]
+INITS = {
+    "tini": ["tini", "--"],
+    "dumb-init": ["dumb-init", "--"],
+    OURS: [*BLOCKED, sys.executable, "-I", "-m", "entrypoint", "exec", "--"],
+}
+VICTIMS = Path(__file__).parent / "victims"
+
+STARTS = 40
+EARLY_SIGNALS = 100
+EARLY = 0.050  # seconds
+SIGNALS = 1000
+WARM_UP = 50
+ORPHANS = 2000
+ROUNDS = 5
+IDLE = 5.0  # seconds
+
+
+class Namespace:
+    """An init as PID 1 with its command, seen from outside."""
+
+    def __init__(self, init: list[str], command: list[str]) -> None:
+        """Start it."""
+        self.began = time.monotonic()
+        self._process = subprocess.Popen(
+            [*NAMESPACE, *init, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self.pid = self._only_child(self._process.pid)
+
+    @staticmethod
+    def _only_child(pid: int) -> int:
+        while not (pids := children(pid)):
+            pass
+        return pids[0]
+
+    def line(self) -> bytes:
+        """Await the next line of the command's output."""
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+    def end_input(self) -> None:
+        """Close the command's stdin."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    def has_ended(self, within: float) -> bool:
+        """Whether it ends within so many seconds."""
+        try:
+            self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def close(self) -> None:
+        """End it with everything in it."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+@contextlib.contextmanager
+def namespace(init: list[str], command: list[str]) -> Iterator[Namespace]:
+    """An init for as long as it is measured."""
+    started = Namespace(init, command)
+    try:
+        yield started
+    finally:
+        started.close()
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process."""
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def start_up() -> dict[str, list[float]]:
+    """Milliseconds of a container that runs `true`, with the making of its namespace."""
+    commands = {name: [*init, "true"] for name, init in INITS.items()}
+    commands |= {"no init": ["true"], "python -I -S -c pass": [*PYTHON, "-c", "pass"]}
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(STARTS):
+        for name, command in commands.items():
+            began = time.monotonic()
+            subprocess.run([*NAMESPACE, *command], check=True)
+            times[name].append((time.monotonic() - began) * 1000)
+    return times
+
+
+def lost_signals() -> dict[str, list[float]]:
+    """Of TERMs spread over the first 50 ms of a container, how many have no effect."""
+    lost = dict.fromkeys(INITS, 0)
+    for number in range(EARLY_SIGNALS):
+        for name, init in INITS.items():
+            with namespace(init, ["sleep", "60"]) as started:
+                moment = started.began + EARLY * number / EARLY_SIGNALS
+                time.sleep(max(0.0, moment - time.monotonic()))
+                os.kill(started.pid, signal.SIGTERM)
+                lost[name] += not started.has_ended(within=0.3)
+    return {name: [count] for name, count in lost.items()}
+
+
+def latency() -> dict[str, list[float]]:
+    """Microseconds from a signal at PID 1 to the command, which is Python for all alike."""
+    command = [*PYTHON, str(VICTIMS / "clock.py")]
+    times: dict[str, list[float]] = {name: [] for name in INITS}
+    with contextlib.ExitStack() as stack:
+        running = {n: stack.enter_context(namespace(i, command)) for n, i in INITS.items()}
+        for started in running.values():
+            started.line()
+        for number in range(WARM_UP + SIGNALS):
+            for name, started in running.items():
+                sent = time.monotonic_ns()
+                os.kill(started.pid, signal.SIGUSR1)
+                took = int(started.line()) - sent
+                if number >= WARM_UP:
+                    times[name].append(took / 1000)
+    return times
+
+
+def orphans() -> dict[str, list[float]]:
+    """How many orphans a second are reaped, if all of them have ended while we slept."""
+    rates: dict[str, list[float]] = {name: [] for name in INITS}
+    for _ in range(ROUNDS):
+        for name, init in INITS.items():
+            with namespace(init, [*PYTHON, str(VICTIMS / "orphans.py"), str(ORPHANS)]) as started:
+                started.line()
+                rates[name].append(ORPHANS / _reaping_time(started))
+    return rates
+
+
+def _reaping_time(started: Namespace) -> float:
+    """Seconds from waking an init that was asleep to the end of the last zombie."""
+    os.kill(started.pid, signal.SIGSTOP)
+    command, *zombies = children(started.pid)
+    started.end_input()
+    while any(_state(pid) != "Z" for pid in zombies):
+        time.sleep(0.01)
+    began = time.monotonic()
+    os.kill(started.pid, signal.SIGCONT)
+    for pid in reversed(zombies):
+        with contextlib.suppress(ProcessLookupError):
+            while True:
+                os.kill(pid, 0)
+    took = time.monotonic() - began
+    assert children(started.pid) == [command]
+    return took
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def idle() -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Proportional set size in KiB, and how often each wakes up in some seconds of idleness."""
+    with contextlib.ExitStack() as stack:
+        running = {
+            name: stack.enter_context(namespace(init, ["sleep", "600"]))
+            for name, init in INITS.items()
+        }
+        time.sleep(1)  # until all are idle
+        before = {name: _switches(started.pid) for name, started in running.items()}
+        time.sleep(IDLE)
+        wake_ups = {n: [float(_switches(s.pid) - before[n])] for n, s in running.items()}
+        sizes = {n: [float(_field(s.pid, "smaps_rollup", "Pss"))] for n, s in running.items()}
+    return sizes, wake_ups
+
+
+def _switches(pid: int) -> int:
+    return _field(pid, "status", "voluntary_ctxt_switches")
+
+
+def _field(pid: int, file: str, name: str) -> int:
+    lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def run() -> None:
+    """Print all tables."""
+    header("PID 1 of one command")
+    table("start-up of a container with `true`", "ms", start_up())
+    table(f"lost of {EARLY_SIGNALS} TERMs in the first 50 ms", "signals", lost_signals())
+    times = latency()
+    table("from a signal to the command", "us", times)
+    table("the same, 99th percentile", "us", {n: [percentile(v, 99)] for n, v in times.items()})
+    table(f"reaping of {ORPHANS} orphans", "per s", orphans())
+    sizes, wake_ups = idle()
+    table("memory while idle (PSS)", "KiB", sizes)
+    table(f"wake-ups in {IDLE:.0f} s while idle", "times", wake_ups)

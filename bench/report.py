@@ -1,0 +1,42 @@
+"""How results are shown: medians with their spread, and ratios within one and the same run."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+
+REFERENCE = "tini"
+
+
+def header(title: str) -> None:
+    """Print what was measured, where and when."""
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    print(f"\n{title}\n{today}, {os.cpu_count()} CPUs, Linux {platform.release()}, ", end="")
+    print(f"Python {platform.python_version()}\n")
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The value that so many percent of the others do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+def table(measure: str, unit: str, results: Mapping[str, Sequence[float]]) -> None:
+    """Print median, minimum, maximum, and the ratio of medians to the reference."""
+    medians = {name: statistics.median(values) for name, values in results.items()}
+    reference = medians.get(REFERENCE, 0)
+    print(f"| {measure + ', ' + unit:<38} | median |    min |    max | to {REFERENCE} |")
+    print(f"|{'-' * 40}|-------:|-------:|-------:|--------:|")
+    for name, values in results.items():
+        ratio = f"{medians[name] / reference:.1f}" if reference else "-"
+        figures = (medians[name], min(values), max(values))
+        columns = " | ".join(f"{figure:6.{_digits(figure)}f}" for figure in figures)
+        print(f"| {name:<38} | {columns} | {ratio:>7} |")
+    print()
+
+
+def _digits(figure: float) -> int:
+    return 0 if figure >= 1000 or figure == int(figure) else 1
