@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+from entrypoint.errors import ExitCode
 from entrypoint.refusals import REFUSALS
+from entrypoint.secrets import SECRETS
+from entrypoint.settings import variables
 
-TROUBLESHOOTING = Path(__file__).parent.parent / "docs" / "troubleshooting.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
 BEGIN = "<!-- made from entrypoint/refusals.py by `python -m tests.documents`: begin -->\n"
 END = "<!-- end -->\n"
 
@@ -42,5 +47,41 @@ def renewed(page: str) -> str:
     return before + BEGIN + "\n" + refusals() + "\n" + END + rest.partition(END)[2]
 
 
+def settings() -> str:
+    """The table of settings, in the order of `Settings`."""
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    for variable, about in variables().items():
+        default = f"`{about['default']}`" if about["default"] else ""
+        lines.append(f"| `{variable}` | {default} | {about['about']} |")
+    return "\n".join(lines) + "\n"
+
+
+def secrets() -> str:
+    """The table of credentials."""
+    rows = [f"| `{variable}`, `{variable}_FILE` | {about} |" for variable, about in SECRETS.items()]
+    return "\n".join(["| variable | meaning |", "|---|---|", *rows]) + "\n"
+
+
+def exit_codes() -> str:
+    """The table of exit codes."""
+    rows = [f"| {int(code)} | {code.meaning} |" for code in ExitCode]
+    other = "| other | `exec`: the command's own code, or 128 + N if signal N ended it |"
+    return "\n".join(["| code | meaning |", "|---|---|", *rows, other]) + "\n"
+
+
+def with_tables(page: str) -> str:
+    """The README with its tables made anew."""
+    for name, table in (
+        ("settings", settings()),
+        ("secrets", secrets()),
+        ("exit codes", exit_codes()),
+    ):
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+        before, _, rest = page.partition(begin)
+        page = before + begin + "\n" + table + "\n" + end + rest.partition(end)[2]
+    return page
+
+
 if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text()))
     TROUBLESHOOTING.write_text(renewed(TROUBLESHOOTING.read_text()))
