@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+_AUTHORITY = "gh-runner tests"
 _DAY = datetime.timedelta(days=1)
-_NAME = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gh-runner tests")])
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Authority:
             if host[0].isdigit()
             else [x509.DNSName(host)]
         )
-        certificate = _builder(key, days).add_extension(alternative, critical=False)
+        certificate = _builder(host, key, days).add_extension(alternative, critical=False)
         path = self.path.with_name(f"{host}{days[0]}{days[1]}.pem")
         path.write_bytes(
             _pem(key) + certificate.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
@@ -41,7 +41,7 @@ def authority(folder: Path) -> Authority:
     """Make an authority whose certificate is in the folder."""
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
-        _builder(key, (-400, 400))
+        _builder(_AUTHORITY, key, (-400, 400))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
@@ -51,12 +51,14 @@ def authority(folder: Path) -> Authority:
     return Authority(path, key)
 
 
-def _builder(key: ec.EllipticCurvePrivateKey, days: tuple[int, int]) -> x509.CertificateBuilder:
+def _builder(
+    name: str, key: ec.EllipticCurvePrivateKey, days: tuple[int, int]
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
-        .subject_name(_NAME)
-        .issuer_name(_NAME)
+        .subject_name(_name(name))
+        .issuer_name(_name(_AUTHORITY))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + days[0] * _DAY)
@@ -66,3 +68,7 @@ def _builder(key: ec.EllipticCurvePrivateKey, days: tuple[int, int]) -> x509.Cer
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common)])

@@ -1,0 +1,55 @@
+"""Servers that go wrong before any HTTP: TLS with a doubtful certificate, proxies that refuse."""
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+Talk = Callable[[socket.socket], None]
+
+
+@contextlib.contextmanager
+def server(talk: Talk) -> Iterator[int]:
+    """Serve each connection by `talk`, one after the other; yield the port on 127.0.0.1."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=_serve, args=(listening, talk))
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)  # wakes accept(2), which close alone does not
+            thread.join()
+
+
+def _serve(listening: socket.socket, talk: Talk) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = listening.accept()
+            with connection, contextlib.suppress(OSError):
+                talk(connection)
+
+
+def tls(certificate: Path) -> Talk:
+    """Shake hands, and say nothing more."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+
+    def talk(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as encrypted:
+            encrypted.recv(1)
+
+    return talk
+
+
+def says(answer: str, heard: list[str] | None = None) -> Talk:
+    """Give the same answer to every request; what was asked is added to `heard`."""
+
+    def talk(connection: socket.socket) -> None:
+        request = connection.recv(65536).decode()
+        if heard is not None:
+            heard.append(request)
+        connection.sendall(answer.replace("\n", "\r\n").encode())
+
+    return talk
