@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,9 +100,13 @@ class Container:
         """Wait for its end and return its exit code."""
         return int(self._engine("wait", self.id, timeout=timeout))
 
-    def execute(self, *arguments: str) -> str:
+    def execute(self, *command: str, options: Sequence[str] = ()) -> str:
         """Run a further command in it and return the output."""
-        return self._engine("exec", self.id, *arguments)
+        return self._engine("exec", *options, self.id, *command)
+
+    def processes(self) -> list[str]:
+        """Return the command lines of all that runs in it."""
+        return self._engine("top", self.id, "-eo", "pid,args").splitlines()[1:]
 
     def logs(self) -> str:
         """Return all that it has printed."""

@@ -1,0 +1,122 @@
+"""Containers started with other options of `docker run` than the usual ones."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+
+import pytest
+
+from simulator import Simulator
+from tests.image.conftest import StartRunner
+from tests.image.engine import Engine
+
+CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID"]
+
+
+def on_a_terminal(engine: Engine, *arguments: str, typed: str) -> tuple[int, str]:
+    """Run the client on a terminal of its own, type something; its exit code and its output."""
+    here, there = pty.openpty()
+    process = subprocess.Popen(
+        [engine.program, *arguments], stdin=there, stdout=there, stderr=there
+    )
+    os.close(there)
+    os.write(here, typed.encode())
+    output = b""
+    try:
+        while part := os.read(here, 4096):
+            output += part
+    except OSError:  # EIO: nobody has the other end any more
+        pass
+    os.close(here)
+    return process.wait(), output.decode(errors="replace")
+
+
+def test_command(docker: Engine, image: str) -> None:
+    """`docker run IMAGE COMMAND` runs a command in place of the runner, and has its exit code."""
+    assert docker("run", "--rm", image, "id", "--user", "--name") == "root"
+    assert docker.attempt("run", "--rm", image, "bash", "-c", "exit 7").returncode == 7
+
+
+def test_shell_on_a_terminal(docker: Engine, image: str) -> None:
+    """`docker run -it IMAGE bash` is a shell with a terminal and job control."""
+    typed = "tty; sleep 0.2 & jobs; fg; exit $((6 * 7))\n"
+    code, output = on_a_terminal(docker, "run", "--rm", "-it", image, "bash", typed=typed)
+    assert code == 42
+    assert "/dev/pts/0" in output
+    assert re.search(r"\[1\]\+? +Running +sleep 0.2", output)
+    assert "job control" not in output
+
+
+def test_exec(docker: Engine, start: StartRunner, github: Simulator) -> None:
+    """`docker exec` works beside the runner, with and without a terminal."""
+    container = start()
+    github.wait_for("session_opened")
+    assert container.execute("gh-runner", "status").startswith("healthy")
+    code, output = on_a_terminal(docker, "exec", "-it", container.id, "bash", typed="exit 9\n")
+    assert code == 9, output
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--user", "runner"],
+        ["--user", "1001:1001", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
+        ["--read-only", "--tmpfs", "/run", "--tmpfs", "/tmp", "--volume", "/home/runner"],
+        [
+            "--cap-drop",
+            "ALL",
+            *(f"--cap-add={name}" for name in CAPABILITIES),
+        ],
+        ["--init"],
+        ["--pid", "host"],
+        ["--hostname", "x" * 63],
+    ],
+    ids=["user", "unprivileged", "read-only", "few-capabilities", "init", "pid-host", "long-name"],
+)
+def test_life_with(options: list[str], start: StartRunner, github: Simulator) -> None:
+    """A container takes a job, or is stopped idle, and leaves nothing behind, with such options."""
+    job = github.queue_job()
+    assert start(*options).wait() == 0
+    assert github.job(job["id"])["result"] == "succeeded"
+    idle = start(*options)
+    github.wait_for("session_opened", after=github.last_event())
+    idle.stop()
+    assert idle.wait() == 143, idle.logs()
+    assert github.runners() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--user", "1234"], "RUNNER_USER: only root can become runner"),
+        (["--read-only"], "RUNNER_HOME: runner cannot write to /home/runner"),
+        (["--cap-drop", "ALL"], "RUNNER_USER: root cannot run jobs as runner without"),
+        (["--cap-drop", "SETUID"], "capabilities SETUID"),
+    ],
+    ids=["user", "read-only", "no-capability", "capability"],
+)
+def test_refusal_of(options: list[str], word: str, start: StartRunner, github: Simulator) -> None:
+    """Where a runner could not live the container says why, with 78, and registers nothing."""
+    container = start(*options)
+    assert container.wait() == 78
+    assert word in container.logs()
+    assert [r for r in github.requests() if r["method"] == "POST"] == []
+
+
+def test_strangers_survive_pid_host(
+    docker: Engine, image: str, start: StartRunner, github: Simulator
+) -> None:
+    """With --pid=host a stop in a job ends the job's processes, and nobody else's."""
+    bystander = docker("run", "--detach", "--rm", "--entrypoint", "sleep", image, "1000")
+    try:
+        github.queue_job("echo begun; sleep 60")
+        container = start("--pid", "host")
+        github.wait_for("job_output")
+        container.stop()
+        assert container.wait() == 143, container.logs()
+        assert docker("inspect", "--format", "{{.State.Running}}", bystander) == "true"
+    finally:
+        docker("rm", "--force", bystander)
