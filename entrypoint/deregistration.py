@@ -25,13 +25,15 @@ _ASK_AGAIN = 0.5  # seconds; a runner is busy until GitHub has taken in the end 
 class Registration:
     """What is known of our registration.
 
-    `possible` means that GitHub may list it. `tidy` means that config.sh may take it back: not
+    `possible` means that GitHub may list it; `under_way`, that its request was cut short, and
+    GitHub may list it later although it does not now. `tidy` means that config.sh may take it back: not
     once a job has run, which could read a token in the environment of config.sh.
     """
 
     name: str
     id: int | None = None
     possible: bool = False
+    under_way: bool = False
     tidy: bool = True
 
 

@@ -39,10 +39,12 @@ def _configure(pid_1: Init, registrar: Registrar, settings: Settings, remover: R
     try:
         outcome = _await(pid_1, registrar, remover, started + settings.github_timeout)
     finally:
+        cut_short = child.outcome is None
         pid_1.end(child)
         registration.possible = registrar.marks.begun()
         record = runner.registration(settings.home) or {}
         registration.id = int(record["agentid"]) if "agentid" in record else None
+        registration.under_way = cut_short and registration.id is None
     if child.answer():
         registration.name = call.result(child)["name"]
         registration.tidy = False  # a JIT runner leaves as it came, without config.sh
@@ -60,9 +62,10 @@ def _await(pid_1: Init, registrar: Registrar, remover: Remover, asked_by: float)
         return pid_1.wait(child, asked_by + CONFIG_TIMEOUT)
     except Stopped:
         remover.hasten()
-        # Whoever is killed, a request that is under way succeeds: better to let it end.
+        # Whoever is killed, a request that is under way succeeds: better to let it end, also for
+        # who is impatient, since without its end we could only wait for what GitHub does.
         if registrar.marks.begun():
-            pid_1.wait(child, time.monotonic() + CONFIG_GRACE, hurry=True)
+            pid_1.wait(child, time.monotonic() + CONFIG_GRACE)
         raise
 
 

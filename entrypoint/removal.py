@@ -11,13 +11,14 @@ from collections.abc import Mapping
 
 from entrypoint import account, github, jit, runner
 from entrypoint.deregistration import Registration
-from entrypoint.errors import Failure
+from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import Api, Runner
 from entrypoint.init import Init
 from entrypoint.secrets import Vault
 from entrypoint.settings import Settings
 
 _BUSY = "is currently running a job"
+_LOOK_AGAIN = 0.5  # seconds
 _RESERVE = 0.3  # seconds before the deadline when the child gives up and says why
 
 
@@ -41,7 +42,19 @@ def remove(
             if _BUSY in _config_remove(settings, environ, token, halfway):
                 return False
     found = _found(api, settings, registration)
+    while found is None and registration.under_way:
+        _pause(deadline - _RESERVE)
+        found = _found(api, settings, registration)
     return found is None or github.delete(api, found.id) is not github.Removal.BUSY
+
+
+def _pause(deadline: float) -> None:
+    """Sleep until the next look for a registration that was cut short; Failure at the end."""
+    if time.monotonic() + _LOOK_AGAIN > deadline:
+        raise Failure(
+            ExitCode.LEFT, "it was cut short while it registered, and GitHub may list it yet"
+        )
+    time.sleep(_LOOK_AGAIN)
 
 
 def listed(settings: Settings, vault: Vault, registration: Registration, deadline: float) -> bool:
