@@ -1,95 +1,18 @@
-"""The stand-in's config.sh registers and removes as the real one does."""
+"""The stand-in's config.sh registers as the real one does."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import tarfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from simulator import Distribution, Simulator, make_tar
-from tests.life import directory
-from tests.runner_home import URL, RunnerHome, finish
+from simulator import Simulator
+from tests.simulator.home import URL, RunnerHome, finish
 
 Make = Callable[..., RunnerHome]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Simulator]:
-    """One server for the whole module."""
-    with Simulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def simulator(server: Simulator) -> Simulator:
-    """The server with an empty GitHub in it."""
-    server.reset()
-    return server
-
-
-@pytest.fixture
-def make(simulator: Simulator) -> Iterator[Make]:
-    """Make a runner's home; whatever it has started ends with the test."""
-    homes: list[RunnerHome] = []
-    with directory() as path:
-
-        def make_home(**options: Any) -> RunnerHome:
-            homes.append(RunnerHome(simulator, path / str(len(homes)), **options))
-            return homes[-1]
-
-        yield make_home
-        for home in homes:
-            home.end()
-
-
-@pytest.fixture
-def home(make: Make) -> RunnerHome:
-    """A runner that is not registered."""
-    return make()
-
-
-def test_the_layout_is_the_real_ones(home: RunnerHome) -> None:
-    """The programs are where the real distribution has them, and executable."""
-    programs = ("config.sh", "run.sh", "env.sh", "safe_sleep.sh", "run-helper.sh.template")
-    for name in (*programs, "bin/Runner.Listener", "bin/Runner.Worker"):
-        assert os.access(home.path / name, os.X_OK), name
-    assert not (home.path / "_diag").exists()
-
-
-def test_a_tar_has_the_files_at_its_top(simulator: Simulator, tmp_path: Path) -> None:
-    """The archive unpacks like the one that GitHub publishes, and runs with the system's Python."""
-    archive = make_tar(tmp_path / "runner.tar.gz", url=simulator.url)
-    with tarfile.open(archive) as tar:
-        names = set(tar.getnames())
-        listener = tar.extractfile("./bin/Runner.Listener")
-        assert listener is not None
-        assert listener.readline() == b"#!/usr/bin/python3 -IS\n"
-    assert {"./config.sh", "./run.sh", "./bin/installdependencies.sh"} <= names
-
-
-def test_the_command_line_writes_a_distribution(simulator: Simulator, tmp_path: Path) -> None:
-    """Every time can be set by an option of its own."""
-    command = [sys.executable, "-m", "simulator", "dist", str(tmp_path / "runner")]
-    subprocess.run([*command, "--url", simulator.url, "--scale", "1", "--upload", "9"], check=True)
-    settings = json.loads((tmp_path / "runner/bin/simulator.json").read_text())
-    assert settings["upload"] == 9
-    assert settings["worker_start"] == 0.12
-
-
-def test_scale_multiplies_the_real_times() -> None:
-    """Graces of a cancel have a scale of their own, since no step can react in no time."""
-    half = Distribution.scaled("http://127.0.0.1:1", 0.5)
-    assert (half.upload, half.interrupt_grace) == (0.6, 3.75)
-    none = Distribution.scaled("http://127.0.0.1:1", 0)
-    assert (none.upload, none.interrupt_grace) == (0, 0.15)
 
 
 def test_a_registration_leaves_its_record(simulator: Simulator, home: RunnerHome) -> None:
@@ -279,81 +202,6 @@ def test_a_signal_to_its_shell_leaves_the_listener_registering(
     code, output = finish(process)
     assert code == -signal.SIGTERM
     assert "√ Settings Saved." in output
-    assert ".runner" in home.files()
-
-
-@pytest.mark.parametrize("kind", ["remove", "registration"])
-def test_a_runner_is_removed(simulator: Simulator, home: RunnerHome, kind: str) -> None:
-    """Either token will do; the identity files go, the rest stays."""
-    home.configured()
-    code, output = home.run("config.sh", "remove", "--token", home.token(kind))
-    assert code == 0
-    for line in ("√ Runner removed successfully", "√ Removed .credentials", "√ Removed .runner"):
-        assert line in output.splitlines()
-    assert not simulator.runners()
-    assert not home.files()
-    assert (home.path / "svc.sh").exists()
-
-
-def test_remove_knows_no_unattended(home: RunnerHome) -> None:
-    """It says so, goes on and succeeds."""
-    home.configured()
-    code, output = home.run("config.sh", "remove", "--unattended", "--token", home.token("remove"))
-    assert code == 0
-    assert "Unrecognized command-line input arguments for command remove: 'unattended'" in output
-
-
-def test_a_pat_is_exchanged_for_a_token(simulator: Simulator, home: RunnerHome) -> None:
-    """The runner asks for the token by itself."""
-    home.configured()
-    assert home.run("config.sh", "remove", "--pat", "ghp_simulator")[0] == 0
-    assert not simulator.runners()
-
-
-@pytest.mark.parametrize("gone", [True, False])
-def test_a_removal_that_is_not_found_keeps_the_files(
-    simulator: Simulator, home: RunnerHome, gone: bool
-) -> None:
-    """A runner that is gone and a token that has expired look the same."""
-    home.configured()
-    token = home.token("remove")
-    if gone:
-        simulator.delete_runner(1)
-    else:
-        simulator.expire_tokens("remove")
-    code, output = home.run("config.sh", "remove", "--token", token)
-    assert code == 1
-    assert "Http response code: NotFound from 'DELETE " in output
-    assert "Failed: Removing runner from the server" in output
-    assert ".runner" in home.files()
-
-
-def test_without_its_files_nothing_is_removed(simulator: Simulator, home: RunnerHome) -> None:
-    """It succeeds, and the runner stays registered."""
-    home.configured()
-    (home.path / ".credentials").unlink()
-    code, output = home.run("config.sh", "remove", "--token", home.token("remove"))
-    assert code == 0
-    assert "Skipping removing runner from the server." in output
-    assert "Does not exist. Skipping Removing .credentials" in output
-    assert len(simulator.runners()) == 1
-
-
-def test_local_removes_the_files_only(simulator: Simulator, home: RunnerHome) -> None:
-    """The server is not asked."""
-    home.configured()
-    assert home.run("config.sh", "remove", "--local")[0] == 0
-    assert ".runner" not in home.files()
-    assert len(simulator.runners()) == 1
-
-
-def test_a_busy_runner_is_not_removed(home: RunnerHome) -> None:
-    """Three tries, each answered 422."""
-    home.configured().work("sleep 60")
-    code, output = home.run("config.sh", "remove", "--token", home.token("remove"))
-    assert code == 1
-    assert output.count("Http response code: UnprocessableEntity from 'DELETE ") == 3
-    assert "is currently running a job and cannot be deleted" in output
     assert ".runner" in home.files()
 
 

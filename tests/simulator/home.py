@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import os
 import pwd
+import shutil
+import signal
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -92,6 +96,12 @@ class RunnerHome:
         body = {"name": name, "runner_group_id": 1, "labels": ["self-hosted"]}
         return str(self.post(f"{RUNNERS}/generate-jitconfig", body)["encoded_jit_config"])
 
+    def save_jit(self, encoded: str) -> None:
+        """Write a configuration's files, as a starter does that keeps it out of sight."""
+        for name, content in json.loads(base64.b64decode(encoded)).items():
+            (self.path / name).write_bytes(base64.b64decode(content))
+            shutil.chown(self.path / name, USER)
+
     def post(self, path: str, body: Any = None) -> Any:
         """POST to the REST API; the answer's JSON."""
         headers = {"Authorization": "Bearer ghp_simulator"}
@@ -112,8 +122,9 @@ class RunnerHome:
 
     def end(self) -> None:
         """Kill whatever a test has left behind."""
-        for pid in processes_below(self.path):
-            os.kill(pid, 9)
+        sessions = {process.pid for process in self.started}
+        for pid in processes_of(self.path, sessions):
+            os.kill(pid, signal.SIGKILL)
         for process in self.started:
             process.kill()
             process.communicate()
@@ -125,12 +136,15 @@ def finish(process: Program, timeout: float = 10) -> tuple[int, str]:
     return process.returncode, output
 
 
-def processes_below(root: Path) -> Iterable[int]:
-    """The listener and worker of a distribution and what else was started from there."""
+def comm(pid: int) -> str:
+    """The name of a process as the kernel knows it."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def processes_of(root: Path, sessions: set[int]) -> Iterable[int]:
+    """Whatever was started from a distribution, or belongs to one of these sessions."""
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if bytes(root) in words:
-            yield int(entry.name)
+        pid = int(entry.name)
+        with contextlib.suppress(OSError):
+            if bytes(root) in (entry / "cmdline").read_bytes() or os.getsid(pid) in sessions:
+                yield pid

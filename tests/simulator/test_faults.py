@@ -1,0 +1,55 @@
+"""Requests of the stand-in for GitHub go wrong on purpose, and exactly as told."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from simulator import Simulator
+from tests.simulator.api import JIT, PAT, Call, add_runners
+
+
+def test_a_fault_hits_the_next_requests_and_is_over(simulator: Simulator, call: Call) -> None:
+    """It hits as many requests as it was told to, of the method and path that it names."""
+    simulator.fault(method="POST", path="/registration-token$", status=503, times=2)
+    path = "repos/acme/shop/actions/runners"
+    assert call("GET", path).status_code == 200
+    statuses = [call("POST", path + "/registration-token").status_code for _ in range(3)]
+    assert statuses == [503, 503, 201]
+
+
+@pytest.mark.parametrize("refusal", ["rate-limit", "secondary-rate-limit", "single-sign-on"])
+def test_a_fault_can_be_one_of_githubs_refusals(
+    simulator: Simulator, call: Call, refusal: str
+) -> None:
+    """A refusal is called by its name and comes with GitHub's headers."""
+    simulator.fault(path="/actions/runners", refusal=refusal)
+    answer = call("GET", "repos/acme/shop/actions/runners")
+    assert answer.status_code == 403
+    assert {"x-ratelimit-reset", "retry-after", "x-github-sso"} & set(answer.headers)
+
+
+def test_a_lost_answer_leaves_its_effect(simulator: Simulator, call: Call) -> None:
+    """The request is carried out, then the connection is reset."""
+    simulator.fault(path="/generate-jitconfig$", after=True, reset=True)
+    with pytest.raises(requests.ConnectionError):
+        add_runners(call, "lost")
+    assert [runner["name"] for runner in simulator.runners()] == ["lost"]
+
+
+def test_a_request_that_its_client_gave_up_is_carried_out(simulator: Simulator) -> None:
+    """A slow request has its effect though nobody waits for the answer any more."""
+    simulator.fault(path="/generate-jitconfig$", delay=0.4)
+    path = f"{simulator.url}/repos/acme/shop/actions/runners/generate-jitconfig"
+    with pytest.raises(requests.Timeout):
+        requests.post(path, json=JIT, headers={"Authorization": f"Bearer {PAT}"}, timeout=0.1)
+    assert simulator.wait_for("runner_registered", runner="r")
+
+
+def test_a_request_that_hangs_never_answers(simulator: Simulator) -> None:
+    """It is seen, and it has no effect."""
+    simulator.fault(path="/remove-token$", hang=True)
+    path = f"{simulator.url}/repos/acme/shop/actions/runners/remove-token"
+    with pytest.raises(requests.Timeout):
+        requests.post(path, headers={"Authorization": f"Bearer {PAT}"}, timeout=0.1)
+    assert simulator.requests()[-1]["status"] is None
