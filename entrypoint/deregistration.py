@@ -18,6 +18,7 @@ from entrypoint.secrets import Vault
 from entrypoint.settings import Settings
 
 _LOOK_TIMEOUT = 30.0  # seconds
+_STORM_GRACE = 0.5  # seconds between TERM and KILL
 _ASK_AGAIN = 0.5  # seconds; a runner is busy until GitHub has taken in the end of its job
 
 
@@ -26,8 +27,8 @@ class Registration:
     """What is known of our registration.
 
     `possible` means that GitHub may list it; `under_way`, that its request was cut short, and
-    GitHub may list it later although it does not now. `tidy` means that config.sh may take it back: not
-    once a job has run, which could read a token in the environment of config.sh.
+    GitHub may list it later although it does not now. `tidy` means that config.sh may take it
+    back: not once a job has run, which could read a token in the environment of config.sh.
     """
 
     name: str
@@ -127,11 +128,20 @@ class Remover:
     def ensure(self) -> None:
         """Remove, and ask again for as long as GitHub says that the runner is busy."""
         give_up = time.monotonic() + self._settings.github_timeout
-        while not self.remove():
+        while not self._remove_in_storm():
             again = time.monotonic() + _ASK_AGAIN
             if again > min(give_up, self.deadline):
                 raise self._left("GitHub says that it is running a job")
             self._init.wait_for(lambda: False, again)
+
+    def _remove_in_storm(self) -> bool:
+        """Remove; where not even a process can be started for that, end all others first."""
+        try:
+            return self.remove()
+        except OSError as error:
+            log.warning("all other processes are ended first", why=error.strerror)
+            self._init.sweep(_STORM_GRACE)
+            return self.remove()
 
     def _left(self, why: str) -> Failure:
         name, number = self.registration.name, self.registration.id
