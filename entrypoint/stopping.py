@@ -78,6 +78,9 @@ def _off_the_list(settings: Settings, remover: Remover) -> bool:
     """
     try:
         return remover.remove(time.monotonic() + settings.stop_timeout / 2)
+    except OSError as error:  # the limit of processes: a job's leftovers must go first
+        log.warning("GitHub cannot be asked", why=error.strerror)
+        return False
     except Failure as failure:
         log.warning("the listener is ended before it is off GitHub's list", why=failure.message)
         return True

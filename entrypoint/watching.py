@@ -45,8 +45,9 @@ def until_end(pid_1: Init, settings: Settings, listener: Listener, remover: Remo
                 raise _ghost(remover)
             next_look = now + pause
     if _looping(settings, listener):
+        times = listener.relaunches
         raise Failure(
-            ExitCode.RUNNER, f"the listener has failed and was started again {listener.relaunches} times"
+            ExitCode.RUNNER, f"the listener has failed and was started again {times} times"
         )
     return True
 

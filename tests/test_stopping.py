@@ -43,7 +43,7 @@ def test_stop_of_an_idle_runner_asks_github_at_most_three_times(
     simulator.wait_for("session_opened")
     before = len(simulator.requests())
     assert life.signal(signal.SIGINT).wait() == 130
-    ours = [r for r in simulator.requests()[before:] if "python-requests" in r["user_agent"]]
+    ours = [r for r in simulator.requests()[before:] if r["user_agent"].startswith("gh-runner")]
     assert len(ours) <= 3
 
 
