@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from entrypoint import checks_here, checks_there, credential, finding, log, sources
+from entrypoint import checks_here, checks_there, finding, log, sources
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.finding import Finding, Verdict
 from entrypoint.settings import environment
@@ -50,8 +50,6 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
         return
     yield finding.fine("settings", str(settings.target))
     yield from (finding.warning("settings", note) for note in notes)
-    if caveat := credential.caveat(secrets):
-        yield finding.warning("settings", caveat)
     log.keep_out(*secrets.values())
     yield from checks_here.look(settings)
     yield from checks_there.ask(settings, secrets)

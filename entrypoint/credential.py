@@ -54,12 +54,13 @@ def needs(kind: Kind, scope: Scope) -> str:
     return _PERMISSION[scope]
 
 
-def caveat(secrets: Mapping[str, str]) -> str:
-    """Return what an operator must know of the credential from the start, or an empty string."""
+def caveats(secrets: Mapping[str, str]) -> list[str]:
+    """Return what an operator must know of the credential from the start."""
     if given(secrets)[1] is not Kind.REGISTRATION:
-        return ""
-    return (
-        "RUNNER_TOKEN is a registration token, valid for one hour after it was made: a stop after"
-        " that cannot take the runner off GitHub's list, and there is nothing to make a new one"
-        " with; give a personal access token or a GitHub App to be safe"
+        return []
+    said = (
+        "RUNNER_TOKEN: a registration token is valid for one hour after it was made; a stop later"
+        " than that cannot take the runner off GitHub's list; a personal access token or a GitHub"
+        " App can"
     )
+    return [said]

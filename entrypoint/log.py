@@ -8,6 +8,7 @@ would keep for as long as the runner waits for a job.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -23,7 +24,13 @@ LEVELS = ("debug", "info", "warning", "error")
 _TOKENS = re.compile(
     r"\bgh[pousr]_\w{8,}|\bgithub_pat_\w{8,}|\beyJ[\w-]{8,}(?:\.[\w-]+)*|\bA[A-Z0-9]{28}\b"
 )
-_config: dict[str, Any] = {"level": "info", "console": False, "secrets": frozenset()}
+_LONG = 8  # characters; what is shorter may be part of any word
+_config: dict[str, Any] = {
+    "descriptor": 1,
+    "level": "info",
+    "console": False,
+    "secrets": frozenset(),
+}
 
 
 def configure(level: str = "info", form: str = "auto") -> None:
@@ -32,12 +39,22 @@ def configure(level: str = "info", form: str = "auto") -> None:
     What is not known counts as the default, so that it can be told of in a proper form.
     """
     _config["level"] = level if level in LEVELS else "info"
-    _config["console"] = form == "console" or (form != "json" and os.isatty(1))
+    _config["console"] = form == "console" or (form != "json" and os.isatty(_config["descriptor"]))
+
+
+def hold_stdout() -> None:
+    """Write to what is stdout now, also in a forked child whose own stdout is captured."""
+    _config["descriptor"] = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
 def keep_out(*secrets: str) -> None:
-    """Name secrets that this process knows, so that no line can ever hold them."""
-    _config["secrets"] |= {secret for secret in secrets if secret}
+    """Name secrets that this process knows, so that no line can ever hold them.
+
+    Of one with several lines, a key, no single line is shown either.
+    """
+    lines = {line for secret in secrets for line in secret.replace("\\n", "\n").split("\n")}
+    long_lines = {line for line in lines if len(line) >= _LONG and "-----" not in line}
+    _config["secrets"] |= {secret for secret in secrets if secret} | long_lines
 
 
 def redact(words: str) -> str:
@@ -76,7 +93,7 @@ def _say(level: str, event: str, fields: dict[str, Any]) -> None:
     render = _console() if _config["console"] else _as_json
     line = f"{render(None, level, record)}\n".encode(errors="backslashreplace")
     with contextlib.suppress(OSError):  # a life does not end because nobody reads its log
-        os.write(1, line)
+        os.write(_config["descriptor"], line)
 
 
 def _stamp(_logger: object, level: str, record: EventDict) -> EventDict:

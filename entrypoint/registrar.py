@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from entrypoint import call, init, log
+from entrypoint import call, init, log, processes
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.secrets import Vault
 
@@ -63,6 +63,7 @@ class Registrar:
         self.vault = vault = Vault()  # where the secrets will be when the order comes
         self.marks = marks = Marks()
         inbox, self._outbox = os.pipe()
+        log.hold_stdout()  # before capturing: config.sh's words are kept, ours are to be read
         self.child = call.start(pid_1, lambda: register(inbox, marks, vault, environ), capture=True)
         os.close(inbox)
 
@@ -72,6 +73,14 @@ class Registrar:
 
         os.write(self._outbox, json.dumps({"settings": asdict(settings), "name": name}).encode())
         os.close(self._outbox)
+
+    def dismiss(self, pid_1: init.Init) -> None:
+        """End the child that _advise has started, if it is still there: it knows the credential."""
+        alive = [p.pid for p in processes.snapshot() if p.parent == os.getpid()]
+        group = [p for p in alive if not pid_1.is_ours(p) and os.getpgid(p) == self.child.pid]
+        for pid in group:
+            init.kill(pid)
+        pid_1.wait_for(lambda: not any(init.kill(pid, 0) for pid in group), time.monotonic() + 2)
 
 
 def register(inbox: int, marks: Marks, vault: Vault, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -129,4 +138,4 @@ def _advise(api: Api, version: str, marks: Marks) -> None:
             marks.give_up(failure)
         return b""
 
-    init.Parent().fork(ask)
+    init.Parent().fork(ask, session=False)

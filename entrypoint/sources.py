@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from entrypoint import account, leftovers, parsers, runner, secretfile
+from entrypoint import account, credential, leftovers, parsers, runner, secretfile
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.naming import MAX_NAME, shortened
 from entrypoint.parsers import Problem
@@ -60,7 +60,8 @@ def read(
         problems = [f"{name}: {files[name].path} {why}" for name, why in whys.items() if why]
         if problems:
             raise wrong(problems)
-    return settings, secrets, notes + spelling_notes(given, settings)
+    notes += [*spelling_notes(given, settings), *credential.caveats(secrets)]
+    return settings, secrets, notes
 
 
 def exposed(settings: Settings, environ: Mapping[str, str]) -> list[str]:

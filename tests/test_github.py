@@ -151,6 +151,17 @@ def test_registration_token_as_it_is() -> None:
         assert hub.calls[0].request.headers["Authorization"] == f"RemoteAuth {TOKEN['token']}"
 
 
+def test_registration_token_reads_nothing_but_the_list() -> None:
+    """With RUNNER_TOKEN a runner is looked up in the list, as config.sh itself does."""
+    with fakehub.hub() as hub:
+        api = fakehub.connect({"RUNNER_TOKEN": TOKEN["token"]})
+        hub.get(RUNNERS, json=listing(entry(7, "mine")))
+        found = github.get(api, 7)
+        assert found is not None
+        assert found.name == "mine"
+        assert github.get(api, 8) is None
+
+
 def test_an_api_keeps_its_secrets_to_itself() -> None:
     """No secret shows where an Api is printed, as in a traceback."""
     assert TOKEN["token"] not in repr(fakehub.connect({"RUNNER_TOKEN": TOKEN["token"]}))

@@ -12,7 +12,7 @@ Talk = Callable[[socket.socket], None]
 
 @contextlib.contextmanager
 def server(talk: Talk) -> Iterator[int]:
-    """Serve each connection by `talk`, one after the other; yield the port on 127.0.0.1."""
+    """Serve each connection by `talk`, in a thread of its own; yield the port on 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=_serve, args=(listening, talk))
         thread.start()
@@ -24,11 +24,20 @@ def server(talk: Talk) -> Iterator[int]:
 
 
 def _serve(listening: socket.socket, talk: Talk) -> None:
+    threads = []
     with contextlib.suppress(OSError):
         while True:
             connection, _ = listening.accept()
-            with connection, contextlib.suppress(OSError):
-                talk(connection)
+            threads.append(threading.Thread(target=_talk, args=(connection, talk)))
+            threads[-1].start()
+    for thread in threads:
+        thread.join()
+
+
+def _talk(connection: socket.socket, talk: Talk) -> None:
+    with connection, contextlib.suppress(OSError):
+        connection.settimeout(20)
+        talk(connection)
 
 
 def tls(certificate: Path) -> Talk:
@@ -51,5 +60,18 @@ def says(answer: str, heard: list[str] | None = None) -> Talk:
         if heard is not None:
             heard.append(request)
         connection.sendall(answer.replace("\n", "\r\n").encode())
+
+    return talk
+
+
+def proxy(upstream: int, heard: list[str]) -> Talk:
+    """Send requests for any host to one port on 127.0.0.1; their first lines go to `heard`."""
+
+    def talk(connection: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", upstream), timeout=20) as server:
+            while request := connection.recv(65536):
+                heard.append(request.decode().partition("\r\n")[0])
+                server.sendall(request)
+                connection.sendall(server.recv(65536))
 
     return talk
