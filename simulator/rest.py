@@ -209,10 +209,24 @@ async def _jit_body(request: web.Request) -> dict[str, Any]:
 
 def _jit_config(request: web.Request, runner: Runner) -> str:
     services = f"{request.scheme}://{request.host}/_services/"
+    data = {"ClientId": runner.client_id, "AuthorizationUrl": services + "oauth2/token"}
+    files = {
+        ".runner": _jit_settings(request, runner, services),
+        ".credentials": {"Scheme": "OAuth", "Data": data},
+        ".credentials_rsaparams": {"d": runner.key},
+    }
+    encoded = {
+        name: base64.b64encode(json.dumps(content).encode()).decode()
+        for name, content in files.items()
+    }
+    return base64.b64encode(json.dumps(encoded).encode()).decode()
+
+
+def _jit_settings(request: web.Request, runner: Runner, services: str) -> dict[str, str]:
     group = world_of(request).group(runner.group_id)
     path = runner.scope.removeprefix("repos/").removeprefix("orgs/")
     host = f"{request.scheme}://{request.host}" if is_ghes(request) else "https://github.com"
-    settings = {
+    return {
         "AgentId": str(runner.id),
         "AgentName": runner.name,
         "PoolId": str(runner.group_id),
@@ -225,14 +239,3 @@ def _jit_config(request: web.Request, runner: Runner) -> str:
         "UseV2Flow": "True",
         "ServerUrlV2": services,
     }
-    data = {"ClientId": runner.client_id, "AuthorizationUrl": services + "oauth2/token"}
-    files = {
-        ".runner": settings,
-        ".credentials": {"Scheme": "OAuth", "Data": data},
-        ".credentials_rsaparams": {"d": runner.key},
-    }
-    encoded = {
-        name: base64.b64encode(json.dumps(content).encode()).decode()
-        for name, content in files.items()
-    }
-    return base64.b64encode(json.dumps(encoded).encode()).decode()

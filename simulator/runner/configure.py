@@ -149,20 +149,7 @@ class Configuration:
         }
         self._identity.save(identity.CREDENTIALS, {"scheme": "OAuth", "data": data})
         self._terminal.section("Runner settings")
-        settings = {
-            "agentId": runner["id"],
-            "agentName": runner["name"],
-            "poolId": group["id"],
-            "poolName": group["name"],
-            "disableUpdate": self._options.flag("disableupdate"),
-            "ephemeral": self._options.flag("ephemeral"),
-            "serverUrl": grant["server_url"],
-            "gitHubUrl": url,
-            "workFolder": self._options.value("work", "_work"),
-            "useV2Flow": True,
-            "useRunnerAdminFlow": True,
-            "serverUrlV2": grant["server_url"],
-        }
+        settings = self._runner_settings(url, group, runner)
         # The real one leaves out whatever is false.
         kept = {name: value for name, value in settings.items() if value is not False}
         self._identity.save(identity.SETTINGS, kept)
@@ -171,6 +158,25 @@ class Configuration:
         self._terminal.line()
         self._write_service_script()
         pause(self._settings.configure_end)
+
+    def _runner_settings(
+        self, url: str, group: "dict[str, Any]", runner: "dict[str, Any]"
+    ) -> "dict[str, Any]":
+        server_url = runner["authorization"]["server_url"]
+        return {
+            "agentId": runner["id"],
+            "agentName": runner["name"],
+            "poolId": group["id"],
+            "poolName": group["name"],
+            "disableUpdate": self._options.flag("disableupdate"),
+            "ephemeral": self._options.flag("ephemeral"),
+            "serverUrl": server_url,
+            "gitHubUrl": url,
+            "workFolder": self._options.value("work", "_work"),
+            "useV2Flow": True,
+            "useRunnerAdminFlow": True,
+            "serverUrlV2": server_url,
+        }
 
     def _write_service_script(self) -> None:
         with open(self._root + "/bin/systemd.svc.sh.template", "rb") as file:

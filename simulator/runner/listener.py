@@ -38,12 +38,13 @@ def main(path: str, words: list[str]) -> "NoReturn":
         abort(f"System.UnauthorizedAccessException: Access to the path is denied. {error}")
     terminal.trace(f"Version: {settings.version}")
     options = Options(words)
-    code = _execute(root, settings, terminal, options)
+    _finish(terminal, _execute(root, settings, terminal, options))
+
+
+def _finish(terminal: Terminal, code: int, stopped_by: int = 0) -> "NoReturn":
+    """Leave; after SIGTERM the trace tells the code, and the status that of the signal."""
     terminal.trace(f"Runner execution has finished with return code {code}")
-    os._exit(128 + SIGTERM if _stopped_by == SIGTERM else code)
-
-
-_stopped_by = 0
+    os._exit(128 + SIGTERM if stopped_by == SIGTERM else code)
 
 
 def _leave_at_once(signum: int, _frame: "FrameType | None") -> None:
@@ -67,7 +68,7 @@ def _execute(root: str, settings: Settings, terminal: Terminal, options: Options
         return _configure(root, settings, terminal, options)
     if options.command != "run":
         return 0
-    return _run(root, settings, terminal, options)
+    _run(root, settings, terminal, options)
 
 
 def _configure(root: str, settings: Settings, terminal: Terminal, options: Options) -> int:
@@ -85,24 +86,23 @@ def _configure(root: str, settings: Settings, terminal: Terminal, options: Optio
     return 0
 
 
-def _run(root: str, settings: Settings, terminal: Terminal, options: Options) -> int:
-    global _stopped_by  # noqa: PLW0603  # the exit status is made in `main`
+def _run(root: str, settings: Settings, terminal: Terminal, options: Options) -> "NoReturn":
     catch = (SIGINT, SIGTERM) if settings.dotnet < 10 else (SIGINT,)
     signals = Signals(catch, raising=True)
+    code = 0
     try:
-        return Listener(root, settings, terminal, signals).run(options)
+        code = Listener(root, settings, terminal, signals).run(options)
     except Stopped:
-        return 0
+        pass
     except Ended as end:
-        if end.code:
+        code = end.code
+        if code:
             terminal.error(str(end))
-        return end.code
     except (OSError, ValueError, KeyError) as error:
+        code = 2
         terminal.error(f"An error occurred: {error}")
-        return 2
-    finally:
-        signals.raising = False
-        _stopped_by = signals.stopped_by
+    signals.raising = False
+    _finish(terminal, code, signals.stopped_by)
 
 
 class Listener:
