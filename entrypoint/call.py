@@ -7,7 +7,10 @@ for signals, small, and ignorant.
 from __future__ import annotations
 
 import json
+import sys
+import traceback
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 from entrypoint import log, processes
@@ -21,11 +24,20 @@ def start(init: Init, function: Callable[[], Any], *, capture: bool = False) -> 
 
 
 def _answer(function: Callable[[], Any]) -> bytes:
+    sys.excepthook = _tell_defect
     try:
         return json.dumps({"result": function()}).encode()
     except Failure as failure:
         told = (int(failure.code), log.redact(failure.message), log.redact(failure.hint))
         return json.dumps({"failure": told}).encode()
+
+
+def _tell_defect(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print a traceback without the secrets that this process knows."""
+    words = "".join(traceback.format_exception(kind, error, trace))
+    sys.stderr.write(log.redact(words))
 
 
 def result(child: Child) -> Any:

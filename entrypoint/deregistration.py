@@ -19,6 +19,7 @@ from entrypoint.settings import Settings
 
 _LOOK_TIMEOUT = 30.0  # seconds
 _STORM_GRACE = 0.5  # seconds between TERM and KILL
+_EXCHANGE_TIMEOUT = 20.0  # seconds; a job waits for it
 _ASK_AGAIN = 0.5  # seconds; a runner is busy until GitHub has taken in the end of its job
 
 
@@ -28,7 +29,7 @@ class Registration:
 
     `possible` means that GitHub may list it; `under_way`, that its request was cut short, and
     GitHub may list it later although it does not now. `tidy` means that config.sh may take it
-    back: not once a job has run, which could read a token in the environment of config.sh.
+    back: not once a job may be there, which could read a token in the environment of config.sh.
     """
 
     name: str
@@ -48,7 +49,8 @@ class Remover:
         self, pid_1: Init, settings: Settings, vault: Vault, environ: Mapping[str, str], name: str
     ) -> None:
         """Take what is needed at the end; nothing happens until `remove`."""
-        self.registration = Registration(name)
+        self.registration = Registration(name, tidy=settings.ephemeral)
+        self.has_let_go = False  # of the credential
         self.deadline = math.inf
         self._init = pid_1
         self._settings = settings
@@ -108,8 +110,32 @@ class Remover:
             self._settings, self._vault, self._environ, self.registration, deadline
         )
 
+    def let_go(self) -> None:
+        """Exchange the credential for a remove-token, and forget it even if that has failed.
+
+        Raises Stopped, and then the credential is still there.
+        """
+        if self.has_let_go:
+            return
+        token, deadline = Vault(), time.monotonic() + _EXCHANGE_TIMEOUT
+        exchange = functools.partial(self._exchange_in_child, token, deadline)
+        try:
+            if call.wait(self._init, exchange, deadline) is None:
+                log.warning("GitHub gave no remove-token in time", seconds=_EXCHANGE_TIMEOUT)
+        except Failure as failure:
+            log.warning("GitHub gave no remove-token", why=failure.message, hint=failure.hint)
+        self._vault.forget()
+        self._vault, self.has_let_go = token, True
+
+    def _exchange_in_child(self, token: Vault, deadline: float) -> bool:
+        from entrypoint import removal  # noqa: PLC0415 - as above
+
+        return removal.exchange(self._settings, self._vault, token, deadline)
+
     def listed(self) -> bool:
-        """Return whether GitHub's list has the runner; True too where GitHub does not answer."""
+        """Return whether GitHub's list has the runner; True too where nobody can tell."""
+        if self.has_let_go:
+            return True
         deadline = time.monotonic() + _LOOK_TIMEOUT
         try:
             found = call.wait(

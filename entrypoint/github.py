@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from entrypoint import credential, rest
+from entrypoint import credential, log, rest
 from entrypoint.credential import Kind
 from entrypoint.rest import Api, Reply
 from entrypoint.settings import Settings
@@ -85,6 +85,7 @@ def _token(api: Api, which: str) -> str:
     if api.kind is Kind.REGISTRATION:
         return api.token
     token: str = rest.request(api, "POST", f"{_runners(api)}/{which}")["token"]
+    log.keep_out(token)
     return token
 
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from entrypoint import call, log, outcome, sources, state, stopping, watching
 from entrypoint.deregistration import Remover
 from entrypoint.errors import ExitCode, Failure
+from entrypoint.handover import offered
 from entrypoint.init import Init, Stopped
 from entrypoint.listener import Listener
 from entrypoint.naming import unique
@@ -52,9 +53,10 @@ def live(pid_1: Init, environ: Mapping[str, str], given: Vault, registrar: Regis
     with ExitStack() as exits:
         seen = exits.enter_context(state.State(settings.state_dir))
         seen.enter(state.REGISTERING, name=remover.registration.name)
+        handover = exits.enter_context(offered(pid_1, settings, registrar, remover))
         exits.enter_context(registered(pid_1, registrar, settings, remover))
         seen.enter(state.LISTENING, id=remover.registration.id)
-        listener = Listener(pid_1, settings, environ)
+        listener = Listener(pid_1, settings, environ, handover)
         try:
             if not watching.until_end(pid_1, settings, listener, remover):
                 return ExitCode.DONE
@@ -63,6 +65,9 @@ def live(pid_1: Init, environ: Mapping[str, str], given: Vault, registrar: Regis
             seen.enter(state.STOPPING)
             if not stopping.stop(pid_1, settings, listener, remover):
                 raise
+        finally:
+            if remover.has_let_go:  # config.sh will be shown a token, and nobody of the job's
+                listener.kill_job()
         return outcome.judge(settings, listener, remover.registration)
 
 

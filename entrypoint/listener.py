@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 
 from entrypoint import account, cgroup, init, processes, runner
+from entrypoint.handover import Handover
 from entrypoint.init import Child, Init
 from entrypoint.settings import Settings
 
@@ -21,9 +22,18 @@ _KILL_TIMEOUT = 2.0  # seconds for what was killed to be gone
 class Listener:
     """run.sh and all that it has started."""
 
-    def __init__(self, pid_1: Init, settings: Settings, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        pid_1: Init,
+        settings: Settings,
+        environ: Mapping[str, str],
+        handover: Handover | None = None,
+    ) -> None:
         """Start run.sh as the runner's user; a new log of the listener's will wake PID 1."""
         user = account.require(settings.user)
+        # What waits for a job lets it begin, too.
+        self.wait_for = pid_1.wait_for if handover is None else handover.wait_for
+        environ = environ if handover is None else handover.environment(environ)
         self._init = pid_1
         self._home = settings.home
         self._logs_before = runner.diagnostics(settings.home)

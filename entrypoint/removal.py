@@ -6,18 +6,23 @@ Plain blocking code: the deadline of a stop, or its impatience, kills the whole 
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import time
 from collections.abc import Mapping
 
-from entrypoint import account, github, jit, runner
+from entrypoint import account, github, jit, log, processes, runner
+from entrypoint.credential import Kind
 from entrypoint.deregistration import Registration
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import Api, Runner
-from entrypoint.init import Init
-from entrypoint.secrets import Vault
+from entrypoint.init import Child, Init
+from entrypoint.listener import WORKER
+from entrypoint.secrets import REMOVE_TOKEN, Vault
 from entrypoint.settings import Settings
 
 _BUSY = "is currently running a job"
+_GONE = re.compile("Runner removed successfully|NotFound|404|Does not exist", re.IGNORECASE)
 _LOOK_AGAIN = 0.5  # seconds
 _RESERVE = 0.3  # seconds before the deadline when the child gives up and says why
 
@@ -34,7 +39,10 @@ def remove(
     Returns whether it is off the list; False means that GitHub says it is busy. config.sh can
     say "Skipping" with exit code 0, and its 404 may mean "gone" as well as "token refused".
     """
-    api = github.connect(settings, vault.read(), deadline - _RESERVE)
+    secrets = vault.read()
+    if REMOVE_TOKEN in secrets or not secrets:
+        return _without_credential(settings, environ, secrets.get(REMOVE_TOKEN, ""), deadline)
+    api = github.connect(settings, secrets, deadline - _RESERVE)
     if registration.tidy and runner.registration(settings.home):
         with contextlib.suppress(Failure):  # then the direct way is tried
             halfway = (time.monotonic() + deadline) / 2
@@ -46,6 +54,34 @@ def remove(
         _pause(deadline - _RESERVE)
         found = _found(api, settings, registration)
     return found is None or github.delete(api, found.id) is not github.Removal.BUSY
+
+
+def exchange(settings: Settings, vault: Vault, token: Vault, deadline: float) -> bool:
+    """Put a remove-token into another vault, from where `remove` takes it without a credential.
+
+    A registration token, which could make one as well as register, is not kept.
+    """
+    api = github.connect(settings, vault.read(), deadline - _RESERVE)
+    if api.kind is not Kind.REGISTRATION:
+        token.fill({REMOVE_TOKEN: github.remove_token(api)})
+    return True
+
+
+def _without_credential(
+    settings: Settings, environ: Mapping[str, str], token: str, deadline: float
+) -> bool:
+    """Have config.sh take back an ephemeral runner that has taken its job.
+
+    GitHub drops it after the job, so that "not found" means that it is gone.
+    """
+    if not token:
+        raise Failure(ExitCode.LEFT, "the credential is gone, and there is no remove-token")
+    said = _config_remove(settings, environ, token, deadline - _RESERVE)
+    if _GONE.search(said):
+        return True
+    if _BUSY in said:
+        return False
+    raise Failure(ExitCode.LEFT, f"config.sh remove said: {log.redact(said.strip()[-500:])}")
 
 
 def _pause(deadline: float) -> None:
@@ -78,8 +114,10 @@ def _config_remove(
 ) -> str:
     """Run `config.sh remove` and return what it said; it is ended early where a job is running.
 
-    Refused because of a job it would try twice more, 1 to 5 seconds apart.
+    Refused because of a job it would try twice more, 1 to 5 seconds apart. And no step of a job
+    may find its environment with the token in it: 0.1 s pass between a worker and its first step.
     """
+    log.keep_out(token)
     own = Init()
     user = account.require(settings.user)
     child = own.spawn(
@@ -88,6 +126,14 @@ def _config_remove(
         cwd=settings.home,
         capture=True,
     )
-    own.wait_for(lambda: child.outcome is not None or _BUSY in child.output(), deadline, poll=0.05)
+    own.wait_for(lambda: child.outcome is not None or _busy(child), deadline, poll=0.05)
+    said = child.output() + ("" if child.outcome is not None or not _busy(child) else _BUSY)
     own.end(child)
-    return child.output()
+    return said
+
+
+def _busy(child: Child) -> bool:
+    """Whether a job is there, as GitHub says or as a worker shows."""
+    alive = processes.snapshot()
+    ours = processes.below({os.getppid()}, alive)
+    return _BUSY in child.output() or any(p.comm == WORKER for p in alive if p.pid in ours)

@@ -13,11 +13,14 @@ import os
 import sys
 from collections.abc import Mapping
 
+from entrypoint import log
+
 SECRETS = {
     "GITHUB_PERSONAL_TOKEN": "personal access token, classic or fine-grained",
     "GITHUB_APP_PRIVATE_KEY": "private key of a GitHub App: PEM, also with \\n or in base64",
     "RUNNER_TOKEN": "registration token, which is valid for an hour only",
 }
+REMOVE_TOKEN = "REMOVE_TOKEN"  # noqa: S105 - the name under which a vault holds one
 _DESCRIPTOR = "GH_RUNNER_SECRETS"  # tells the second start which descriptor to take over
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
@@ -27,6 +30,7 @@ class Vault:
 
     def __init__(self, descriptor: int | None = None) -> None:
         """Make an empty one, or take over one that was filled before an exec."""
+        self.forgotten = False
         if descriptor is None:
             descriptor = os.memfd_create("secrets", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.set_inheritable(descriptor, False)
@@ -38,14 +42,20 @@ class Vault:
         fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
 
     def read(self) -> dict[str, str]:
-        """Return the secrets; for forked children only, whose memory ends with them."""
+        """Return the secrets; for forked children only, whose memory ends with them.
+
+        From then on nothing that such a child logs can hold one of them.
+        """
         size = os.fstat(self._descriptor).st_size
         content: dict[str, str] = json.loads(os.pread(self._descriptor, size, 0) or b"{}")
+        log.keep_out(*content.values())
         return content
 
     def forget(self) -> None:
         """Let go of the memory file: with its last descriptor the kernel frees its pages."""
-        os.close(self._descriptor)
+        if not self.forgotten:
+            self.forgotten = True
+            os.close(self._descriptor)
 
     def survive_exec(self) -> int:
         """Let the descriptor through the next exec, and return it."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from entrypoint import account, credential, leftovers, parsers, runner, secretfile
+from entrypoint import account, credential, handover, leftovers, parsers, runner, secretfile
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.naming import MAX_NAME, shortened
 from entrypoint.parsers import Problem
@@ -32,7 +32,7 @@ def load(environ: Mapping[str, str], vault: Vault) -> dict[str, Any]:
     files: dict[str, SecretFile] = {}
     settings, secrets, notes = read(environ, files)
     user = account.lookup(settings.user)
-    problems = runner.problems(settings, user)
+    problems = [*runner.problems(settings, user), *handover.problems(settings)]
     if problems or user is None:
         raise wrong(problems)
     notes += secretfile.protect(files, settings, user)

@@ -55,7 +55,7 @@ def _drained(pid_1: Init, settings: Settings, listener: Listener, remover: Remov
     log.info("a job is running and may end", seconds=settings.drain_timeout)
     end = time.monotonic() + settings.drain_timeout
     stays = not settings.ephemeral
-    while pid_1.wait_for(
+    while listener.wait_for(
         lambda: listener.ended() or (stays and not listener.busy()),
         end,
         hurry=True,

@@ -29,7 +29,7 @@ def until_end(pid_1: Init, settings: Settings, listener: Listener, remover: Remo
     pause = settings.watchdog or math.inf
     idle_end, next_look = time.monotonic() + idle, time.monotonic() + pause
     missed = 0
-    while not pid_1.wait_for(
+    while not listener.wait_for(
         lambda: listener.ended() or _looping(settings, listener), _moment(idle_end, next_look)
     ):
         now = time.monotonic()
