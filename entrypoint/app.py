@@ -24,7 +24,7 @@ def connect(settings: Settings, key: str, deadline: float) -> Api:
     )
     number = settings.app_installation_id or installation(as_app)
     path = f"/app/installations/{number}/access_tokens"
-    token = rest.request(as_app, "POST", path)["token"]
+    token = rest.request(as_app, "POST", path).text("token")
     return rest.open_api(
         settings, deadline, kind=Kind.APP, setting=SETTING, token=token, fresh=True
     )

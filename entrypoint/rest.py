@@ -19,6 +19,7 @@ from requests.utils import select_proxy
 from entrypoint import ca, explain, log, retries, transport_errors
 from entrypoint.answer import Answer, Asked, Refusal, Retry
 from entrypoint.credential import Kind
+from entrypoint.errors import Failure
 from entrypoint.refusals import refusal
 from entrypoint.settings import Settings
 from entrypoint.target import Target
@@ -78,8 +79,18 @@ class Reply:
         """Return a field of the body; a Failure if it has none, as GitHub's answers do."""
         if isinstance(self.body, dict) and key in self.body:
             return self.body[key]
+        raise self._foreign(key)
+
+    def text(self, key: str) -> str:
+        """Return a field that is text and not empty, such as a token; a Failure otherwise."""
+        value = self[key]
+        if isinstance(value, str) and value:
+            return value
+        raise self._foreign(key)
+
+    def _foreign(self, key: str) -> Failure:
         foreign = replace(self.answer, words=f"no {key!r} in the answer", is_github=False)
-        raise explain.explain(foreign, self.asked)
+        return explain.explain(foreign, self.asked)
 
 
 def open_api(  # noqa: PLR0913 - each is a part of the credential
