@@ -68,7 +68,7 @@ def _execute(root: str, settings: Settings, terminal: Terminal, options: Options
         return _configure(root, settings, terminal, options)
     if options.command != "run":
         return 0
-    _run(root, settings, terminal, options)
+    return _run(root, settings, terminal, options)
 
 
 def _configure(root: str, settings: Settings, terminal: Terminal, options: Options) -> int:
