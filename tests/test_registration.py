@@ -1,45 +1,157 @@
-"""A registration that a stop cuts short leaves no runner at GitHub, whenever its request ends."""
+"""Registering: whatever GitHub or config.sh answers ends in a message, a code, and nobody left."""
 
 from __future__ import annotations
 
-import signal
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from simulator import Simulator
 from tests.life import Life
 
-REGISTER = "/actions/runners/register$"
+TOKEN_PATH = "/registration-token"
+US = "gh-runner"
+
+# What happens to the request for a registration token, the exit code, words of the message.
+REFUSALS: dict[str, tuple[dict[str, Any], int, str]] = {
+    "HTML": ({"status": 200, "body": "<html>log in"}, 78, "something else than GitHub's API"),
+    "HTML with 404": ({"status": 404, "body": "<html>"}, 78, "something else than GitHub's API"),
+    "nothing": ({"status": 200, "body": ""}, 78, "something else than GitHub's API"),
+    "wrong shape": ({"status": 201, "body": {"tokens": 1}}, 78, "no 'token' in the answer"),
+    "a list": ({"status": 201, "body": [1]}, 78, "no 'token' in the answer"),
+    "no text": ({"status": 201, "body": {"token": 7}}, 78, "'token'"),
+    "null": ({"status": 201, "body": {"token": None}}, 78, "'token'"),
+    "empty": ({"status": 201, "body": {"token": ""}}, 78, "'token'"),
+    "bad credentials": ({"refusal": "bad-credentials"}, 77, "GITHUB_PERSONAL_TOKEN"),
+    "not found": ({"refusal": "not-found"}, 77, "GITHUB_OWNER, GITHUB_REPOSITORY"),
+    "not accessible": ({"refusal": "not-accessible"}, 77, "administration"),
+    "not admin": ({"refusal": "not-admin"}, 77, "must be an admin"),
+    "single sign-on": ({"refusal": "single-sign-on"}, 77, "https://github.com/orgs/acme/sso"),
+    "gone": ({"status": 410}, 77, "410"),
+    "invalid": ({"status": 422, "body": {"message": "Invalid"}}, 78, "Invalid"),
+    "failing": ({"status": 502, "times": 0}, 75, "502"),
+    "hanging up": ({"reset": True, "times": 0}, 75, "connection lost"),
+    "silent": ({"hang": True, "times": 0}, 75, "GITHUB_TIMEOUT"),
+    "rate limit": ({"refusal": "rate-limit", "times": 0}, 75, "the reset"),
+    "secondary limit": ({"refusal": "secondary-rate-limit", "times": 0}, 75, "GITHUB_TIMEOUT"),
+}
 
 
-def test_second_stop_does_not_cut_config_sh_short(life: Life, simulator: Simulator) -> None:
-    """A request that is under way would register the runner after we have looked for it."""
-    simulator.fault(path=REGISTER, delay=0.7)
-    life.start()
-    simulator.wait_for("fault")
-    life.signal().signal(signal.SIGINT).signal()
-    assert life.wait() in (130, 143)
-    simulator.wait_for("runner_removed")
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refused_token(life: Life, simulator: Simulator, case: str) -> None:
+    """No listener without a registration: the message says what to do, the code who is at fault."""
+    fault, code, words = REFUSALS[case]
+    simulator.fault(path=TOKEN_PATH, **fault)
+    assert life.start(GITHUB_TIMEOUT="1.5").wait() == code, life.output
+    assert words in life.error()
+    assert f"POST /repos/acme/shop/actions/runners{TOKEN_PATH}" in life.error()
+    assert {request["user_agent"] for request in simulator.requests()} == {US}
+    assert "Traceback" not in life.output
+
+
+def test_trouble_that_passes_is_no_failure(life: Life, simulator: Simulator) -> None:
+    """A single 502 costs a second and a warning."""
+    simulator.fault(path=TOKEN_PATH, status=502)
+    simulator.queue_job()
+    assert life.start().wait() == 0, life.output
+    assert any(line["event"] == "GitHub is asked again" for line in life.log)
+
+
+def test_unknown_group(life: Life, simulator: Simulator) -> None:
+    """A runner group that the organization does not have is a setting that is wrong."""
+    assert life.start(GITHUB_REPOSITORY="", RUNNER_GROUP="Nobody").wait() == 78, life.output
+    assert 'Could not find any self-hosted runner group named "Nobody"' in life.error()
     assert simulator.runners() == []
 
 
-@pytest.mark.parametrize("registration", ["config", "jit"])
-def test_registration_that_comes_late_is_waited_for(
-    registration: str, life: Life, simulator: Simulator
-) -> None:
-    """GitHub takes five seconds, longer than config.sh may go on: the runner is deleted then."""
-    simulator.fault(path=f"{REGISTER}|/generate-jitconfig", delay=5)
-    life.start(RUNNER_REGISTRATION=registration)
-    simulator.wait_for("fault")
+def test_failing_config_sh_is_quoted(life: Life, simulator: Simulator) -> None:
+    """If GitHub fails while config.sh registers, its own words are in the message."""
+    simulator.fault(path="/actions/runners/register", status=500, times=0)
+    assert life.start().wait() == 76, life.output
+    assert "config.sh ended with 1" in life.error()
+    assert "Http response code: InternalServerError" in life.error()
+    assert simulator.runners() == []
+
+
+def test_lost_answer_leaves_nobody(life: Life, simulator: Simulator) -> None:
+    """GitHub registers, and config.sh never hears of it: the runner is found by its name."""
+    simulator.fault(path="/actions/runners/register", after=True, status=500, times=0)
+    assert life.start().wait() == 76, life.output
+    assert simulator.last_event()
+    assert any(event["kind"] == "runner_registered" for event in simulator.events())
+    assert simulator.runners() == []
+
+
+def test_token_that_expires_under_way(life: Life, simulator: Simulator) -> None:
+    """A registration token that GitHub no longer takes is quoted as config.sh tells it."""
+    simulator.settings(token_seconds=-1.0)
+    assert life.start().wait() == 76, life.output
+    assert "Http response code: NotFound" in life.error()
+
+
+def test_config_sh_that_aborts(life: Life, simulator: Simulator) -> None:
+    """A program that dies is told by its exit code and its last lines."""
+    (life.home / "config.sh").write_text("#!/bin/sh\necho 'Aborted (core dumped)'\nkill -ABRT $$\n")
+    assert life.start().wait() == 76, life.output
+    assert "config.sh ended with 134 and said:\nAborted (core dumped)" in life.error()
+    assert simulator.runners() == []
+
+
+def test_config_sh_that_cannot_be_executed(life: Life) -> None:
+    """A file without the x bit is the runner's trouble, not ours."""
+    (life.home / "config.sh").chmod(0o644)
+    assert life.start().wait() == 76, life.output
+    assert "Permission denied" in life.error()
+
+
+@pytest.mark.parametrize(
+    ("env", "scope"),
+    [
+        ({}, "repos/acme/shop"),
+        ({"GITHUB_REPOSITORY": ""}, "orgs/acme"),
+        (
+            {"GITHUB_OWNER": "", "GITHUB_REPOSITORY": "", "GITHUB_ENTERPRISE": "big"},
+            "enterprises/big",
+        ),
+    ],
+)
+def test_scopes(life: Life, simulator: Simulator, env: dict[str, Any], scope: str) -> None:
+    """A runner belongs to a repository, an organization or an enterprise."""
+    life.start(**env)
+    simulator.wait_for("session_opened")
+    assert [runner["scope"] for runner in simulator.runners()] == [scope]
     assert life.signal().wait() == 143
-    simulator.wait_for("runner_removed")
     assert simulator.runners() == []
 
 
-def test_registration_that_may_still_come_is_told(life: Life, simulator: Simulator) -> None:
-    """Exit code 74 with the runner's name: what GitHub does after the last look is unknown."""
-    simulator.fault(path=REGISTER, delay=20)
-    life.start(RUNNER_STOP_TIMEOUT="4")
-    simulator.wait_for("fault")
-    assert life.signal().wait() == 74
-    assert "may still be registered" in life.error()
+def test_what_is_registered(life: Life, simulator: Simulator) -> None:
+    """Name, labels and the fact that it is ephemeral arrive at GitHub."""
+    life.start(RUNNER_LABELS="gpu,big box")
+    simulator.wait_for("session_opened")
+    [runner] = simulator.runners()
+    assert runner["name"].startswith("r-")
+    assert runner["ephemeral"] is True
+    labels = [label["name"] for label in runner["labels"]]
+    assert labels == ["self-hosted", "Linux", "X64", "gpu", "big box"]
+
+
+def test_no_default_labels(life: Life, simulator: Simulator) -> None:
+    """RUNNER_NO_DEFAULT_LABELS leaves only ours."""
+    life.start(RUNNER_LABELS="gpu", RUNNER_NO_DEFAULT_LABELS="1")
+    simulator.wait_for("session_opened")
+    [runner] = simulator.runners()
+    assert [label["name"] for label in runner["labels"]] == ["gpu"]
+
+
+def test_registration_of_an_earlier_start_is_cleared(
+    new_life: Callable[..., Life], simulator: Simulator
+) -> None:
+    """`.runner` left over would make config.sh refuse; it is cleared, and the log says so."""
+    life = new_life()
+    for name in (".runner", ".credentials", ".credentials_rsaparams", ".runner_migrated"):
+        (life.home / name).write_text("{}")
+    simulator.queue_job()
+    assert life.start().wait() == 0, life.output
+    [warning] = [line["event"] for line in life.log if line["level"] == "warning"]
+    assert warning.startswith("cleared what an earlier start has left: .runner .runner_migrated")
