@@ -22,6 +22,7 @@ def main() -> int:
             return run()
         case ["status" | "check" | "sweep" as tool, *arguments]:
             init.restore_signals()  # an ordinary program: Ctrl-C ends it
+            init.forbid_dumps()  # its environment may hold what a job is after
             code: int = importlib.import_module(f"entrypoint.{tool}").main(arguments)
             return code
         case arguments:

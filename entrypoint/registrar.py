@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from entrypoint import call, init, log, processes
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.secrets import Vault
+from entrypoint.secrets import Vault, forbid_core_dumps
 
 if TYPE_CHECKING:
     from entrypoint.account import Account
@@ -62,9 +62,12 @@ class Registrar:
         """Start the child, which waits for its order."""
         self.vault = vault = Vault()  # where the secrets will be when the order comes
         self.marks = marks = Marks()
+        self._token = token = Vault()
         inbox, self._outbox = os.pipe()
         log.hold_stdout()  # before capturing: config.sh's words are kept, ours are to be read
-        self.child = call.start(pid_1, lambda: register(inbox, marks, vault, environ), capture=True)
+        self.child = call.start(
+            pid_1, lambda: register(inbox, marks, vault, token, environ), capture=True
+        )
         os.close(inbox)
 
     def order(self, settings: Settings, name: str) -> None:
@@ -73,6 +76,15 @@ class Registrar:
 
         os.write(self._outbox, json.dumps({"settings": asdict(settings), "name": name}).encode())
         os.close(self._outbox)
+
+    def output(self, pid_1: init.Init) -> str:
+        """Return what config.sh has said, but for the token, should it have said that."""
+
+        def said() -> str:
+            self._token.read()
+            return log.redact(self.child.output())
+
+        return str(call.wait(pid_1, said))
 
     def dismiss(self, pid_1: init.Init) -> None:
         """End the child that _advise has started, if it is still there: it knows the credential."""
@@ -83,7 +95,9 @@ class Registrar:
         pid_1.wait_for(lambda: not any(init.kill(pid, 0) for pid in group), time.monotonic() + 2)
 
 
-def register(inbox: int, marks: Marks, vault: Vault, environ: Mapping[str, str]) -> dict[str, Any]:
+def register(
+    inbox: int, marks: Marks, vault: Vault, kept: Vault, environ: Mapping[str, str]
+) -> dict[str, Any]:
     """Register as soon as the order is there: become config.sh, or return a JIT runner's id."""
     # The slowest first: PID 1 reads the settings meanwhile.
     from entrypoint import account, github, runner  # noqa: PLC0415
@@ -98,8 +112,10 @@ def register(inbox: int, marks: Marks, vault: Vault, environ: Mapping[str, str])
     if settings.registration == "jit":
         return _register_jit(api, settings, order["name"], user, marks)
     token = github.registration_token(api)
+    kept.fill({runner.TOKEN_VARIABLE: token})
     marks.begin()
     _advise(api, settings.version, marks)
+    forbid_core_dumps()
     return init.become(
         account.command(settings, user, runner.config_command(settings, order["name"])),
         env={**runner.environment(environ, settings, user), runner.TOKEN_VARIABLE: token},

@@ -18,11 +18,11 @@ from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import Api, Runner
 from entrypoint.init import Child, Init
 from entrypoint.listener import WORKER
-from entrypoint.secrets import REMOVE_TOKEN, Vault
+from entrypoint.secrets import REMOVE_TOKEN, Vault, forbid_core_dumps
 from entrypoint.settings import Settings
 
 _BUSY = "is currently running a job"
-_GONE = re.compile("Runner removed successfully|NotFound|404|Does not exist", re.IGNORECASE)
+_GONE = re.compile("Runner removed successfully|NotFound|404 .Not Found|Does not exist", re.IGNORECASE)
 _LOOK_AGAIN = 0.5  # seconds
 _RESERVE = 0.3  # seconds before the deadline when the child gives up and says why
 
@@ -118,6 +118,7 @@ def _config_remove(
     may find its environment with the token in it: 0.1 s pass between a worker and its first step.
     """
     log.keep_out(token)
+    forbid_core_dumps()
     own = Init()
     user = account.require(settings.user)
     child = own.spawn(
