@@ -114,6 +114,10 @@ class Simulator:
         """All requests that the server has seen, in order."""
         return list(self.call("GET", "requests"))
 
+    def tokens(self) -> dict[str, list[str]]:
+        """The tokens that were given out: registration, remove, installation."""
+        return dict(self.call("GET", "tokens"))
+
     def fault(self, **fields: Any) -> None:
         """Let something go wrong: see `simulator.faults.Fault`."""
         self.call("POST", "faults", fields)

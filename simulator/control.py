@@ -46,6 +46,7 @@ def routes() -> list[web.RouteDef]:
         web.get(PATH + "jobs", list_jobs),
         web.get(PATH + "runners", list_runners),
         web.get(PATH + "requests", list_requests),
+        web.get(PATH + "tokens", list_tokens),
         web.get(PATH + "events", wait_for_events),
         *posts,
     ]
@@ -173,6 +174,15 @@ async def list_runners(request: web.Request) -> web.Response:
 async def list_requests(request: web.Request) -> web.Response:
     """All requests seen, but those to this API."""
     return web.json_response(request.app[STATE].requests)
+
+
+async def list_tokens(request: web.Request) -> web.Response:
+    """The tokens that were given out, by their kinds: registration, remove, installation."""
+    state = request.app[STATE]
+    found: dict[str, list[str]] = {"installation": state.vault.installation_tokens()}
+    for token in state.world.tokens.values():
+        found.setdefault(token.kind, []).append(token.token)
+    return web.json_response(found)
 
 
 async def wait_for_events(request: web.Request) -> web.Response:

@@ -170,6 +170,10 @@ class Vault:
             credential.expires = 0.0
         return len(chosen)
 
+    def installation_tokens(self) -> list[str]:
+        """The tokens that were made for installations of Apps."""
+        return [item.token for item in self._credentials.values() if item.kind == INSTALLATION]
+
     def credential(self, token: str) -> Credential:
         """The credential of a token; Refusal 401 if it is not good."""
         found = self._credentials.get(token)
