@@ -105,14 +105,20 @@ def _access(settings: Settings, secrets: Mapping[str, str], deadline: float) -> 
 
 def _credential(api: Api) -> Iterator[Finding]:
     """Read the list, which needs most of the permissions and changes nothing."""
-    reply = _as_check("credential", lambda: github.first_page(api))
-    said = f"{api.kind} in {api.setting}; {reply['total_count']} runners on the list"
-    expiry = _moment(reply.answer.header(_EXPIRY))
+    total, expires = _as_check("credential", lambda: _list(api))
+    said = f"{api.kind} in {api.setting}; {total} runners on the list"
+    expiry = _moment(expires)
     days = None if expiry is None else (expiry - datetime.now(UTC)).days
     if days is None or days >= _SOON:
         yield finding.fine("credential", said)
     else:
         yield finding.warning("credential", f"{said}; it expires {expiry}", "make a new one soon")
+
+
+def _list(api: Api) -> tuple[int, str]:
+    """Return how many runners there are, and when the token expires if it ever does."""
+    reply = github.first_page(api)
+    return reply["total_count"], reply.answer.header(_EXPIRY)
 
 
 def _moment(value: str) -> datetime | None:

@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import responses
 
@@ -64,6 +64,11 @@ class Clock:
 
 class Hub(responses.RequestsMock):
     """A GitHub that answers as it is told."""
+
+    def __enter__(self) -> Self:
+        """Begin to answer."""
+        super().__enter__()
+        return self
 
     def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
         """Miss the requests that were not made, unless something else went wrong before."""
