@@ -44,7 +44,8 @@ def main(argv: Sequence[str]) -> int:
 def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Go through all checks, in the order in which `run` would meet with trouble."""
     try:
-        settings, secrets, notes = sources.read(environ)
+        settings, secrets, notes, others = sources.read(environ)
+        environment().update(others)  # a proxy, for example
     except Failure as failure:
         yield finding.wrong("settings", failure)
         return

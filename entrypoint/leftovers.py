@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import Any
 
 from entrypoint import runner
 
 # What a worker makes in its work folder for itself; check-outs and _tool are worth keeping.
 _WORK = ("_temp", "_actions", "_PipelineMapping", "_update")
+
+
+def registration(home: str) -> dict[str, Any] | None:
+    """Return id and name of the runner whose record an earlier life has left, if there is one."""
+    record = runner.registration(home) or {}
+    if not {"agentid", "agentname"} <= record.keys():
+        return None
+    return {"id": int(record["agentid"]), "name": str(record["agentname"])}
 
 
 def clear(home: str, work: str) -> list[str]:

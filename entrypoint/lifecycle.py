@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from contextlib import ExitStack
 
 from entrypoint import call, log, outcome, sources, state, stopping, watching
@@ -23,7 +23,9 @@ SETTINGS_TIMEOUT = 20.0  # seconds; a file on a volume that hangs must not hang 
 SWEEP_GRACE = 1.0  # seconds that leftover processes have between TERM and KILL
 
 
-def run(pid_1: Init, environ: Mapping[str, str], given: Vault, registrar: Registrar) -> ExitCode:
+def run(
+    pid_1: Init, environ: MutableMapping[str, str], given: Vault, registrar: Registrar
+) -> ExitCode:
     """Live, end everything that is left, and return the exit code; see `live` for the rest."""
     log.configure(environ.get("RUNNER_LOG_LEVEL", ""), environ.get("RUNNER_LOG_FORMAT", ""))
     try:
@@ -42,13 +44,15 @@ def run(pid_1: Init, environ: Mapping[str, str], given: Vault, registrar: Regist
     return code
 
 
-def live(pid_1: Init, environ: Mapping[str, str], given: Vault, registrar: Registrar) -> ExitCode:
+def live(
+    pid_1: Init, environ: MutableMapping[str, str], given: Vault, registrar: Registrar
+) -> ExitCode:
     """Take one runner through its whole life.
 
     `given` holds the secrets of the environment; `registrar` waits for its order. Raises Stopped
     or a Failure; either way nothing stays registered.
     """
-    settings = load(pid_1, environ, given, registrar.vault)
+    settings = load(pid_1, environ, given, registrar)
     remover = Remover(pid_1, settings, registrar.vault, environ, unique(settings.name))
     with ExitStack() as exits:
         seen = exits.enter_context(state.State(settings.state_dir))
@@ -71,13 +75,19 @@ def live(pid_1: Init, environ: Mapping[str, str], given: Vault, registrar: Regis
         return outcome.judge(settings, listener, remover.registration)
 
 
-def load(pid_1: Init, environ: Mapping[str, str], given: Vault, vault: Vault) -> Settings:
+def load(
+    pid_1: Init, environ: MutableMapping[str, str], given: Vault, registrar: Registrar
+) -> Settings:
     """Read the settings in a child, which knows the secrets."""
     deadline = time.monotonic() + SETTINGS_TIMEOUT
-    loaded = call.wait(pid_1, lambda: sources.load({**environ, **given.read()}, vault), deadline)
+    loaded = call.wait(
+        pid_1, lambda: sources.load({**environ, **given.read()}, registrar.vault), deadline
+    )
     if loaded is None:
         raise Failure(ExitCode.CONFIG, f"reading the settings took over {SETTINGS_TIMEOUT} s")
     given.forget()
+    registrar.loaded = loaded
+    environ.update(loaded["environment"])
     settings = Settings.restore(loaded["settings"])
     log.configure(settings.log_level, settings.log_format)
     for note in loaded["notes"]:

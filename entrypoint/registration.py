@@ -35,7 +35,7 @@ def registered(
 def _configure(pid_1: Init, registrar: Registrar, settings: Settings, remover: Remover) -> None:
     child, registration = registrar.child, remover.registration
     started = time.monotonic()
-    registrar.order(settings, registration.name)
+    registrar.order(registration.name)
     try:
         outcome = _await(pid_1, registrar, remover, started + settings.github_timeout)
     finally:

@@ -66,18 +66,26 @@ def _workdir_problems(settings: Settings, user: Account) -> list[str]:
     return []
 
 
-def environment(environ: Mapping[str, str], settings: Settings, user: Account) -> dict[str, str]:
-    """Return the listener's environment, which every job inherits: nothing of ours in it."""
-    ours = {*variables(), *SECRETS, *(f"{secret}_FILE" for secret in SECRETS)}
+def ours() -> set[str]:
+    """Return the names of all our settings and secrets."""
+    return {*variables(), *SECRETS, *(f"{secret}_FILE" for secret in SECRETS)}
+
+
+def base_environment(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    """Return the container's environment without ours, and with the private authority."""
     trust: Mapping[str, str] = {}
     if settings.ca_file:
         from entrypoint import ca  # noqa: PLC0415 - loads ssl, which PID 1 need not keep
 
         trust = ca.environment(settings)
+    kept = {k: v for k, v in environ.items() if k not in ours()}
+    return {"PATH": _PATH, **trust, **kept}
+
+
+def environment(environ: Mapping[str, str], settings: Settings, user: Account) -> dict[str, str]:
+    """Return the listener's environment, which every job inherits: nothing of ours in it."""
     return {
-        "PATH": _PATH,
-        **trust,
-        **{k: v for k, v in environ.items() if k not in ours},
+        **base_environment(environ, settings),
         "HOME": user.home,
         "USER": user.name,
         "LOGNAME": user.name,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -195,9 +195,9 @@ def variables() -> dict[str, dict[str, Any]]:
     return {f.metadata["variable"]: {"field": f.name, **f.metadata} for f in fields(Settings)}
 
 
-def environment() -> dict[str, str]:
+def environment() -> MutableMapping[str, str]:
     """Return the environment, for the subcommands that are ordinary programs."""
-    return dict(os.environ)
+    return os.environ
 
 
 def in_environment(variable: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from entrypoint import account, credential, handover, leftovers, parsers, runner, secretfile
 from entrypoint.errors import ExitCode, Failure
@@ -30,7 +30,7 @@ def load(environ: Mapping[str, str], vault: Vault) -> dict[str, Any]:
     Raises a Failure that lists every problem; all files are still there then.
     """
     files: dict[str, SecretFile] = {}
-    settings, secrets, notes = read(environ, files)
+    settings, secrets, notes, others = read(environ, files)
     user = account.lookup(settings.user)
     problems = [*runner.problems(settings, user), *handover.problems(settings)]
     if problems or user is None:
@@ -38,21 +38,34 @@ def load(environ: Mapping[str, str], vault: Vault) -> dict[str, Any]:
     notes += secretfile.protect(files, settings, user)
     notes += [*account.weaknesses(settings, user), *exposed(settings, environ)]
     vault.fill(secrets)
+    earlier = leftovers.registration(settings.home)
     if stale := leftovers.clear(settings.home, settings.workdir_path):
         notes.append(f"cleared what an earlier start has left: {' '.join(stale)}")
-    return {"settings": asdict(settings), "notes": notes}
+    return {
+        "settings": asdict(settings),
+        "notes": notes,
+        "environment": others,
+        "earlier": earlier,
+    }
 
 
-def read(
-    environ: Mapping[str, str], files: dict[str, SecretFile] | None = None
-) -> tuple[Settings, dict[str, str], list[str]]:
+class Values(NamedTuple):
+    """What the sources give: `others` are the env file's variables that are none of ours."""
+
+    settings: Settings
+    secrets: dict[str, str]
+    notes: list[str]
+    others: dict[str, str]
+
+
+def read(environ: Mapping[str, str], files: dict[str, SecretFile] | None = None) -> Values:
     """Return the settings, the secrets by variable and what was put right; change nothing.
 
     `files` takes in the files that were read, by the variables that name them.
     """
     given, files = dict(environ), {} if files is None else files
-    if envfile := given.get(ENVFILE):
-        given |= read_env_file(envfile, files)
+    set_by_file = read_env_file(given[ENVFILE], files) if given.get(ENVFILE) else {}
+    given |= set_by_file
     secrets, notes, problems = gather_secrets(given, files)
     settings = parse({**given, **secrets}, problems)
     if user := account.lookup(settings.user):
@@ -61,7 +74,8 @@ def read(
         if problems:
             raise wrong(problems)
     notes += [*spelling_notes(given, settings), *credential.caveats(secrets)]
-    return settings, secrets, notes
+    others = {name: value for name, value in set_by_file.items() if name not in runner.ours()}
+    return Values(settings, secrets, notes, others)
 
 
 def exposed(settings: Settings, environ: Mapping[str, str]) -> list[str]:

@@ -23,7 +23,8 @@ def main(argv: Sequence[str]) -> int:
     """Sweep the list of runners that the environment's settings name; return the exit code."""
     options = _options(argv)
     try:
-        settings, secrets, _ = sources.read(environment())
+        settings, secrets, _, others = sources.read(environment())
+        environment().update(others)  # a proxy, for example
         log.configure(settings.log_level, settings.log_format)
         sweep(settings, secrets, _chosen(options, settings), options)
     except Failure as failure:

@@ -288,3 +288,18 @@ def test_long_name_keeps_its_suffix(life: Life, simulator: Simulator) -> None:
     assert runner["name"].startswith("nnn")
     assert runner["name"][-9] == "-"
     assert {"a", "b c", "d"} < {label["name"] for label in runner["labels"]}
+
+
+def test_other_variables_of_the_env_file_reach_the_job(life: Life, simulator: Simulator) -> None:
+    """What the env file sets beside our settings is passed on, as from the environment."""
+    file = life.directory / "private" / "env"
+    file.parent.mkdir()
+    file.write_text(
+        f"JAVA_HOME=/opt/java\nGITHUB_PERSONAL_TOKEN={life.env['GITHUB_PERSONAL_TOKEN']}\n"
+    )
+    simulator.queue_job("echo java: $JAVA_HOME; env")
+    life.start(RUNNER_ENVFILE=str(file), GITHUB_PERSONAL_TOKEN="")
+    assert life.wait() == 0
+    log = simulator.jobs()[0]["log"]
+    assert "java: /opt/java" in log
+    assert life.env["GITHUB_PERSONAL_TOKEN"] not in log

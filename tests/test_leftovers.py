@@ -1,0 +1,52 @@
+"""A container that is started again after it was killed."""
+
+from __future__ import annotations
+
+import signal
+
+from simulator import Simulator
+from tests.life import Life
+
+
+def test_runner_of_a_killed_start_is_removed(life: Life, simulator: Simulator) -> None:
+    """After `docker kill` and `docker start` GitHub lists one runner: the one that is alive."""
+    life.start()
+    simulator.wait_for("listening")
+    [first] = simulator.runners()
+    life.process.send_signal(signal.SIGKILL)
+    life.wait()
+    seen = simulator.last_event()
+    life.start()
+    simulator.wait_for("runner_removed", after=seen)
+    simulator.wait_for("listening", after=seen)
+    [second] = simulator.runners()
+    assert second["name"] != first["name"]
+    assert "cleared what an earlier start has left: .runner" in life.output
+
+
+def test_worker_folders_are_cleared_and_all_else_is_kept(life: Life, simulator: Simulator) -> None:
+    """Only what a worker makes for itself goes; check-outs, tools and users' files stay."""
+    work = life.home / "_work"
+    for name in ("_temp", "_actions", "_tool", "shop"):
+        (work / name).mkdir(parents=True)
+        (work / name / "file").touch()
+    work.chmod(0o777)
+    simulator.queue_job(":")
+    assert life.start().wait() == 0
+    assert (work / "_tool/file").exists()
+    assert (work / "shop/file").exists()
+    assert not (work / "_actions/file").exists()
+    assert not (work / "_temp/file").exists()
+
+
+def test_symbolic_link_in_the_work_folder_is_not_followed(life: Life, simulator: Simulator) -> None:
+    """A link that a job has left in place of its own folder leads nowhere."""
+    precious = life.directory / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    (life.home / "_work").mkdir()
+    (life.home / "_work").chmod(0o777)
+    (life.home / "_work/_actions").symlink_to(precious)
+    simulator.queue_job(":")
+    assert life.start().wait() == 0
+    assert (precious / "file").exists()
