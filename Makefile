@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv deps demo test test-image cover format lint types check bench chaos lock clean
+.PHONY: help venv deps demo image run test test-image cover format lint types check bench chaos lock clean
 
 # Variables named on make's command line (STOP, N, SEED, PYTHON) are in every recipe's environment.
 BIN := .venv/bin
@@ -26,6 +26,12 @@ deps: ## Install the system programs that tests and benchmarks run
 
 demo: $(VENV) ## Show one runner's life against the simulator (STOP=... stops it on the way)
 	$(BIN)/python -m simulator.demo
+
+image: ## Build the image (BASE=ubuntu|fedora, VARIANT=full|slim, BUILD_ARGS=...)
+	@scripts/build-image
+
+run: ## Run the image with the settings in .env, built if need be (ARGS=... goes to docker run)
+	@scripts/run-image $(ARGS)
 
 test: deps $(VENV) ## Run the tests that need no Docker engine (ARGS=... goes to pytest)
 	$(BIN)/pytest -m 'not image' $(ARGS)

@@ -27,6 +27,7 @@ BUILD_SECONDS = 900
 TOKEN = "ghp_simulator"
 CONFIGURATION = "/home/runner/bin/simulator.json"
 
+RunOptions = Callable[..., list[str]]
 StartRunner = Callable[..., Container]
 
 
@@ -146,7 +147,7 @@ def github(simulator: Simulator) -> Simulator:
 
 
 @pytest.fixture
-def run_options(github: Simulator, network: str, tmp_path: Path) -> Callable[..., list[str]]:
+def run_options(github: Simulator, network: str, tmp_path: Path) -> RunOptions:
     """Write an env file and a configuration of the simulated runner; return `run`'s options.
 
     `scale` 1 gives the runner the real one's times; settings are given as keywords.
@@ -169,9 +170,7 @@ def run_options(github: Simulator, network: str, tmp_path: Path) -> Callable[...
 
 
 @pytest.fixture
-def start(
-    docker: Engine, image: str, run_options: Callable[..., list[str]]
-) -> Iterator[StartRunner]:
+def start(docker: Engine, image: str, run_options: RunOptions) -> Iterator[StartRunner]:
     """Start a runner's container: options of `docker run` come first, settings as keywords."""
     started = []
 
