@@ -84,7 +84,7 @@ def remove_token(api: Api) -> str:
 def _token(api: Api, which: str) -> str:
     if api.kind is Kind.REGISTRATION:
         return api.token
-    token: str = rest.request(api, "POST", f"{_runners(api)}/{which}")["token"]
+    token = rest.request(api, "POST", f"{_runners(api)}/{which}").text("token")
     log.keep_out(token)
     return token
 
