@@ -9,18 +9,13 @@ from __future__ import annotations
 import os
 import sys
 
+from entrypoint.signals import CHANGEABLE, default_signals, restore_signals
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal
-    from collections.abc import Callable, Mapping, Sequence, Set
+    from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
-else:
-    # The functions of signal without its enums, which cost 3 ms of each start of PID 1.
-    import _signal as signal
 
-ALL_SIGNALS = signal.valid_signals()
-_UNCHANGEABLE = {signal.SIGKILL, signal.SIGSTOP}
-_IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
 _DEFECT = 70  # EX_SOFTWARE
 
 
@@ -87,7 +82,7 @@ class Parent:
                 file_actions=actions,
                 setsid=True,
                 setsigmask=(),
-                setsigdef=ALL_SIGNALS - _UNCHANGEABLE,
+                setsigdef=CHANGEABLE,
             )
         except OSError:
             _close(output)
@@ -133,28 +128,6 @@ def become(argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> NoReturn
     os.set_inheritable(0, True)  # stdin was closed, if open has returned 0
     os.chdir(cwd)
     os.execvpe(argv[0], list(argv), dict(env))
-
-
-def default_signals() -> None:
-    """Set every signal to its default and block none, as a program expects it."""
-    _set_default(ALL_SIGNALS)
-
-
-def restore_signals() -> None:
-    """Set and unblock all but those that Python ignores: a broken pipe stays an OSError."""
-    _set_default(ALL_SIGNALS - _IGNORED_BY_PYTHON)
-
-
-def ignore_broken_pipe() -> None:
-    """Have a write that nobody reads fail with an error only, until `default_signals`."""
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-
-
-def _set_default(signals: Set[int]) -> None:
-    for signum in signals - _UNCHANGEABLE:
-        signal.signal(signum, signal.SIG_DFL)
-    # Not before: Python's own handler would turn a SIGINT that is pending into a traceback.
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def descendants() -> set[int]:

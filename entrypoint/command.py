@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 
-from entrypoint.child import ALL_SIGNALS
-from entrypoint.init import SIGNALS
 from entrypoint.proxy import SUSPENDING, Proxy, tell
+from entrypoint.signals import ALL_SIGNALS, SIGNALS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

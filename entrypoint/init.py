@@ -11,17 +11,25 @@ from __future__ import annotations
 import os
 import time
 
-from entrypoint.child import ALL_SIGNALS, Child, Parent, become, descendants, restore_signals
+from entrypoint.child import Child, Parent, become, descendants
+from entrypoint.signals import (
+    ALL_SIGNALS,
+    block_signals,
+    interrupt,
+    kill,
+    restore_signals,
+    signal_name,
+    terminate,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable
 else:
-    import _signal as signal  # as in child.py
+    import _signal as signal  # as in signals.py
 
 __all__ = [
-    "SIGNALS",
     "Child",
     "Init",
     "Parent",
@@ -33,16 +41,11 @@ __all__ = [
     "interrupt",
     "kill",
     "restore_signals",
-    "signal_name",
+    "terminate",
 ]
 
-# Numbers by name, as this architecture has them: SIGHUP, SIGINT, …
-SIGNALS: dict[str, int] = {
-    name: int(getattr(signal, name))
-    for name in dir(signal)
-    if name.startswith("SIG") and name.isalnum()
-}
 STOPS = (signal.SIGINT, signal.SIGTERM)
+_STOP_TIMEOUT = 0.2  # seconds that a child has to stop before we do
 _SI_USER = 0  # siginfo.h: sent by kill(2), or by the kernel on behalf of `si_pid`
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36  # linux/prctl.h
 
@@ -60,18 +63,6 @@ def exit_code(status: int) -> int:
     """Turn a wait status into an exit code: death by signal N is 128+N, as in a shell."""
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
-
-
-def signal_name(signum: int) -> str:
-    """Return a name like SIGTERM; real-time signals have only a number."""
-    return next((name for name, number in SIGNALS.items() if number == signum), f"signal {signum}")
-
-
-def block_signals() -> None:
-    """Block every signal: what comes stays pending until `Init` asks for it."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, ALL_SIGNALS)
-    # An inherited "ignore" would make the kernel reap our children itself.
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def forbid_dumps() -> None:
@@ -177,8 +168,17 @@ class Init(Parent):
         self.signal_group(child, signal.SIGKILL)
         self.wait(child, time.monotonic() + 2)
 
-    def suspend(self) -> None:
-        """Stop this process until SIGCONT, unless one has come already; PID 1 cannot be stopped."""
+    def suspend(self, child: Child | None = None) -> None:
+        """Stop this process until SIGCONT; PID 1 cannot be stopped from within its namespace.
+
+        A child that has been told to stop as well comes first, if it does so soon: until it has
+        done so, it could still read what is typed for the shell that sees us stopped.
+        """
+        if self.is_pid_1:
+            return
+        deadline = time.monotonic() + _STOP_TIMEOUT
+        while child and _is_running(child) and (left := deadline - time.monotonic()) > 0:
+            signal.sigtimedwait({signal.SIGCHLD}, left)
         if signal.SIGCONT not in signal.sigpending():  # to stop would discard it (signal(7))
             os.kill(os.getpid(), signal.SIGSTOP)
 
@@ -221,18 +221,10 @@ class Init(Parent):
             kill(pid, signum)
 
 
-def interrupt(pid: int) -> None:
-    """Send SIGINT to one process."""
-    kill(pid, signal.SIGINT)
-
-
-def kill(pid: int, signum: int = signal.SIGKILL) -> bool:
-    """Send a signal, and return whether somebody is there; he may be not ours to signal (sudo)."""
-    try:
-        os.kill(pid, signum)
-    except (ProcessLookupError, PermissionError) as error:
-        return isinstance(error, PermissionError)
-    return True
+def _is_running(child: Child) -> bool:
+    """Whether a child is neither stopped nor at its end; nothing is reaped by this."""
+    options = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return child.outcome is None and os.waitid(os.P_PID, child.pid, options) is None
 
 
 def _is_own(info: signal.struct_siginfo) -> bool:

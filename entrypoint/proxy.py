@@ -8,8 +8,8 @@ from __future__ import annotations
 import errno
 import os
 
-from entrypoint.child import default_signals, ignore_broken_pipe
-from entrypoint.init import SIGNALS, Init, kill, signal_name
+from entrypoint.init import Init
+from entrypoint.signals import SIGNALS, default_signals, ignore_broken_pipe, kill, signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # as a shell has them
 SWEEP_GRACE = 2.0  # seconds that leftover processes have between TERM and KILL
 SUSPENDING = (SIGNALS["SIGTSTP"], SIGNALS["SIGTTIN"], SIGNALS["SIGTTOU"])
+STOPPING = (*SUSPENDING, SIGNALS["SIGSTOP"])
 
 
 class Proxy(Init):
@@ -72,7 +73,7 @@ class Proxy(Init):
         fate = f"passed on as {signal_name(sent)}" if sent else "ignored"
         self._debug(f"{signal_name(signum)} {fate}")
         if signum in SUSPENDING:
-            self.suspend()
+            self.suspend(child if sent in STOPPING else None)
 
     def _debug(self, text: str) -> None:
         if self._verbose:

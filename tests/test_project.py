@@ -82,9 +82,9 @@ def test_functions_are_small() -> None:
 def test_only_init_handles_signals_and_waits() -> None:
     """Signals and the reaping of children have one home, so that no two reapers compete.
 
-    child.py belongs to it: between fork and exec a child's signals are put right.
+    signals.py is what init.py and child.py share: masks, dispositions and names.
     """
-    assert users_of(r"_?signal(\..*)?", but={"init.py", "child.py"}) == []
+    assert users_of(r"_?signal(\..*)?", but={"init.py", "signals.py"}) == []
     assert users_of(r"os\.wait.*", but={"init.py"}) == []
 
 

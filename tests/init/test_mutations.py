@@ -25,12 +25,12 @@ class Mutation(NamedTuple):
 
 MUTATIONS = {
     "the mask is not reset": Mutation(
-        "child.py", MASK, "pass", "test_signal_state.py::test_no_signal_is_blocked_or_ignored"
+        "signals.py", MASK, "pass", "test_signal_state.py::test_no_signal_is_blocked_or_ignored"
     ),
     "SIGPIPE stays ignored": Mutation(
-        "child.py",
-        "_set_default(ALL_SIGNALS)\n",
-        "_set_default(ALL_SIGNALS - _IGNORED_BY_PYTHON)\n",
+        "signals.py",
+        "_set_default(CHANGEABLE)\n",
+        "_set_default(CHANGEABLE - _IGNORED_BY_PYTHON)\n",
         "test_signal_state.py::test_no_signal_is_blocked_or_ignored",
     ),
     "the wait status is stolen": Mutation(
@@ -75,10 +75,10 @@ MUTATIONS = {
         "",
         "test_terminal.py::test_the_hand_off_is_not_passed_on",
     ),
-    "signals are blocked late": Mutation(
-        "init.py",
+    "signals are not blocked": Mutation(
+        "signals.py",
         "signal.pthread_sigmask(signal.SIG_SETMASK, ALL_SIGNALS)",
-        "signal.pthread_sigmask(signal.SIG_SETMASK, ()); time.sleep(0.05)",
+        "signal.pthread_sigmask(signal.SIG_SETMASK, ())",
         "test_early_signals.py::test_no_stop_is_lost",
     ),
 }

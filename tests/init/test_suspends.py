@@ -21,8 +21,12 @@ def test_both_are_suspended_and_wake(start: Start, signum: int) -> None:
     started.ready()
     for _ in range(2):
         started.signal(signum)
-        wait_until(lambda: is_stopped(started.child))
-        wait_until(lambda: is_stopped(started.pid) != started.is_pid_1)
+        if started.is_pid_1:
+            wait_until(lambda: is_stopped(started.child))
+            assert not is_stopped(started.pid)
+        else:
+            wait_until(lambda: is_stopped(started.pid))
+            assert is_stopped(started.child)
         started.signal(signal.SIGCONT)
         assert started.line() == CONT
     assert started.wait() == 0
