@@ -7,7 +7,7 @@ import traceback
 from collections.abc import MutableMapping
 from contextlib import ExitStack
 
-from entrypoint import call, log, outcome, sources, state, stopping, watching
+from entrypoint import call, engine, log, outcome, sources, state, stopping, watching
 from entrypoint.deregistration import Remover
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.handover import offered
@@ -58,6 +58,7 @@ def live(
         seen = exits.enter_context(state.State(settings.state_dir))
         seen.enter(state.REGISTERING, name=remover.registration.name)
         handover = exits.enter_context(offered(pid_1, settings, registrar, remover))
+        exits.enter_context(engine.running(pid_1, settings, environ))
         exits.enter_context(registered(pid_1, registrar, settings, remover))
         seen.enter(state.LISTENING, id=remover.registration.id)
         listener = Listener(pid_1, settings, environ, handover)

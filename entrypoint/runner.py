@@ -23,7 +23,7 @@ IDENTITY = (
 )
 PROGRAMS = ("config.sh", "run.sh")
 TOKEN_VARIABLE = "ACTIONS_RUNNER_INPUT_TOKEN"  # noqa: S105 - config.sh's --token, not in argv
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _TAIL_LINES = 20
 
 
@@ -79,7 +79,7 @@ def base_environment(environ: Mapping[str, str], settings: Settings) -> dict[str
 
         trust = ca.environment(settings)
     kept = {k: v for k, v in environ.items() if k not in ours()}
-    return {"PATH": _PATH, **trust, **kept}
+    return {"PATH": PATH, **trust, **kept}
 
 
 def environment(environ: Mapping[str, str], settings: Settings, user: Account) -> dict[str, str]:

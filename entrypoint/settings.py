@@ -106,6 +106,15 @@ class Settings:
         parsers.choice("until-exit", "until-job"),
         "how long the credential is kept; until-job: it is gone before a job's first step",
     )
+    engine: str = setting(
+        "RUNNER_ENGINE",
+        "none",
+        parsers.choice("none", "auto", "docker", "podman"),
+        "container engine for jobs; auto: docker, where the container can run it",
+    )
+    engine_options: str = setting(
+        "RUNNER_ENGINE_OPTIONS", "", parsers.text, "further words of the engine's command line"
+    )
     sudo: bool = setting("RUNNER_SUDO", "1", parsers.flag, "leave sudo and su to jobs")
     allow_ptrace: bool = setting(
         "RUNNER_ALLOW_PTRACE", "0", parsers.flag, "leave CAP_SYS_PTRACE to jobs, if it is there"
