@@ -1,4 +1,4 @@
-"""What `gh-runner check` looks at in this container: the runner's user, files, libraries, disk."""
+"""What `gh-runner check` looks at in this container: user, files, libraries, disk, engine."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
-from entrypoint import account, finding, runner
+from entrypoint import account, engine, finding, runner
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.finding import Finding
 from entrypoint.settings import Settings
 
 _FREE = 2 * 1024**3  # bytes; less than that and even a checkout with a build may fail
+_ENGINES = {"docker": "dockerd", "podman": "podman"}
 _LDD_TIMEOUT = 10.0  # seconds
 # What config.sh gives to ldd, and the library that it asks ldconfig for.
 _DOTNET = (
@@ -28,6 +29,7 @@ def look(settings: Settings) -> Iterator[Finding]:
     yield from _runner(settings)
     yield from _libraries(settings.home)
     yield from _disk(settings)
+    yield from _engine(settings)
 
 
 def _runner(settings: Settings) -> Iterator[Finding]:
@@ -91,3 +93,17 @@ def _disk(settings: Settings) -> Iterator[Finding]:
         yield finding.warning("disk", said, "give the work folder a larger volume, or prune images")
     else:
         yield finding.fine("disk", said)
+
+
+def _engine(settings: Settings) -> Iterator[Finding]:
+    """Look for the engine that is asked for; whether it starts only `run` can tell."""
+    kind = engine.choice(settings)
+    if kind == "none":
+        return
+    program = _ENGINES[kind]
+    if path := shutil.which(program, path=runner.PATH):
+        yield finding.fine("engine", f"{kind}, by {path}")
+    else:
+        missing = f"RUNNER_ENGINE: this image has no {program}"
+        remedy = "take an image that has it, or set RUNNER_ENGINE=none"
+        yield finding.wrong("engine", Failure(ExitCode.ENGINE, missing, remedy))

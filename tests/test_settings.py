@@ -34,6 +34,8 @@ EACH: dict[str, tuple[str, Any, str]] = {
     "RUNNER_SUDO": ("0", False, "perhaps"),
     "RUNNER_ALLOW_PTRACE": ("1", True, "perhaps"),
     "RUNNER_ALLOW_READABLE_SECRETS": ("1", True, "perhaps"),
+    "RUNNER_ENGINE": ("Docker", "docker", "lxc"),
+    "RUNNER_ENGINE_OPTIONS": ("--debug", "--debug", "a\tb"),
     "RUNNER_NO_DEFAULT_LABELS": ("0", False, "perhaps"),
     "RUNNER_VERSION": ("2.336.0", "2.336.0", "a\tb"),
     "RUNNER_ENVFILE": ("/run/env", "/run/env", "a\tb"),
