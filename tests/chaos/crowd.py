@@ -1,12 +1,11 @@
-"""Many lives, several at a time, and what came of them."""
+"""Many lives, several at a time."""
 
 import os
 import queue
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from tests.chaos.story import Story
 from tests.chaos.verdict import judge
 
 LIVES_PER_CORE = 4  # mostly they sleep
+Teller = Callable[[Story, list[str]], None]
 
 
 @dataclass
@@ -28,103 +28,70 @@ class Result:
     seconds: float = 0.0
 
 
-def at_a_time() -> int:
-    """How many lives to run at a time."""
-    return LIVES_PER_CORE * (os.cpu_count() or 1)
+@contextmanager
+def started(count: int = 0) -> Iterator[list[Simulator]]:
+    """Simulators for so many lives at a time; 0: as many as suit this machine."""
+    with ExitStack() as stack:
+        wanted = count or LIVES_PER_CORE * (os.cpu_count() or 1)
+        yield [stack.enter_context(Simulator()) for _ in range(wanted)]
 
 
 def live_all(
     plans: Iterable[Plan],
+    simulators: Sequence[Simulator],
     *,
     source: Path = PROJECT,
-    slots: int = 0,
-    tell: Callable[[Story, list[str]], None] = lambda _story, _complaints: None,
+    first_failure_ends: bool = False,
+    tell: Teller = lambda _story, _complaints: None,
 ) -> Result:
-    """Live all plans, each against a simulator that it has for itself meanwhile."""
-    waiting: queue.SimpleQueue[Plan] = queue.SimpleQueue()
-    for plan in plans:
-        waiting.put(plan)
-    result, began = Result(), time.monotonic()
-    lateness = Lateness()
-    lateness.start()
-    crashes: list[BaseException] = []
+    """Live all plans, as many at a time as there are simulators: each has one for itself."""
+    crowd = _Crowd(plans, source, first_failure_ends, tell)
+    began = time.monotonic()
+    threads = [threading.Thread(target=crowd.slot, args=(one,)) for one in simulators]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if crowd.crashes:
+        raise crowd.crashes[0]
+    crowd.result.seconds = time.monotonic() - began
+    return crowd.result
 
-    def slot(simulator: Simulator) -> None:
+
+class _Crowd:
+    """The plans that wait, and what came of the others."""
+
+    def __init__(
+        self, plans: Iterable[Plan], source: Path, first_failure_ends: bool, tell: Teller
+    ) -> None:
+        self.result = Result()
+        self.crashes: list[BaseException] = []
+        self._waiting: queue.SimpleQueue[Plan] = queue.SimpleQueue()
+        for plan in plans:
+            self._waiting.put(plan)
+        self._source = source
+        self._first_failure_ends = first_failure_ends
+        self._tell = tell
+        self._lateness = Lateness()
+        self._lateness.start()
+
+    def slot(self, simulator: Simulator) -> None:
+        """Live one plan after the other."""
         try:
-            while not crashes:
-                story = live(waiting.get_nowait(), simulator, lateness, source)
-                complaints = judge(story)
-                result.stories.append(story)
-                if complaints:
-                    result.failed.append((story, complaints))
-                tell(story, complaints)
+            while not self._is_over():
+                self._live(self._waiting.get_nowait(), simulator)
         except queue.Empty:
             return
         except BaseException as error:  # noqa: BLE001 - raised again by whoever waits for us
-            crashes.append(error)
+            self.crashes.append(error)
 
-    with ExitStack() as stack:
-        count = min(slots or at_a_time(), waiting.qsize())
-        simulators = [stack.enter_context(Simulator()) for _ in range(count)]
-        threads = [threading.Thread(target=slot, args=(one,)) for one in simulators]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    if crashes:
-        raise crashes[0]
-    result.seconds = time.monotonic() - began
-    return result
+    def _is_over(self) -> bool:
+        return bool(self.crashes or (self._first_failure_ends and self.result.failed))
 
-
-def summary(result: Result) -> str:
-    """What a reader wants to know of all lives."""
-    stories = result.stories
-    stopped = [story for story in stories if story.stops]
-    slowest = max(stopped, key=lambda story: story.stop_seconds, default=None)
-    lines = [
-        f"{len(stories)} lives in {result.seconds:.0f} s, {len(result.failed)} went wrong",
-        _table("stops by phase", Counter(story.stops[0].phase for story in stopped)),
-        _table("exit codes", Counter(str(story.code) for story in stories)),
-        _table("jobs", Counter(_fate(story) for story in stories)),
-    ]
-    if slowest is not None:
-        lines.append(
-            f"slowest stop: {slowest.stop_seconds:.2f} s ({slowest.stops[0].phase},"
-            f" SEED={slowest.plan.seed}); median {_median(stopped):.2f} s"
-        )
-    return "\n".join(lines)
-
-
-def describe(story: Story, complaints: list[str]) -> str:
-    """A life that went wrong: how to repeat it, what was planned, what was seen."""
-    stops = [f"{s.signum} at {s.time - story.began:.3f} s ({s.phase})" for s in story.stops]
-    seen = [
-        f"{event['time'] - story.began:8.3f} {event['kind']}"
-        f" {event.get('method', '')} {event.get('path', '')} {event.get('status', '')}"
-        for event in story.events
-    ]
-    return "\n".join(
-        [
-            f"SEED={story.plan.seed} N=1 went wrong: {'; '.join(complaints)}",
-            str(story.plan),
-            f"exit code {story.code} after {story.ended - story.began:.3f} s; stops: {stops}",
-            *seen,
-            story.output,
-        ]
-    )
-
-
-def _fate(story: Story) -> str:
-    if story.job is None:
-        return "none"
-    return story.job["result"] or str(story.job["status"])
-
-
-def _table(title: str, counts: Counter[str]) -> str:
-    cells = (f"{name} {count}" for name, count in sorted(counts.items()))
-    return f"{title}: {', '.join(cells)}"
-
-
-def _median(stopped: list[Story]) -> float:
-    return sorted(story.stop_seconds for story in stopped)[len(stopped) // 2]
+    def _live(self, plan: Plan, simulator: Simulator) -> None:
+        story = live(plan, simulator, self._lateness, self._source)
+        complaints = judge(story)
+        self.result.stories.append(story)
+        if complaints:
+            self.result.failed.append((story, complaints))
+        self._tell(story, complaints)

@@ -18,7 +18,6 @@ BOUNDED: list[dict[str, Any]] = [
     {"path": "/registration-token", "reset": True, "after": True},
     {"path": "/actions/runner-registration", "status": 500},
     {"path": "/actions/runners/register$", "status": 503},
-    {"path": "/actions/runners/register$", "reset": True, "after": True},
     {"path": "/actions/runners/register$", "delay": 0.7},
     {"path": "/actions/runners/register$", "delay": 0.7, "after": True},
     {"path": "/_services/session", "method": "POST", "status": 500},
@@ -39,6 +38,7 @@ BOUNDED: list[dict[str, Any]] = [
 
 # config.sh gives up, and GitHub may know the runner all the same.
 FATAL: list[dict[str, Any]] = [
+    {"path": "/actions/runners/register$", "reset": True, "after": True},
     {"path": "/actions/runners/register$", "reset": True, "after": True, "times": 3},
     {"path": "/actions/runners/register$", "status": 500, "times": 3},
 ]
@@ -60,7 +60,7 @@ def outage(rng: random.Random, plan: Plan, begin: Moment) -> None:
     """GitHub's API fails from a moment on: until after the stop, or for good."""
     how: dict[str, Any] = rng.choice([{"reset": True}, {"status": 500}, {"hang": True}])
     plan.add(begin, "fault", {"path": REST, "times": 0, **how})
-    if rng.random() < 0.6:
+    if "hang" not in how and rng.random() < 0.6:
         plan.add(TOLD.after(rng.uniform(0.5, 3)), "clear", None)
     else:
         plan.honest.append(LEFT)

@@ -1,6 +1,5 @@
 """Live one plan: the real program as PID 1 of a namespace, and what the plan does to it."""
 
-import hashlib
 import os
 import signal
 import sys
@@ -21,7 +20,8 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 LAUNCHER = Path(__file__).with_name("launch.py")
 POLL = 0.05  # seconds between looks whether it has ended
 RESCUE = 12.0  # seconds after which a life that met no stop gets one
-PATIENCE = 60.0  # seconds after which a life is killed
+LONGEST_LIFE = 60.0  # seconds; beyond that a life is killed
+PATIENCE = 5.0  # seconds beyond the time allowed for a stop
 SIGHUP_BLOCKED = 1  # in SigBlk of /proc/PID/status: bit N-1 is signal N
 
 
@@ -46,11 +46,11 @@ def live(plan: Plan, simulator: Simulator, lateness: Lateness, source: Path = PR
     `source` is the directory that holds the package to be run.
     """
     last = simulator.reset()
-    token = _token(plan)
-    simulator.add_credential(token)
+    simulator.add_credential(plan.token)
     with directory() as home, _life(plan, simulator, home, source) as life:
         story = Story(plan)
-        life.start(GITHUB_PERSONAL_TOKEN=token, **plan.settings)
+        life.env |= {**_credential(plan, home), **plan.settings}
+        life.start()
         _Timeline(life, simulator, story, lateness, last).run()
         _settle(simulator, story)
         story.read(home)
@@ -70,10 +70,14 @@ def _life(plan: Plan, simulator: Simulator, home: Path, source: Path) -> Iterato
         life.end()
 
 
-def _token(plan: Plan) -> str:
-    """A credential; every other one has no form that could be recognized in a log."""
-    digest = hashlib.sha1(f"chaos {plan.seed}".encode()).hexdigest()
-    return digest if plan.seed % 2 else f"ghp_{digest[:36]}"
+def _credential(plan: Plan, home: Path) -> dict[str, str]:
+    """The credential as settings: by itself, or by the name of its file."""
+    if not plan.token_file:
+        return {"GITHUB_PERSONAL_TOKEN": plan.token}
+    path = home / "token"
+    path.touch(mode=0o600)
+    path.write_text(plan.token)
+    return {"GITHUB_PERSONAL_TOKEN": "", "GITHUB_PERSONAL_TOKEN_FILE": str(path)}
 
 
 def _leave_dirt(root: Path) -> None:
@@ -128,7 +132,7 @@ class _Timeline:
             ended = _Ending(self._life)
             ended.start()
             self._take({"kind": BLOCKED, "time": story.began})
-            while ended.code is None and time.time() < story.began + PATIENCE:
+            while ended.code is None and time.time() < self._deadline():
                 self._act()
                 self._follow()
             if ended.code is None:
@@ -140,6 +144,12 @@ class _Timeline:
             if story.stops:
                 story.late = self._lateness.total - self._late_before
         self._follow()
+
+    def _deadline(self) -> float:
+        story = self._story
+        if story.stops:
+            return story.stops[0].time + story.time_allowed + PATIENCE
+        return story.began + LONGEST_LIFE
 
     def _follow(self) -> None:
         """Take in new events; wait for one if there is nothing else to do."""

@@ -22,6 +22,8 @@ from tests.chaos.plan import (
 )
 
 LONG_DRAIN = 60.0
+ARRIVAL = LISTENING.after(0.25)
+GOLDEN_RATIO = 0.6180339887
 
 
 def make(seed: int, phase: str = "") -> Plan:
@@ -38,6 +40,7 @@ def make(seed: int, phase: str = "") -> Plan:
     }
     plan.settings = {"RUNNER_CANCEL_TIMEOUT": str(rng.choice([0.3, 0.6, 1.0, 2.0]))}
     plan.dirty = rng.random() < 0.1
+    plan.token_file = rng.random() < 0.5
     if rng.random() < 0.1:
         plan.settings["RUNNER_EPHEMERAL"] = "0"
     if rng.random() < 0.2:
@@ -54,8 +57,8 @@ def _stops(rng: random.Random, plan: Plan, first: Moment) -> None:
     signals = (SIGINT, SIGTERM)
     plan.add(first, "signal", int(rng.choice(signals)))
     impatient = plan.seconds("RUNNER_DRAIN_TIMEOUT", 0) == LONG_DRAIN or rng.random() < 0.3
-    for _ in range(rng.randint(1, 3) if impatient else 0):
-        at = rng.choice([TOLD, TOLD, TOLD, REMOVING, DELETING]) if len(plan.actions) > 1 else TOLD
+    for number in range(rng.randint(1, 3) if impatient else 0):
+        at = rng.choice([TOLD, TOLD, TOLD, REMOVING, DELETING]) if number else TOLD
         late = rng.choice([0.0, 0.05, 0.5, 1.5])
         plan.add(at.after(rng.uniform(0, late)), "signal", int(rng.choice(signals)))
 
@@ -102,6 +105,18 @@ def _arrival(rng: random.Random, plan: Plan) -> Moment:
     return at.after(rng.uniform(-0.15, 0.4))
 
 
+def _window(rng: random.Random, plan: Plan) -> Moment:
+    """Stops from 0.2 s before to 0.5 s after a job's arrival, its worker 0.15 s after it.
+
+    Those of consecutive seeds are spread evenly.
+    """
+    plan.scale = 0.0
+    plan.times |= {"worker_start": 0.15, "cancel_scale": 1.0, "upload": 0.1}
+    plan.settings["RUNNER_CANCEL_TIMEOUT"] = "0.3"
+    plan.add(ARRIVAL, "job", rng.choice(["quick", "sleeps", "execs", "ignores signals"]))
+    return ARRIVAL.after(-0.2 + 0.7 * (plan.seed * GOLDEN_RATIO % 1))
+
+
 def _early_job(rng: random.Random, plan: Plan) -> Moment:
     """The job waits already when the listener comes."""
     plan.add(START, "job", _any_shape(rng, plan))
@@ -122,7 +137,9 @@ def _job_ends(rng: random.Random, plan: Plan) -> Moment:
 def _drained(rng: random.Random, plan: Plan) -> Moment:
     shape = rng.choice([*ENDING, "sleeps", "ignores signals"])
     plan.add(LISTENING, "job", shape)
-    plan.settings["RUNNER_DRAIN_TIMEOUT"] = str(5.0 if SHAPES[shape].ends else rng.choice([0.7, 60]))
+    plan.settings["RUNNER_DRAIN_TIMEOUT"] = str(
+        5.0 if SHAPES[shape].ends else rng.choice([0.7, 60])
+    )
     return WORKING.after(rng.uniform(-0.1, 0.2))
 
 
@@ -178,6 +195,7 @@ PHASES: dict[str, Callable[[random.Random, Plan], Moment]] = {
     "recorded": _recorded,
     "idle": _idle,
     "arrival": _arrival,
+    "window": _window,
     "early job": _early_job,
     "job": _job,
     "job ends": _job_ends,

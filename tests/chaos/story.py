@@ -7,6 +7,8 @@ from typing import Any
 
 from tests.chaos.plan import Plan
 
+STOP_TIMEOUT = 9.0  # the default of RUNNER_STOP_TIMEOUT
+MARGIN = 1.0  # seconds: docker stop waits for ten
 Event = dict[str, Any]
 
 # The phase that begins with an event; the last one before a stop is the phase that it came in.
@@ -58,6 +60,14 @@ class Story:
     def stop_seconds(self) -> float:
         """From the first stop to the end."""
         return self.ended - self.stops[0].time if self.stops else 0.0
+
+    @property
+    def time_allowed(self) -> float:
+        """The seconds from the first stop to the end that are promised."""
+        drain = self.plan.seconds("RUNNER_DRAIN_TIMEOUT", 0) if self.first("job_assigned") else 0.0
+        if len(self.stops) > 1:
+            drain = min(drain, self.stops[1].time - self.stops[0].time)
+        return self.plan.seconds("RUNNER_STOP_TIMEOUT", STOP_TIMEOUT) + drain + MARGIN
 
     def first(self, kind: str, path: str = "", after: float = 0.0) -> Event | None:
         """The first event of a kind, after a moment."""

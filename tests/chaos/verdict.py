@@ -3,13 +3,10 @@
 import re
 from collections.abc import Callable, Iterator
 
-from tests.chaos.faults import LEFT, REST
+from tests.chaos.faults import LEFT
 from tests.chaos.jobs import CLEANED, SHAPES
-from tests.chaos.live import _token
-from tests.chaos.plan import STOP_TIMEOUT
 from tests.chaos.story import Story
 
-MARGIN = 1.0  # seconds: nine that a stop may take, and docker stop waits for ten
 RUNNER_TOKEN = re.compile(r"\bA[A-Z2-7]{28}\b")  # a registration or remove token
 PROMISES: list[Callable[[Story], Iterator[str]]] = []
 
@@ -25,22 +22,13 @@ def judge(story: Story) -> list[str]:
     return [complaint for check in PROMISES for complaint in check(story)]
 
 
-def time_allowed(story: Story) -> float:
-    """The seconds from the first stop to the end that were promised."""
-    plan = story.plan
-    drain = plan.seconds("RUNNER_DRAIN_TIMEOUT", 0) if story.first("job_assigned") else 0.0
-    if len(story.stops) > 1:
-        drain = min(drain, story.stops[1].time - story.stops[0].time)
-    return plan.seconds("RUNNER_STOP_TIMEOUT", STOP_TIMEOUT) + drain + MARGIN
-
-
 @promise
 def exits_in_time(story: Story) -> Iterator[str]:
     """After a stop the container is gone within RUNNER_STOP_TIMEOUT and the drain."""
     if story.code is None:
         yield "it did not exit"
-    elif story.stops and story.stop_seconds > time_allowed(story) + story.late:
-        yield f"the stop took {story.stop_seconds:.2f} s of {time_allowed(story):.2f} s allowed"
+    elif story.stop_seconds > story.time_allowed + story.late:
+        yield f"the stop took {story.stop_seconds:.2f} s of {story.time_allowed:.2f} s allowed"
 
 
 @promise
@@ -119,7 +107,7 @@ def the_exit_code_is_true(story: Story) -> Iterator[str]:
 @promise
 def the_log_keeps_secrets(story: Story) -> Iterator[str]:
     """Neither the credential nor a token that was made with it is in the log."""
-    if _token(story.plan) in story.output:
+    if story.plan.token in story.output:
         yield "the credential is in the log"
     if RUNNER_TOKEN.search(story.output):
         yield "a runner token is in the log"
