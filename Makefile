@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv deps demo image run test test-image cover format lint types check bench chaos lock clean
+.PHONY: help venv deps engine demo image run test test-image cover format lint types check bench chaos lock clean
 
 # Variables named on make's command line (STOP, N, SEED, PYTHON) are in every recipe's environment.
 BIN := .venv/bin
@@ -24,6 +24,9 @@ $(VENV): requirements-dev.lock pyproject.toml scripts/venv
 deps: ## Install the system programs that tests and benchmarks run
 	@scripts/system-packages
 
+engine: ## Start a Docker engine, installed if need be; where that cannot be, say why and go on
+	@scripts/docker-engine >/dev/null || true
+
 demo: $(VENV) ## Show one runner's life against the simulator (STOP=... stops it on the way)
 	$(BIN)/python -m simulator.demo
 
@@ -36,7 +39,7 @@ run: ## Run the image with the settings in .env, built if need be (ARGS=... goes
 test: deps $(VENV) ## Run the tests that need no Docker engine (ARGS=... goes to pytest)
 	$(BIN)/pytest -m 'not image' $(ARGS)
 
-test-image: deps $(VENV) ## Build the image with Docker and run the tests that need it
+test-image: deps engine $(VENV) ## Build the image with Docker and run the tests that need it
 	$(BIN)/pytest -m image $(ARGS)
 
 cover: deps $(VENV) ## Run the tests and show which lines they miss
@@ -55,7 +58,7 @@ lint: $(VENV) ## Look for mistakes in Python, shell scripts and Dockerfiles
 types: $(VENV) ## Check the types
 	$(BIN)/mypy $(PACKAGES)
 
-check: deps lint types ## Do all that CI does: lint, types and every test
+check: deps engine lint types ## Do all that CI does: lint, types and every test
 	$(BIN)/pytest $(ARGS)
 
 bench: deps $(VENV) ## Measure what PID 1 costs

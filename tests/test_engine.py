@@ -12,9 +12,14 @@ from entrypoint.engine import default_mtu
 from simulator import Simulator
 from tests.life import NAMESPACE, Life
 
-# The engine's places are this machine's own; its network is left alone.
-_PREPARE = """
+DOCKERD = shutil.which("dockerd")
+# Its places and its network are its own: with --bridge=none it would take docker0 away from an
+# engine of this machine.
+_PREPARE = f"""
 mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib/docker
+mkdir /run/own && touch /run/own/dockerd && mount --bind {DOCKERD} /run/own/dockerd
+printf '#!/bin/sh\\nexec unshare --net /run/own/dockerd "$@"\\n' >/run/dockerd
+chmod 755 /run/dockerd && mount --bind /run/dockerd {DOCKERD}
 sed 's/^docker:.*/&,nobody/; s/:,nobody/:nobody/' /etc/group >/run/group
 mount --bind /run/group /etc/group && exec "$0" "$@"
 """
@@ -28,7 +33,7 @@ pytestmark = pytest.mark.image
 @pytest.fixture(scope="session", autouse=True)
 def _engine() -> None:
     """Docker's programs; the image tests install them."""
-    if shutil.which("dockerd") is None:
+    if DOCKERD is None:
         pytest.skip("there is no dockerd")
     Path("/var/lib/docker").mkdir(exist_ok=True)
 

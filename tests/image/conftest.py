@@ -147,7 +147,7 @@ def github(simulator: Simulator) -> Simulator:
 
 
 @pytest.fixture
-def run_options(github: Simulator, network: str, tmp_path: Path) -> RunOptions:
+def run_options(github: Simulator, tmp_path: Path) -> RunOptions:
     """Write an env file and a configuration of the simulated runner; return `run`'s options.
 
     `scale` 1 gives the runner the real one's times; settings are given as keywords.
@@ -163,29 +163,31 @@ def run_options(github: Simulator, network: str, tmp_path: Path) -> RunOptions:
         }
         env_file = tmp_path / ".env"
         env_file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
-        mount = ["--volume", f"{configuration}:{CONFIGURATION}:ro"]
-        return ["--env-file", f"{env_file}", "--network", network, *mount]
+        return ["--env-file", f"{env_file}", "--volume", f"{configuration}:{CONFIGURATION}:ro"]
 
     return write
 
 
 @pytest.fixture
-def start(docker: Engine, image: str, run_options: RunOptions) -> Iterator[StartRunner]:
+def start(
+    docker: Engine, image: str, network: str, run_options: RunOptions
+) -> Iterator[StartRunner]:
     """Start a runner's container: options of `docker run` come first, settings as keywords."""
     started = []
 
     def run(
-        *options: str, engine: Engine = docker, scale: float = 0.1, **settings: str
+        *options: str,
+        engine: Engine = docker,
+        image: str = image,
+        network: str = network,
+        scale: float = 0.1,
+        **settings: str,
     ) -> Container:
-        container = Container(engine, *run_options(scale, **settings), *options, image)
+        usual = [*run_options(scale, **settings), "--network", network]
+        container = Container(engine, *usual, *options, image)
         started.append(container)
         return container
 
     yield run
     for container in started:
         container.remove()
-
-
-def own_log(container: Container) -> list[dict[str, object]]:
-    """Return our own log lines."""
-    return [json.loads(line) for line in container.logs().splitlines() if line.startswith("{")]

@@ -40,11 +40,16 @@ def build_args(docker: Engine, system: str, releases: Mirror) -> Iterator[str]:
 
 
 def test_run_builds_and_runs(
-    docker: Engine, github: Simulator, run_options: RunOptions, build_args: str, image: str
+    docker: Engine,
+    github: Simulator,
+    run_options: RunOptions,
+    network: str,
+    build_args: str,
+    image: str,
 ) -> None:
     """`make run` builds the image that is not there yet, then is a runner with these settings."""
     job = github.queue_job()
-    _, env_file, *options = run_options()
+    _, env_file, *options = *run_options(), "--network", network
     variables = [f"ENV_FILE={env_file}", f"IMAGE={NAME}", "VARIANT=slim"]
     done = make("run", *variables, f"BUILD_ARGS={build_args}", f"ARGS={' '.join(options)}")
     assert done.returncode == 0, done.stdout
