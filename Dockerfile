@@ -30,6 +30,7 @@ COPY --from=package /package /
 
 ENV AGENT_TOOLSDIRECTORY=/opt/hostedtoolcache \
     RUNNER_ENGINE=auto \
+    RUNNER_VERSION=${RUNNER_VERSION} \
     RUNNER_TOOL_CACHE=/opt/hostedtoolcache
 # There is no USER: PID 1 is root, jobs run as `runner`.
 ENTRYPOINT ["/usr/bin/env", "--block-signal", "/opt/gh-runner/bin/python", "-I", "-m", "entrypoint"]
