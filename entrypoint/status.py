@@ -35,7 +35,8 @@ def look(directory: str) -> dict[str, Any]:
     """Return the state file's facts, with `activity` and `healthy` as the processes show them."""
     facts = state.read(directory)
     phase = facts.get("phase", "unknown")
-    names = {process.info["name"] for process in psutil.process_iter(["name"])}
+    alive = (p.info for p in psutil.process_iter(["name", "status"]))
+    names = {info["name"] for info in alive if info["status"] != psutil.STATUS_ZOMBIE}
     if phase != state.LISTENING:
         activity, healthy = phase, phase in _HEALTHY_PHASES
     elif names & _RUNNING:
