@@ -50,6 +50,7 @@ def _configure(pid_1: Init, registrar: Registrar, settings: Settings, remover: R
         registration.tidy = False  # a JIT runner leaves as it came, without config.sh
     elif outcome != 0:
         raise _config_failed(outcome, registrar.output(pid_1))
+    registrar.token.forget()
     took = round(time.monotonic() - started, 3)
     log.info("registered", name=registration.name, id=registration.id, seconds=took)
     registrar.marks.check_version()

@@ -1,0 +1,189 @@
+"""A container's walls without a container engine: what a life and its probes run in.
+
+The life is PID 1 with the capabilities that Docker gives by default, and jobs may use sudo. The
+probe comes in by three ways: a job runs it, as its own user and by sudo; or it is there already,
+as that user, when no job is.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pwd
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from entrypoint import jit
+from simulator import Simulator
+from tests.life import NAMESPACE, USER, Life
+from tests.probe import probe
+
+# moby, oci/caps/defaults.go
+DOCKER = [
+    *("chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap"),
+    *("net_bind_service", "net_raw", "sys_chroot", "mknod", "audit_write", "setfcap"),
+]
+PYTHON = "/usr/bin/python3"
+# sudo for jobs, seen in this mount namespace only.
+_SUDO = f"""
+mount -t tmpfs -o mode=755 tmpfs /etc/sudoers.d
+echo '{USER} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/{USER}
+chmod 440 /etc/sudoers.d/{USER}
+exec "$@"
+"""
+
+Finding = tuple[str, str]  # name and place
+
+
+def powers(*capabilities: str) -> list[str]:
+    """The command that runs another one with these capabilities and no others."""
+    kept = ",".join(f"+{capability}" for capability in capabilities)
+    return ["setpriv", "--inh-caps=-all", f"--bounding-set=-all,{kept}", "--"]
+
+
+def walls(*capabilities: str) -> list[str]:
+    """The namespaces of a container with Docker's capabilities and some more."""
+    return [*NAMESPACE, "sh", "-e", "-c", _SUDO, "sh", *powers(*DOCKER, *capabilities)]
+
+
+class Result:
+    """What one look of the probe has given."""
+
+    def __init__(self, line: str) -> None:
+        told: dict[str, Any] = json.loads(line.removeprefix("PROBE "))
+        self.uid: int = told["uid"]
+        self.looked: dict[str, int] = told["looked"]
+        self.found: set[Finding] = {(name, place) for name, _form, place in told["found"]}
+        self.forms: set[tuple[str, str]] = {(name, form) for name, form, _place in told["found"]}
+        self.began: float = told["began"]
+        self.ended: float = told["ended"]
+
+    @property
+    def names(self) -> set[str]:
+        """The secrets that were found."""
+        return {name for name, _place in self.found}
+
+
+def results(text: str) -> list[Result]:
+    """The looks that are told of in a log."""
+    return [Result(line) for line in text.splitlines() if line.startswith("PROBE ")]
+
+
+class Cage:
+    """A life in a cage, with the needles that a probe will look for."""
+
+    def __init__(self, life: Life) -> None:
+        self.life = life
+        self.simulator: Simulator = life.simulator
+        self.needles: dict[str, str] = {}
+        self._begun = 0
+        self.walls: list[str] | None = None  # instead of those of Docker
+        self.token = f"ghp_{secrets.token_hex(18)}"
+        self._program = str(shutil.copy(probe.__file__, life.directory / "probe.py"))
+        self._needles = str(life.directory / "needles")
+        self._places = [str(life.directory), "/dev/shm", "/run", "/var/log", "/var/tmp"]
+        (life.directory / "log").touch(mode=0o644)
+
+    def start(self, *capabilities: str, **env: str) -> Cage:
+        """Start the life with a token that nobody else has; `env` as for Life.start.
+
+        `capabilities` are those beyond Docker's.
+        """
+        self._begun = self.simulator.last_event()
+        self.simulator.add_credential(self.token)
+        self.needles["PAT"] = self.token
+        self.life.start(
+            namespace=self.walls or walls(*capabilities),
+            **{"GITHUB_PERSONAL_TOKEN": self.token, **env},
+        )
+        return self
+
+    def idle(self) -> Cage:
+        """Wait until the listener waits, and take in what has been given out so far."""
+        self.simulator.wait_for("session_opened", after=self._begun)
+        for kind, tokens in self.simulator.tokens().items():
+            self.needles |= {f"{kind} token {i}": token for i, token in enumerate(tokens)}
+        files = {name: (self.life.home / name).read_bytes() for name in jit.FILES}
+        key = re.search(r"[0-9a-f]{64}", files[".credentials_rsaparams"].decode("utf-8-sig"))
+        assert key is not None
+        self.needles["runner key"] = key[0]
+        # A part of the configuration that is not at its end, where others could begin.
+        code = {name: base64.b64encode(content).decode() for name, content in files.items()}
+        self.needles["JIT configuration"] = code[".credentials_rsaparams"]
+        probe.write(self._needles, self.needles)
+        return self
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command that probes."""
+        return [PYTHON, "-I", self._program, self._needles, *self._places, *arguments]
+
+    def job(self, *scripts: str) -> dict[str, Any]:
+        """Queue a job that probes as its user and as root, and does what else is given."""
+        command = " ".join(self.command())
+        return self.simulator.queue_job("\n".join([command, f"sudo -n {command}", *scripts]))
+
+    def probed(self) -> list[Result]:
+        """Let a job probe as its user and by sudo, wait for its end, and return both looks."""
+        job = self.job()
+        assert self.life.wait() == 0, self.life.output
+        log = self.simulator.job(job["id"])["log"]
+        looks = results(log)
+        assert [look.uid for look in looks] == [self.uid, 0], log
+        runner, root = looks
+        # Others' processes are the runner's own; as root it is denied them without CAP_SYS_PTRACE.
+        assert {"environ", "cmdline", "fd", "mem", "file"} <= runner.looked.keys(), log
+        assert {"environ", "cmdline", "file", "key"} <= root.looked.keys(), log
+        return looks
+
+    @property
+    def uid(self) -> int:
+        """The uid of the runner's user."""
+        return _USER.pw_uid
+
+    def inside(self, *command: str, **env: str) -> subprocess.Popen[str]:
+        """Start a command in the container, with its environment, as `docker exec` does."""
+        enter = ["nsenter", f"--target={self.life.pid_1}", "--pid", "--mount", "--"]
+        return subprocess.Popen(
+            [*enter, *command],
+            env={"PATH": os.environ["PATH"], **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def look(self, become: Sequence[str]) -> Result:
+        """Probe from the outside of any job, now."""
+        output, _ = self.inside(*become, *self.command()).communicate(timeout=30)
+        return results(output)[0]
+
+
+_USER = pwd.getpwnam(USER)
+AS_RUNNER = ["setpriv", f"--reuid={_USER.pw_uid}", f"--regid={_USER.pw_gid}", "--init-groups", "--"]
+AS_ROOT = powers(*(capability for capability in DOCKER if capability != "setpcap"))
+
+
+def mutated(directory: Path, module: str, *changes: tuple[str, str]) -> list[str]:
+    """A copy of the program with something taken out; the command that starts it.
+
+    Each change replaces a text that is there exactly once.
+    """
+    copy = directory / "mutant" / "entrypoint"
+    shutil.copytree(Path(probe.__file__).parents[2] / "entrypoint", copy)
+    path = copy / module
+    source = path.read_text()
+    for old, new in changes:
+        assert source.count(old) == 1, f"{module} has {source.count(old)} times: {old}"
+        source = source.replace(old, new)
+    path.write_text(source)
+    start = (
+        f"import sys, runpy; sys.path.insert(0, {str(copy.parent)!r});"
+        " runpy.run_module('entrypoint', run_name='__main__', alter_sys=True)"
+    )
+    return ["/usr/bin/env", "--block-signal", sys.executable, "-I", "-c", start]

@@ -1,0 +1,159 @@
+"""What a job finds: nothing, whichever way the credential has come in."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.life import Life, until
+from tests.probe.cage import AS_ROOT, AS_RUNNER, DOCKER, Cage, Result, powers, results
+
+APP_ID = 4711
+# The runner's own key and what it gets with it, which GitHub's runner cannot do without.
+KNOWN = {".credentials_rsaparams", "mem of Runner.Listener", "mem of Runner.Worker"}
+WAYS = ["environment", "env file", "file"]
+
+
+@pytest.fixture
+def cage(new_life: Callable[..., Life]) -> Cage:
+    """A cage with a runner without start-up times in it."""
+    return Cage(new_life())
+
+
+@pytest.fixture(scope="session")
+def app_key() -> rsa.RSAPrivateKey:
+    """A GitHub App's key."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def given(cage: Cage, way: str, variable: str, secret: str) -> dict[str, str]:
+    """The settings by which a secret comes in; files are readable for all."""
+    path = cage.life.directory / "secret"
+    if way == "environment":
+        return {variable: secret}
+    path.write_text(f"{variable}='{secret}'\n" if way == "env file" else f"{secret}\n")
+    setting = "RUNNER_ENVFILE" if way == "env file" else f"{variable}_FILE"
+    return {"GITHUB_PERSONAL_TOKEN": "", setting: str(path)}
+
+
+def nothing(looks: list[Result]) -> bool:
+    """Whether nothing was found but what the runner itself needs."""
+    return all(
+        name == "runner key" and any(place.endswith(known) for known in KNOWN)
+        for look in looks
+        for name, place in look.found
+    )
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_personal_token(cage: Cage, way: str) -> None:
+    """Neither the token nor a registration token is found, by the user nor by root."""
+    cage.start(**given(cage, way, "GITHUB_PERSONAL_TOKEN", cage.token)).idle()
+    assert {"PAT", "registration token 0", "runner key"} <= cage.needles.keys()
+    looks = [cage.look(AS_RUNNER), cage.look(AS_ROOT), *cage.probed()]
+    assert nothing(looks), [look.found for look in looks]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_app(cage: Cage, way: str, app_key: rsa.RSAPrivateKey) -> None:
+    """Neither an App's key nor a token of its installation is found."""
+    pem = app_key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+    public = app_key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    installation = {"id": 1, "account": "acme", "permissions": {"administration": "write"}}
+    cage.simulator.add_app(APP_ID, public.decode(), installation)
+    cage.needles["App key"] = pem.splitlines()[9]
+    one_line = pem.replace("\n", "\\n")
+    env = given(cage, way, "GITHUB_APP_PRIVATE_KEY", one_line)
+    cage.start(**{"GITHUB_PERSONAL_TOKEN": "", **env}, GITHUB_APP_ID=str(APP_ID)).idle()
+    assert {"App key", "installation token 0"} <= cage.needles.keys()
+    looks = cage.probed()
+    assert nothing(looks), [look.found for look in looks]
+
+
+def test_jit(cage: Cage) -> None:
+    """The JIT configuration is in no argv, no environment and no other process's memory."""
+    cage.start(RUNNER_REGISTRATION="jit").idle()
+    assert "JIT configuration" in cage.needles
+    for name in (".runner", ".credentials", ".credentials_rsaparams"):
+        assert (cage.life.home / name).stat().st_mode & 0o777 == 0o600
+    looks = [cage.look(AS_RUNNER), *cage.probed()]
+    assert nothing(looks), [look.found for look in looks]
+
+
+def test_beside_a_health_check(cage: Cage) -> None:
+    """What the engine starts in the container has the token in its environment, unseen."""
+    cage.start().idle()
+    with cage.inside(*powers(*DOCKER), "sleep", "60", GITHUB_PERSONAL_TOKEN=cage.token):
+        until(lambda: "sleep" in cage.life.inside().values())
+        looks = cage.probed()
+    assert nothing(looks), [look.found for look in looks]
+
+
+def test_what_is_left_of_a_job_during_the_removal(cage: Cage) -> None:
+    """A process that has outlived its job finds nothing while the runner is taken off the list."""
+    looked, stop = cage.life.directory / "looked", cage.life.directory / "stop"
+    looked.touch(mode=0o666)
+    looked.chmod(0o666)
+    cage.start("sys_ptrace").idle()
+    cage.simulator.fault(method="GET", path="/actions/runners/1", delay=1.0)
+    command = " ".join(cage.command("--until", str(stop)))
+    cage.simulator.queue_job(f"setsid {command} >{looked} & echo begun; exec sleep 60")
+    until(lambda: len(results(looked.read_text())) > 0)
+    cage.life.signal()
+    cage.simulator.wait_for("request", method="GET", path="/actions/runners/1")
+    asked = time.time()
+    until(lambda: any(look.began > asked for look in results(looked.read_text())))
+    stop.touch()
+    assert cage.life.wait() == 143, cage.life.output
+    looks = results(looked.read_text())
+    assert nothing(looks), [look.found for look in looks]
+
+
+def test_during_the_removal_of_an_idle_runner(cage: Cage) -> None:
+    """Nothing but config.sh has the remove-token, and no job is there that could look."""
+    cage.start().idle()
+    cage.simulator.fault(method="DELETE", path="/actions/runners/1", delay=1.0)
+    cage.life.signal()
+    cage.simulator.wait_for("request", method="DELETE", path="/actions/runners/1")
+    cage.idle()
+    root, runner = cage.look(AS_ROOT), cage.look(AS_RUNNER)
+    assert nothing([root]), root.found
+    known = {(name, place) for name, place in runner.found if name == "remove token 0"}
+    assert {re.sub(".* of ", "", place) for _name, place in known} <= {
+        "config.sh",
+        "Runner.Listener",
+    }
+    assert {name for name, _place in runner.found - known} <= {"runner key"}
+    assert cage.life.wait() == 143
+
+
+def test_environment_of_a_job(cage: Cage) -> None:
+    """A job gets what a user has set beside our settings, and nothing of ours."""
+    cage.start(RUNNER_LABELS="a", NO_PROXY="x", JAVA_HOME="/j", RUNNER_SUDO="1").idle()
+    job = cage.simulator.queue_job("env")
+    assert cage.life.wait() == 0
+    names = re.findall(r"^(\w+)=", cage.simulator.job(job["id"])["log"], re.MULTILINE)
+    assert {"NO_PROXY", "JAVA_HOME"} <= set(names)
+    ours = [name for name in names if name.startswith(("GH_RUNNER", "GITHUB_P", "GITHUB_O"))]
+    assert ours == []
+    assert not {"RUNNER_SUDO", "RUNNER_LABELS", "RUNNER_HOME", "GITHUB_API_URL"} & set(names)
+
+
+def test_descriptors_of_the_listener(cage: Cage) -> None:
+    """run.sh has stdin, stdout and stderr, and nothing of ours."""
+    cage.start().idle()
+    folder = Path(f"/proc/{cage.life.pid_of('run.sh')}/fd")
+    # bash keeps its script open, above 10.
+    assert {name.name for name in folder.iterdir()} - {"255"} == {"0", "1", "2"}

@@ -1,0 +1,119 @@
+"""With a protection taken out of the program the probe finds what it protects.
+
+So a probe that finds nothing has not merely looked in the wrong places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from tests import unprivileged
+from tests.life import NAMESPACE, Life, until
+from tests.probe.cage import AS_RUNNER, DOCKER, Cage, mutated, powers
+
+UNTIL_JOB = {"RUNNER_CREDENTIAL": "until-job", "RUNNER_ALLOW_PTRACE": "1"}
+_NO_EXEC = ("    os.execve(sys.executable, sys.orig_argv, clean)\n", "    return vault\n")
+
+
+class Mutant(NamedTuple):
+    """A change, and where whom it lets find the token."""
+
+    module: str
+    old: str
+    new: str
+    uid: int
+    place: str
+    env: dict[str, str]
+    capabilities: tuple[str, ...] = ()
+
+
+MUTANTS = {
+    "environment is kept": Mutant(
+        "secrets.py", *_NO_EXEC, 0, "environ of PID 1", UNTIL_JOB, ("sys_ptrace",)
+    ),
+    "vault is kept": Mutant(
+        "deregistration.py",
+        "        self._vault.forget()\n",
+        "",
+        0,
+        "fd of PID 1",
+        UNTIL_JOB,
+        ("sys_ptrace",),
+    ),
+    "env file is kept": Mutant(
+        "secretfile.py",
+        "_delete({files",
+        "set({files",
+        65534,
+        "secret",
+        {"RUNNER_ENVFILE": "secret", "GITHUB_PERSONAL_TOKEN": ""},
+    ),
+    "root's file is kept": Mutant(
+        "secretfile.py",
+        "(way := way_to_root(settings, user))",
+        '(way := "")',
+        0,
+        "secret",
+        {"GITHUB_PERSONAL_TOKEN_FILE": "secret", "GITHUB_PERSONAL_TOKEN": ""},
+    ),
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
+def test_probe_finds_what_is_unprotected(new_life: Callable[..., Life], mutant: Mutant) -> None:
+    """Each mutant shows the token at the very place that the protection is about."""
+    cage = Cage(new_life())
+    cage.life.program = mutated(cage.life.directory, mutant.module, (mutant.old, mutant.new))
+    path = cage.life.directory / "secret"
+    is_env_file = "RUNNER_ENVFILE" in mutant.env
+    path.write_text(f"GITHUB_PERSONAL_TOKEN={cage.token}\n" if is_env_file else cage.token)
+    path.chmod(0o644 if is_env_file else 0o600)
+    if "secret" not in mutant.env.values():
+        path.unlink()
+    env = {name: str(path) if text == "secret" else text for name, text in mutant.env.items()}
+    cage.start(*mutant.capabilities, **env).idle()
+    [look] = [look for look in cage.probed() if look.uid == mutant.uid]
+    assert ("PAT", mutant.place if mutant.place != "secret" else str(path)) in look.found
+
+
+def test_probe_finds_a_health_check_of_the_same_power(new_life: Callable[..., Life]) -> None:
+    """Without the capability that jobs lack, root reads what the engine starts."""
+    cage = Cage(new_life())
+    dropped = ('return [f"--bounding-set=-{dropped}"]', "return []")
+    cage.life.program = mutated(cage.life.directory, "account.py", dropped)
+    cage.start().idle()
+    with cage.inside(*powers(*DOCKER), "sleep", "60", GITHUB_PERSONAL_TOKEN=cage.token):
+        until(lambda: "sleep" in cage.life.inside().values())
+        _runner, root = cage.probed()
+    assert ("PAT", "environ of sleep") in root.found
+
+
+@pytest.mark.parametrize("is_mutant", [False, True])
+def test_probe_reads_a_dumpable_pid_1(new_life: Callable[..., Life], is_mutant: bool) -> None:
+    """Where PID 1 is the runner's own user, only that it is not dumpable keeps a job out."""
+    cage = Cage(new_life())
+    if is_mutant:
+        change = ("    init.forbid_dumps()\n    given", "    given")
+        cage.life.program = mutated(cage.life.directory, "__main__.py", change)
+    cage.walls = [*NAMESPACE, *unprivileged.prefix()]
+    cage.start().idle()
+    look = cage.look(AS_RUNNER)
+    assert ("PAT" in look.names) is is_mutant
+
+
+@pytest.mark.parametrize("is_mutant", [False, True])
+def test_probe_finds_who_asks_beside_all_else(
+    new_life: Callable[..., Life], is_mutant: bool
+) -> None:
+    """Whoever still talks to GitHub when a job begins would give the credential away."""
+    cage = Cage(new_life())
+    if is_mutant:
+        change = ("self._registrar.dismiss(self._init)", "pass")
+        cage.life.program = mutated(cage.life.directory, "handover.py", change)
+    cage.simulator.fault(path="/deprecations/", hang=True)
+    cage.start("sys_ptrace", RUNNER_VERSION="2.336.0", **UNTIL_JOB).idle()
+    _runner, root = cage.probed()
+    assert ("PAT" in root.names) is is_mutant
