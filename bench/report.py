@@ -24,17 +24,20 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
-def table(measure: str, unit: str, results: Mapping[str, Sequence[float]]) -> None:
+def table(
+    measure: str, unit: str, results: Mapping[str, Sequence[float]], reference: str = REFERENCE
+) -> None:
     """Print median, minimum, maximum, and the ratio of medians to the reference."""
     medians = {name: statistics.median(values) for name, values in results.items()}
-    reference = medians.get(REFERENCE, 0)
-    print(f"| {measure + ', ' + unit:<38} | median |    min |    max | to {REFERENCE} |")
-    print(f"|{'-' * 40}|-------:|-------:|-------:|--------:|")
+    base = medians.get(reference, 0)
+    title, compared = f"{measure}, {unit}", f"to {reference}"
+    print(f"| {title:<38} | median |    min |    max | {compared} |")
+    print(f"|{'-' * 40}|-------:|-------:|-------:|{'-' * (len(compared) + 1)}:|")
     for name, values in results.items():
-        ratio = f"{medians[name] / reference:.1f}" if reference else "-"
+        ratio = f"{medians[name] / base:.2f}" if base else "-"
         figures = (medians[name], min(values), max(values))
         columns = " | ".join(f"{figure:6.{_digits(figure)}f}" for figure in figures)
-        print(f"| {name:<38} | {columns} | {ratio:>7} |")
+        print(f"| {name:<38} | {columns} | {ratio:>{len(compared)}} |")
     print()
 
 

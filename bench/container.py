@@ -1,0 +1,172 @@
+"""A runner's container as a benchmark needs it: whose PID 1 is chosen, and whose clock is read."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from entrypoint import ca
+from simulator import Simulator
+from tests import pki
+
+USER = "nobody"
+TOKEN = "ghp_simulator"
+NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+# Writes the time into the file that is its first argument, and becomes the rest of them.
+CLOCK = ["bash", "-c", 'echo "$EPOCHREALTIME" >"$0" && exec "$@"']
+# Stands before the simulator's listener, whose name it must leave to it.
+LISTENER = """\
+#!/bin/bash
+[ "$1" != run ] || echo "$EPOCHREALTIME" >"${0%/*}/started"
+exec "${0%/*}/real/Runner.Listener" "$@"
+"""
+PROGRAMS = {
+    "script": ["dumb-init", "--", "bash", str(Path(__file__).parent / "start.sh")],
+    "gh-runner": ["/usr/bin/env", "--block-signal", sys.executable, "-I", "-m", "entrypoint"],
+}
+RUNNERS_OWN = {"run.sh", "run-helper.sh", "Runner.Listener"}
+
+
+class GitHub(NamedTuple):
+    """A simulator that serves TLS, and a bundle of certificate authorities to trust it by."""
+
+    simulator: Simulator
+    authorities: Path
+
+
+@contextmanager
+def github() -> Iterator[GitHub]:
+    """A GitHub that answers at once; its authority is one among all of the system's."""
+    with tempfile.TemporaryDirectory() as name:
+        authority = pki.authority(Path(name))
+        bundle = Path(name) / "bundle.pem"
+        bundle.write_text(Path(ca.system_bundle()).read_text() + authority.path.read_text())
+        with Simulator("--certificate", str(authority.certify())) as simulator:
+            yield GitHub(simulator, bundle)
+
+
+class Container:
+    """One life of a runner below one of the PROGRAMS; the credential comes as `way` says."""
+
+    def __init__(self, github: GitHub, directory: Path, program: str, way: str) -> None:
+        """Make a runner without start-up cost, which writes down when its listener starts."""
+        self.program, self.way = program, way
+        self._simulator, self._authorities = github
+        self._directory = directory
+        self._home = self._simulator.make_distribution(directory / "runner", owner=USER)
+        _put_before(self._home / "bin", LISTENER)
+
+    def __enter__(self) -> Container:
+        """Start it."""
+        self.begun = self._directory / "begun"
+        self._process = subprocess.Popen(
+            [*NAMESPACE, *CLOCK, str(self.begun), *PROGRAMS[self.program]],
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Kill it with all that is in it."""
+        self._process.kill()
+        self._process.wait()
+
+    def listens(self) -> float:
+        """Wait for the listener; the seconds from the exec of PID 1 to that of the listener."""
+        self._simulator.wait_for("listening", timeout=30)
+        return moment(self._home / "bin" / "started") - moment(self.begun)
+
+    def stop(self, signum: int = signal.SIGTERM) -> float:
+        """Stop it as Docker does; the seconds until it has ended."""
+        before = time.monotonic()
+        os.kill(self.pid_1, signum)
+        self._process.wait(30)
+        return time.monotonic() - before
+
+    @property
+    def pid_1(self) -> int:
+        """PID 1 as seen from here."""
+        return children(self._process.pid)[0]
+
+    def overhead(self) -> list[int]:
+        """All processes but the runner's own."""
+        found, generation = [], [self.pid_1]
+        while generation:
+            found += [pid for pid in generation if comm(pid) not in RUNNERS_OWN]
+            generation = [child for pid in generation for child in children(pid)]
+        return found
+
+    def _environment(self) -> dict[str, str]:
+        env = {
+            "PATH": os.environ["PATH"],
+            "GITHUB_OWNER": "acme",
+            "GITHUB_REPOSITORY": "shop",
+            "GITHUB_API_URL": f"https://127.0.0.1:{self._simulator.tls_port}",
+            "REQUESTS_CA_BUNDLE": str(self._authorities),
+            "CURL_CA_BUNDLE": str(self._authorities),
+            "RUNNER_NAME": "r",
+            "RUNNER_USER": USER,
+            "RUNNER_HOME": str(self._home),
+        }
+        mine: dict[str, Any] = {
+            "script": {"RUNNER_GROUP_ID": str(pwd.getpwnam(USER).pw_gid)},
+            "gh-runner": {"RUNNER_STATE_DIR": str(self._directory / "state")},
+        }
+        return {**env, **mine[self.program], **self._credential()}
+
+    def _credential(self) -> dict[str, str]:
+        assignment = f"GITHUB_PERSONAL_TOKEN={TOKEN}\n"
+        match self.way:
+            case "env file":
+                return {"RUNNER_ENVFILE": str(self._secret(assignment))}
+            case "*_FILE":
+                return {"GITHUB_PERSONAL_TOKEN_FILE": str(self._secret(TOKEN + "\n"))}
+            case _:
+                return {"GITHUB_PERSONAL_TOKEN": TOKEN}
+
+    def _secret(self, content: str) -> Path:
+        path = self._directory / "secret"
+        path.write_text(content)
+        path.chmod(0o600)
+        return path
+
+
+def _put_before(programs: Path, listener: str) -> None:
+    real = programs / "real"
+    real.mkdir()
+    (programs / "Runner.Listener").rename(real / "Runner.Listener")
+    (real / "runner").symlink_to("../runner")
+    (programs / "Runner.Listener").write_text(listener)
+    (programs / "Runner.Listener").chmod(0o755)
+
+
+def moment(file: Path) -> float:
+    """The time that bash has written into a file, in seconds since the epoch."""
+    return float(file.read_text())
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process."""
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def comm(pid: int) -> str:
+    """The name of a process."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def field(pid: int, file: str, name: str) -> int:
+    """The number in a line of one of the kernel's files on a process."""
+    lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))

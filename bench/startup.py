@@ -1,0 +1,102 @@
+"""A runner's start, idleness and stop, beside a start script below dumb-init, all in one run.
+
+GitHub is a simulator that answers at once, over TLS, and the runner has no start-up cost: what is
+measured is our own share.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.container import PROGRAMS, Container, GitHub, field
+from bench.container import github as open_github
+from bench.report import header, table
+
+ROUNDS = 15
+IDLE = 10.0  # seconds
+WAYS = ("env file", "environment", "*_FILE")
+SCRIPT = "script"
+
+
+@contextmanager
+def container(github: GitHub, program: str, way: str = "env file") -> Iterator[Container]:
+    """A container that has just been started."""
+    github.simulator.reset()
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        with Container(github, directory, program, way) as started:
+            yield started
+
+
+def starts(github: GitHub, way: str) -> dict[str, list[float]]:
+    """Milliseconds from the exec of PID 1 to the exec of the listener."""
+    times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
+    for number in range(ROUNDS + 1):
+        for program, found in times.items():
+            with container(github, program, way) as started:
+                took = started.listens() * 1000
+            if number:  # the first round fills the caches
+                found.append(took)
+    return times
+
+
+def stops(github: GitHub) -> dict[str, list[float]]:
+    """Milliseconds from a TERM to the end of a container whose runner is idle."""
+    times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
+    for _ in range(ROUNDS):
+        for program, found in times.items():
+            with container(github, program) as started:
+                started.listens()
+                found.append(started.stop() * 1000)
+    return times
+
+
+def hanging(github: GitHub) -> dict[str, list[float]]:
+    """The same, while GitHub does not answer the first request: nothing is to be undone."""
+    times: dict[str, list[float]] = {name: [] for name in PROGRAMS if name != SCRIPT}
+    for _ in range(ROUNDS):
+        for program, found in times.items():
+            with container(github, program) as started:
+                github.simulator.fault(path="/registration-token", hang=True)
+                github.simulator.wait_for("request")
+                found.append(started.stop() * 1000)
+    return times
+
+
+def idle(github: GitHub) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Memory of all but the runner itself in KiB (PSS), and wake-ups, of an idle runner."""
+    sizes, wake_ups = {}, {}
+    for program in PROGRAMS:
+        with container(github, program) as started:
+            started.listens()
+            time.sleep(1)  # until all is quiet
+            pids = started.overhead()
+            before = sum(switches(pid) for pid in pids)
+            time.sleep(IDLE)
+            wake_ups[program] = [float(sum(switches(pid) for pid in pids) - before)]
+            sizes[program] = [float(sum(field(pid, "smaps_rollup", "Pss") for pid in pids))]
+    return sizes, wake_ups
+
+
+def switches(pid: int) -> int:
+    """How often a process has woken up so far."""
+    return field(pid, "status", "voluntary_ctxt_switches")
+
+
+def run() -> None:
+    """Print all tables."""
+    header("A runner's start, idleness and stop")
+    with open_github() as github:
+        for way in WAYS:
+            results = starts(github, way)
+            table(f"to the listener, credential: {way}", "ms", results, SCRIPT)
+        sizes, wake_ups = idle(github)
+        table("memory beside the idle runner (PSS)", "KiB", sizes, SCRIPT)
+        table(f"wake-ups in {IDLE:.0f} s", "times", wake_ups, SCRIPT)
+        table("from TERM to the end, idle", "ms", stops(github), SCRIPT)
+        table("the same while GitHub hangs", "ms", hanging(github), SCRIPT)
