@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import os
 import pwd
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from entrypoint.init import Init
-
 if TYPE_CHECKING:
     from entrypoint.settings import Settings
 
-_CAP_SETPCAP, _CAP_SYS_PTRACE = 8, 19  # linux/capability.h
+CAP_SETPCAP, CAP_SYS_PTRACE = 8, 19  # linux/capability.h
 # What root needs to hand files to the user, become it, and end what it runs.
 _NEEDED = {"CHOWN": 0, "DAC_OVERRIDE": 1, "KILL": 5, "SETGID": 6, "SETUID": 7}
-_ENGINE_SOCKETS = ("/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock")
-_SUDO_TIMEOUT = 5.0  # seconds; whoever cannot be asked in time is taken to have sudo
 
 
 class Account(NamedTuple):
@@ -78,7 +73,7 @@ def missing_capabilities() -> list[str]:
     """Return what this process, being root, lacks to run programs as somebody else."""
     if os.geteuid() != 0:
         return []
-    return [name for name, number in _NEEDED.items() if not _has(number, "CapEff")]
+    return [name for name, number in _NEEDED.items() if not has_capability(number, "CapEff")]
 
 
 def command(settings: Settings, account: Account, argv: list[str]) -> list[str]:
@@ -98,50 +93,16 @@ def command(settings: Settings, account: Account, argv: list[str]) -> list[str]:
 
 def _bounding_set(settings: Settings) -> list[str]:
     """Return setpriv's option that drops one capability for good, if this process may do that."""
-    if not _has(_CAP_SETPCAP, "CapEff"):
+    if not has_capability(CAP_SETPCAP, "CapEff"):
         return []
-    dropped = "setpcap" if settings.allow_ptrace or not _has(_CAP_SYS_PTRACE) else "sys_ptrace"
+    dropped = (
+        "setpcap" if settings.allow_ptrace or not has_capability(CAP_SYS_PTRACE) else "sys_ptrace"
+    )
     return [f"--bounding-set=-{dropped}"]
 
 
-def _has(capability: int, kind: str = "CapBnd") -> bool:
+def has_capability(capability: int, kind: str = "CapBnd") -> bool:
     """Return whether this process has a capability in one of its sets, as status names them."""
     with open("/proc/self/status", encoding="ascii", errors="replace") as status:
         sets = dict(line.split(":\t", 1) for line in status if line.startswith("Cap"))
     return bool(int(sets[kind], 16) >> capability & 1)
-
-
-def way_to_root(settings: Settings, account: Account) -> str:
-    """Return how a job may become root, and so read what root can read; "" if it cannot."""
-    for path in _ENGINE_SOCKETS:
-        if can(account, path, os.W_OK):
-            return f"the container engine behind {path}"
-    if not settings.sudo:
-        return ""
-    own = Init()
-    try:
-        # With any right that needs no password this asks for none (listpw in sudoers(5)).
-        asking = command(settings, account, ["sudo", "-n", "-l"])
-        child = own.spawn(asking, env={"PATH": os.defpath}, capture=True)
-    except FileNotFoundError:  # not even setpriv
-        return ""
-    outcome = own.wait(child, time.monotonic() + _SUDO_TIMEOUT)
-    own.end(child)
-    return "sudo" if outcome in (0, None) else ""
-
-
-def weaknesses(settings: Settings, account: Account) -> list[str]:
-    """Return what a job could do here that it cannot do in a container with the usual settings."""
-    found = []
-    if os.geteuid() == account.uid:
-        found.append(
-            f"RUNNER_USER: PID 1 is {account.name} as jobs are, so a job can read the environment"
-            " of health checks and of `docker exec`; start the container as root"
-        )
-    kept = settings.allow_ptrace or not _has(_CAP_SETPCAP, "CapEff")
-    if kept and settings.sudo and _has(_CAP_SYS_PTRACE) and settings.credential != "until-job":
-        found.append(
-            "RUNNER_ALLOW_PTRACE: a job with sudo and CAP_SYS_PTRACE can read the credential;"
-            " RUNNER_CREDENTIAL=until-job keeps it from that, RUNNER_SUDO=0 as well"
-        )
-    return found

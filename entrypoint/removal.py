@@ -22,7 +22,9 @@ from entrypoint.secrets import REMOVE_TOKEN, Vault, forbid_core_dumps
 from entrypoint.settings import Settings
 
 _BUSY = "is currently running a job"
-_GONE = re.compile("Runner removed successfully|NotFound|404 .Not Found|Does not exist", re.IGNORECASE)
+_GONE = re.compile(
+    "Runner removed successfully|NotFound|404 .Not Found|Does not exist", re.IGNORECASE
+)
 _LOOK_AGAIN = 0.5  # seconds
 _RESERVE = 0.3  # seconds before the deadline when the child gives up and says why
 

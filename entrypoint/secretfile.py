@@ -13,8 +13,9 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from entrypoint.account import Account, acting_as, can, way_to_root
+from entrypoint.account import Account, acting_as, can
 from entrypoint.errors import ExitCode, Failure
+from entrypoint.escalation import way_to_root
 from entrypoint.parsers import Problem
 from entrypoint.settings import Settings
 

@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from entrypoint import account, credential, handover, leftovers, parsers, runner, secretfile
+from entrypoint import (
+    account,
+    credential,
+    escalation,
+    handover,
+    leftovers,
+    parsers,
+    runner,
+    secretfile,
+)
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.naming import MAX_NAME, shortened
 from entrypoint.parsers import Problem
@@ -36,7 +45,7 @@ def load(environ: Mapping[str, str], vault: Vault) -> dict[str, Any]:
     if problems or user is None:
         raise wrong(problems)
     notes += secretfile.protect(files, settings, user)
-    notes += [*account.weaknesses(settings, user), *exposed(settings, environ)]
+    notes += [*escalation.weaknesses(settings, user), *exposed(settings, environ)]
     vault.fill(secrets)
     earlier = leftovers.registration(settings.home)
     if stale := leftovers.clear(settings.home, settings.workdir_path):
