@@ -28,7 +28,6 @@ STARTS = 40
 EARLY_SIGNALS = 100
 EARLY = 0.050  # seconds
 SIGNALS = 1000
-WARM_UP = 50
 ORPHANS = 2000
 ROUNDS = 5
 IDLE = 5.0  # seconds
@@ -119,21 +118,33 @@ def lost_signals() -> dict[str, list[float]]:
     return {name: [count] for name, count in lost.items()}
 
 
-def latency() -> dict[str, list[float]]:
-    """Microseconds from a signal at PID 1 to the command, which is Python for all alike."""
+def latency() -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Microseconds from a signal at PID 1 to the command, which is Python for all alike.
+
+    Median and 99th percentile of each round.
+    """
     command = [*PYTHON, str(VICTIMS / "clock.py")]
-    times: dict[str, list[float]] = {name: [] for name in INITS}
+    medians: dict[str, list[float]] = {name: [] for name in INITS}
+    slowest: dict[str, list[float]] = {name: [] for name in INITS}
     with contextlib.ExitStack() as stack:
         running = {n: stack.enter_context(namespace(i, command)) for n, i in INITS.items()}
         for started in running.values():
             started.line()
-        for number in range(WARM_UP + SIGNALS):
+            _latencies(started)  # to warm up
+        for _ in range(ROUNDS):
             for name, started in running.items():
-                sent = time.monotonic_ns()
-                os.kill(started.pid, signal.SIGUSR1)
-                took = int(started.line()) - sent
-                if number >= WARM_UP:
-                    times[name].append(took / 1000)
+                times = _latencies(started)
+                medians[name].append(percentile(times, 50))
+                slowest[name].append(percentile(times, 99))
+    return medians, slowest
+
+
+def _latencies(started: Namespace) -> list[float]:
+    times = []
+    for _ in range(SIGNALS):
+        sent = time.monotonic_ns()
+        os.kill(started.pid, signal.SIGUSR1)
+        times.append((int(started.line()) - sent) / 1000)
     return times
 
 
@@ -198,10 +209,10 @@ def run() -> None:
     """Print all tables."""
     header("PID 1 of one command")
     table("start-up of a container with `true`", "ms", start_up())
-    table(f"lost of {EARLY_SIGNALS} TERMs in the first 50 ms", "signals", lost_signals())
-    times = latency()
-    table("from a signal to the command", "us", times)
-    table("the same, 99th percentile", "us", {n: [percentile(v, 99)] for n, v in times.items()})
+    table(f"lost, TERM in the first {EARLY * 1000:.0f} ms", f"of {EARLY_SIGNALS}", lost_signals())
+    medians, slowest = latency()
+    table(f"signal to command, median of {SIGNALS}", "us", medians)
+    table(f"signal to command, p99 of {SIGNALS}", "us", slowest)
     table(f"reaping of {ORPHANS} orphans", "per s", orphans())
     sizes, wake_ups = idle()
     table("memory while idle (PSS)", "KiB", sizes)

@@ -70,8 +70,9 @@ class Proxy(Init):
             kill(child.pid, sent)
         elif sent:
             self.signal_group(child, sent)
-        fate = f"passed on as {signal_name(sent)}" if sent else "ignored"
-        self._debug(f"{signal_name(signum)} {fate}")
+        if self._verbose:
+            fate = f"passed on as {signal_name(sent)}" if sent else "ignored"
+            tell(f"{signal_name(signum)} {fate}")
         if signum in SUSPENDING:
             self.suspend(child if sent in STOPPING else None)
 
