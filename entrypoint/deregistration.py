@@ -8,12 +8,12 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from entrypoint import call, log
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.init import Init
+from entrypoint.init import Child, Init
 from entrypoint.secrets import Vault
 from entrypoint.settings import Settings
 
@@ -43,6 +43,7 @@ class Remover:
     """Takes one registration off the list, and hurries when a stop wants it to.
 
     `deadline` (time.monotonic()) is when a stop must be over; infinite before there is one.
+    `beside` is called whenever news wakes us while GitHub is asked.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Remover:
         self.registration = Registration(name, tidy=settings.ephemeral)
         self.has_let_go = False  # of the credential
         self.deadline = math.inf
+        self.beside: Callable[[], None] = lambda: None
         self._init = pid_1
         self._settings = settings
         self._vault = vault
@@ -85,7 +87,7 @@ class Remover:
         deadline = min(until, self.deadline)
         child = call.start(self._init, functools.partial(self._in_child, deadline))
         try:
-            self._init.wait_for(lambda: child.outcome is not None or self._hurried(stops), deadline)
+            self._init.wait_for(lambda: self._is_over(child, stops), deadline)
             if child.outcome is not None:
                 removed: bool = call.result(child)
                 return removed
@@ -97,6 +99,10 @@ class Remover:
         if self.deadline == math.inf:
             self.hasten()
         return self._remove(until)
+
+    def _is_over(self, child: Child, stops: int) -> bool:
+        self.beside()
+        return child.outcome is not None or self._hurried(stops)
 
     def _hurried(self, stops: int) -> bool:
         """Whether a stop has come that shortens what is going on."""

@@ -62,6 +62,7 @@ def live(
         exits.enter_context(registered(pid_1, registrar, settings, remover))
         seen.enter(state.LISTENING, id=remover.registration.id)
         listener = Listener(pid_1, settings, environ, handover)
+        remover.beside = listener.look  # a job may arrive while GitHub is asked
         try:
             if not watching.until_end(pid_1, settings, listener, remover):
                 return ExitCode.DONE

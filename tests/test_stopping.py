@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -145,3 +146,20 @@ def test_fork_bomb_is_ended(new_life: Callable[..., Life], simulator: Simulator)
     assert life.signal().wait() == 143
     assert time.monotonic() - stopped < DOCKER_STOP
     assert simulator.job(job["id"])["status"] == "completed"
+
+
+def test_job_that_arrives_during_a_stop_is_told_though_its_listener_is_killed(
+    life: Life, simulator: Simulator
+) -> None:
+    """The worker is known from its first moment on, also while GitHub is being asked."""
+    simulator.fault(path="/remove-token$", delay=2)
+    life.start()
+    simulator.wait_for("session_opened")
+    life.signal()
+    simulator.wait_for("fault")
+    job = simulator.queue_job("sleep 60")
+    simulator.wait_for("worker_started")
+    os.kill(life.pid_of("Runner.Listener"), signal.SIGKILL)
+    life.wait(timeout=20)
+    assert simulator.job(job["id"])["result"] == "failed"
+    assert simulator.runners() == []
