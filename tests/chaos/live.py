@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ def live(plan: Plan, simulator: Simulator, lateness: Lateness, source: Path = PR
     """
     last = simulator.reset()
     simulator.add_credential(plan.token)
+    simulator.settings(poll_seconds=plan.poll_seconds)
     with directory() as home, _life(plan, simulator, home, source) as life:
         story = Story(plan)
         life.env |= {**_credential(plan, home), **plan.settings}
@@ -184,11 +185,39 @@ class _Timeline:
                 self._simulator.fault(**value)
             case "clear":
                 self._simulator.clear_faults()
+            case "noise":
+                self._signal(value)
+            case "kill":
+                self._kill(value)
+            case "forget" | "revoke" | "cancel":
+                self._at_github(what)
 
-    def _stop(self, signum: int) -> None:
+    def _kill(self, comm: str) -> None:
+        for pid, name in self._life.inside().items():
+            if name == comm:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _at_github(self, what: str) -> None:
+        match what:
+            case "forget":
+                for runner in self._simulator.runners():
+                    self._simulator.delete_runner(runner["id"])
+            case "revoke":
+                self._simulator.revoke_credential(self._story.plan.token)
+            case "cancel":
+                for job in self._simulator.jobs():
+                    self._simulator.cancel_job(job["id"])
+
+    def _signal(self, signum: int) -> bool:
         try:
             signal.pidfd_send_signal(self._pid_1, signum)
         except ProcessLookupError:
+            return False
+        return True
+
+    def _stop(self, signum: int) -> None:
+        if not self._signal(signum):
             return
         now = time.time()
         if not self._story.stops:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from signal import SIGINT, SIGTERM
 
-from tests.chaos import faults
+from tests.chaos import faults, incidents
 from tests.chaos.jobs import ENDING, ENDLESS, SHAPES
 from tests.chaos.plan import (
     COMPLETED,
@@ -36,18 +36,23 @@ def make(seed: int, phase: str = "") -> Plan:
         "worker_start": round(rng.uniform(0.1, 0.15), 3),
         "cancel_scale": rng.choice([0.02, 0.1, 1.0]),
         "session_retry": 0.05,
+        "dotnet": rng.choice([8, 10]),
         "session_delete": rng.choice([0.05, 0.05, 30.0]),
     }
+    plan.poll_seconds = rng.choice([0.2, 1.0, 50.0])
     plan.settings = {"RUNNER_CANCEL_TIMEOUT": str(rng.choice([0.3, 0.6, 1.0, 2.0]))}
     plan.dirty = rng.random() < 0.1
     plan.token_file = rng.random() < 0.5
     if rng.random() < 0.1:
         plan.settings["RUNNER_EPHEMERAL"] = "0"
+    if rng.random() < 0.1:
+        plan.settings["RUNNER_WATCHDOG"] = "0.2"
     if rng.random() < 0.2:
         plan.settings["RUNNER_REGISTRATION"] = "jit"
         plan.settings.pop("RUNNER_EPHEMERAL", None)
     at = PHASES[plan.phase](rng, plan)
     _stops(rng, plan, at)
+    incidents.befall(rng, plan)
     faults.disturb(rng, plan)
     return plan
 

@@ -22,7 +22,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Action:
-    """What is done at a moment: a signal (its number), a job (its shape), a fault (its fields)."""
+    """What is done at a moment; `value` is a signal's number, a job's shape, a fault's fields."""
 
     at: Moment
     what: str
@@ -37,6 +37,7 @@ class Plan:
     phase: str = ""
     scale: float = 0.0
     times: dict[str, float] = field(default_factory=dict)
+    poll_seconds: float = 50.0
     settings: dict[str, str] = field(default_factory=dict)
     dirty: bool = False
     token_file: bool = False
@@ -48,6 +49,11 @@ class Plan:
         """The credential; every other one has no form that could be recognized in a log."""
         digest = hashlib.sha1(f"chaos {self.seed}".encode()).hexdigest()
         return digest if self.seed % 2 else f"ghp_{digest[:36]}"
+
+    @property
+    def kills(self) -> bool:
+        """Whether a process of the runner is going to be killed, which fails a job."""
+        return any(action.what == "kill" for action in self.actions)
 
     def add(self, at: Moment, what: str, value: Any) -> None:
         """Let something happen."""

@@ -52,7 +52,7 @@ def every_job_is_told(story: Story) -> Iterator[str]:
 def a_drained_job_goes_on(story: Story) -> Iterator[str]:
     """Within the drain nobody touches a job, but for a second stop."""
     job, drain = story.job, story.plan.seconds("RUNNER_DRAIN_TIMEOUT", 0)
-    if not (drain and story.stops and job and job["result"] == "failed"):
+    if story.plan.kills or not (drain and story.stops and job and job["result"] == "failed"):
         return
     drained = story.stops[0].time + drain
     if len(story.stops) > 1:
@@ -65,7 +65,7 @@ def a_drained_job_goes_on(story: Story) -> Iterator[str]:
 def a_job_is_only_cancelled_by_a_stop(story: Story) -> Iterator[str]:
     """Without a stop a job comes to its own end."""
     job = story.job
-    if job and job["result"] == "failed":
+    if job and job["result"] == "failed" and not story.plan.kills:
         if not story.stops or job["completed"] < story.stops[0].time:
             yield "the job failed before the stop"
         elif SHAPES[job["name"]].ends and _code_of_a_job(story):
