@@ -114,7 +114,7 @@ def bad_base(docker: Engine, slim_base: str, system: str, request: pytest.Fixtur
         ("old-python", {}, "the base image has Python 3.10.9; 3.11 or later is needed"),
         ("no-venv", {}, "lacks venv (on Debian and Ubuntu: python3-venv)"),
         ("old-coreutils", {}, "coreutils 8.31 or later is needed"),
-        ("bare", {}, "the base image has no curl"),
+        ("bare", {}, "the base image has no "),
         ("no-user", {}, "no user runner; Dockerfile.base.* make bases that have"),
     ],
     indirect=["bad_base"],

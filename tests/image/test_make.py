@@ -56,9 +56,9 @@ def test_run_builds_and_runs(
     assert github.job(job["id"])["result"] == "succeeded"
     labels = docker.image(f"{NAME}:ubuntu-slim")["Config"]["Labels"]
     assert labels["org.opencontainers.image.base.name"] == f"{NAME}-base:ubuntu-slim"
-    # Nothing was built anew: the tests' own image has the same layers.
+    # Nothing was built anew but, perhaps, the layer with the program.
     layers = [docker.image(name)["RootFS"]["Layers"] for name in (f"{NAME}:ubuntu-slim", image)]
-    assert layers[0] == layers[1]
+    assert layers[0][:-1] == layers[1][:-1]
 
 
 def test_run_needs_an_env_file(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import pytest
@@ -11,18 +10,20 @@ from simulator import Simulator
 from tests.image.conftest import StartRunner
 from tests.image.engine import Container
 from tests.life import until
+from tests.probe import cage, probe
 
 SECRET = "ghp_simulatorsecret"
-SEARCH = Path(__file__).parent / "search.py"
-AS = pytest.mark.parametrize("prefix", ["", "sudo "], ids=["runner", "root"])
+DIRECTORIES = "/dev/shm /etc /home /opt /root /run /tmp /var"
 
 
-def begin(start: StartRunner, github: Simulator) -> Container:
+def begin(start: StartRunner, github: Simulator, directory: Path) -> Container:
     """Start a runner that waits for a job while a health check goes on."""
     github.add_credential(SECRET, kind="classic", scopes=["repo"], access=["acme"])
+    needles = directory / "needles"
+    probe.write(str(needles), {"token": SECRET})
     container = start(
         *("--health-cmd", "sleep 60", "--health-interval", "1s", "--health-timeout", "60s"),
-        *("--volume", f"{SEARCH}:/search.py:ro"),
+        *("--volume", f"{probe.__file__}:/probe.py:ro", "--volume", f"{needles}:/needles:ro"),
         GITHUB_PERSONAL_TOKEN=SECRET,
     )
     github.wait_for("session_opened")
@@ -35,24 +36,26 @@ def sleeping(container: Container) -> int:
     return sum(process.endswith("sleep 60") for process in container.processes())
 
 
-def search(prefix: str, github: Simulator, container: Container) -> str:
-    """Let a job look for the secret, and return what it says."""
-    encoded = base64.b64encode(SECRET.encode()).decode()
-    job = github.queue_job(f"{prefix}python3 -I /search.py {encoded}")
+def look(prefix: str, github: Simulator, container: Container) -> cage.Result:
+    """Let a job look for the secret, and return what it found."""
+    job = github.queue_job(f"{prefix}python3 -I /probe.py /needles {DIRECTORIES}")
     assert container.wait() == 0, container.logs()
-    log = str(github.job(job["id"])["log"])
-    assert "looked everywhere" in log, log
-    return log
+    (result,) = cage.results(github.job(job["id"])["log"])
+    assert result.uid == (0 if prefix else 1001)
+    assert {"environ", "cmdline", "mem", "file"} <= result.looked.keys()
+    return result
 
 
-@AS
-def test_job_finds_no_credential(prefix: str, start: StartRunner, github: Simulator) -> None:
+@pytest.mark.parametrize("prefix", ["", "sudo "], ids=["runner", "root"])
+def test_job_finds_no_credential(
+    prefix: str, start: StartRunner, github: Simulator, tmp_path: Path
+) -> None:
     """A job finds the secret of --env-file in no process and no file, whoever else runs there."""
-    container = begin(start, github)
+    container = begin(start, github, tmp_path)
     before = sleeping(container)
     container.execute("sleep", "60", options=["--detach"])
     until(lambda: sleeping(container) > before)
-    assert "FOUND" not in search(prefix, github, container)
+    assert look(prefix, github, container).found == set()
 
 
 @pytest.mark.parametrize(
@@ -63,12 +66,17 @@ def test_job_finds_no_credential(prefix: str, start: StartRunner, github: Simula
     ],
     ids=["runner", "root"],
 )
-def test_search_is_not_blind(
-    prefix: str, options: list[str], weaken: list[str], start: StartRunner, github: Simulator
+def test_probe_is_not_blind(
+    prefix: str,
+    options: list[str],
+    weaken: list[str],
+    start: StartRunner,
+    github: Simulator,
+    tmp_path: Path,
 ) -> None:
     """What `docker exec` starts with no more power than the job has is found out."""
-    container = begin(start, github)
+    container = begin(start, github, tmp_path)
     before = sleeping(container)
     container.execute(*weaken, "sleep", "60", options=["--detach", *options])
     until(lambda: sleeping(container) > before)
-    assert "/environ" in search(prefix, github, container)
+    assert ("token", "environ of sleep") in look(prefix, github, container).found
