@@ -7,6 +7,7 @@ for signals, small, and ignorant.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -37,7 +38,7 @@ def _tell_defect(
 ) -> None:
     """Print a traceback without the secrets that this process knows."""
     words = "".join(traceback.format_exception(kind, error, trace))
-    sys.stderr.write(log.redact(words))
+    os.write(2, log.redact(words).encode(errors="backslashreplace"))
 
 
 def result(child: Child) -> Any:

@@ -59,7 +59,7 @@ def keep_out(*secrets: str) -> None:
 
 def redact(words: str) -> str:
     """Replace the secrets that are known here, and all that has the form of GitHub's tokens."""
-    for secret in _config["secrets"]:
+    for secret in sorted(_config["secrets"], key=len, reverse=True):
         words = words.replace(secret, "***")
     return _TOKENS.sub("***", words)
 
