@@ -113,7 +113,7 @@ def test_strangers_survive_pid_host(
     bystander = docker("run", "--detach", "--rm", "--entrypoint", "sleep", image, "1000")
     try:
         github.queue_job("echo begun; sleep 60")
-        container = start("--pid", "host")
+        container = start("--pid", "host", RUNNER_CANCEL_TIMEOUT="1")
         github.wait_for("job_output")
         container.stop()
         assert container.wait() == 143, container.logs()
