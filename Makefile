@@ -6,7 +6,8 @@
 BIN := .venv/bin
 VENV := .venv/.installed
 PACKAGES := $(wildcard entrypoint simulator tests bench)
-DOCKERFILES := $(wildcard Dockerfile Dockerfile.*)
+DOCKERFILES := $(wildcard Dockerfile Dockerfile.* tests/image/*.Dockerfile)
+WORKFLOWS := $(wildcard .github/workflows/*.yml)
 SHELL_SCRIPTS = $(shell git grep --untracked -lE '^\#!.*[ /](ba|da)?sh( |$$)' -- \
 	':!*.py' ':!*.md' ':!Dockerfile*')
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -49,11 +50,13 @@ format: $(VENV) ## Put the Python code into its standard form
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
 
-lint: $(VENV) ## Look for mistakes in Python, shell scripts and Dockerfiles
+lint: $(VENV) ## Look for mistakes in Python, shell scripts, Dockerfiles and workflows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	PATH="$(BIN):$$PATH" shellcheck $(SHELL_SCRIPTS)
 	$(if $(DOCKERFILES),$(BIN)/hadolint $(DOCKERFILES))
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	$(BIN)/zizmor --offline --no-progress --quiet --pedantic $(WORKFLOWS)
 
 types: $(VENV) ## Check the types
 	$(BIN)/mypy $(PACKAGES)
