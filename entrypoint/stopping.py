@@ -26,14 +26,15 @@ _IDLE_EVERY = 0.2  # seconds; nor does its end
 def stop(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) -> bool:
     """Stop the listener; return True if a job ran on to its end meanwhile, as a drain lets it."""
     remover.hasten()
-    if not listener.busy() and _off_the_list(settings, remover):
+    if not listener.busy() and _off_the_list(settings, listener, remover):
         leave(pid_1, listener)
         return False
     _wait_for_worker(pid_1, listener)
     remover.registration.tidy = False
-    if settings.drain_timeout and _drained(pid_1, settings, listener, remover):
-        return True
-    remover.hasten()
+    if settings.drain_timeout:
+        if _drained(pid_1, settings, listener, remover):
+            return True
+        remover.hasten()
     _cancel(pid_1, settings, listener, remover.deadline - LOOK_RESERVE)
     return False
 
@@ -64,26 +65,27 @@ def _drained(pid_1: Init, settings: Settings, listener: Listener, remover: Remov
         if listener.ended():
             return True
         remover.hasten()
-        if _off_the_list(settings, remover):
+        if _off_the_list(settings, listener, remover):
             leave(pid_1, listener)
             return True
         _wait_for_worker(pid_1, listener)
     return False
 
 
-def _off_the_list(settings: Settings, remover: Remover) -> bool:
+def _off_the_list(settings: Settings, listener: Listener, remover: Remover) -> bool:
     """Whether an idle listener may be ended: its registration is gone, or GitHub does not answer.
 
     Then half of the time has passed, and the other half is for trying while nobody listens.
+    Either way a job may have arrived meanwhile, which has to be cancelled first: False then.
     """
     try:
-        return remover.remove(time.monotonic() + settings.stop_timeout / 2)
+        return remover.remove(time.monotonic() + settings.stop_timeout / 2) and not listener.busy()
     except OSError as error:  # the limit of processes: a job's leftovers must go first
         log.warning("GitHub cannot be asked", why=error.strerror)
         return False
     except Failure as failure:
-        log.warning("the listener is ended before it is off GitHub's list", why=failure.message)
-        return True
+        log.warning("GitHub does not take the runner off its list", why=failure.message)
+        return not listener.busy()
 
 
 def leave(pid_1: Init, listener: Listener) -> None:

@@ -38,7 +38,7 @@ def until_end(pid_1: Init, settings: Settings, listener: Listener, remover: Remo
         elif now >= idle_end:
             if _sent_home(pid_1, listener, remover):
                 return False
-            idle_end = math.inf
+            idle_end = time.monotonic() + idle
         else:
             missed = 0 if remover.listed() else missed + 1
             if missed == _GHOST:
@@ -64,9 +64,16 @@ def _moment(*deadlines: float) -> float | None:
 
 
 def _sent_home(pid_1: Init, listener: Listener, remover: Remover) -> bool:
-    """Take an idle runner off the list and end it, unless a job has come at the last moment."""
+    """Take an idle runner off the list and end it, unless a job has come at the last moment.
+
+    Where GitHub cannot be asked it stays: it may have got that job.
+    """
     log.info("no job came within RUNNER_IDLE_TIMEOUT")
-    if not remover.remove():
+    try:
+        if not remover.remove() or listener.busy():
+            return False
+    except Failure as failure:
+        log.warning("the runner goes on listening", why=failure.message)
         return False
     stopping.leave(pid_1, listener)
     return True

@@ -163,3 +163,37 @@ def test_job_that_arrives_during_a_stop_is_told_though_its_listener_is_killed(
     life.wait(timeout=20)
     assert simulator.job(job["id"])["result"] == "failed"
     assert simulator.runners() == []
+
+
+def test_job_that_arrives_while_github_cannot_be_asked_is_cancelled_in_time(
+    new_life: Callable[..., Life], simulator: Simulator
+) -> None:
+    """Half of the time goes into asking; a job that is there by then is told all the same."""
+    life = new_life(cancel_scale=1.0)
+    life.start()
+    simulator.wait_for("session_opened")
+    simulator.fault(path="^/repos/", status=500, times=0)
+    life.signal()
+    stopped = time.monotonic()
+    simulator.wait_for("fault")
+    job = simulator.queue_job("sleep 60")
+    assert life.wait(timeout=20) == 74
+    assert time.monotonic() - stopped < DOCKER_STOP
+    assert simulator.job(job["id"])["result"] == "failed"
+
+
+def test_time_that_github_takes_for_a_refusal_counts(
+    new_life: Callable[..., Life], simulator: Simulator
+) -> None:
+    """RUNNER_STOP_TIMEOUT bounds the whole, also where asking for the removal has taken long."""
+    life = new_life(cancel_scale=1.0)
+    life.start()
+    simulator.wait_for("session_opened")
+    simulator.fault(path="/remove-token$", delay=4)
+    life.signal()
+    stopped = time.monotonic()
+    simulator.wait_for("fault")
+    job = simulator.queue_job(STUBBORN["deaf"])
+    assert life.wait(timeout=20) == 143
+    assert time.monotonic() - stopped < DOCKER_STOP
+    assert simulator.job(job["id"])["result"] == "failed"

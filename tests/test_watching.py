@@ -39,18 +39,38 @@ def test_watchdog_forgives_a_github_that_fails(life: Life, simulator: Simulator)
     seen = simulator.last_event()
     simulator.fault(path="/actions/runners/", method="GET", status=500, times=3)
     for _ in range(5):
-        seen = simulator.wait_for("request", method="GET", path="/actions/runners/", after=seen)["id"]
+        seen = simulator.wait_for("request", method="GET", path="/actions/runners/", after=seen)[
+            "id"
+        ]
     assert life.signal().wait() == 143
     assert simulator.runners() == []
 
 
-def test_looping_listener_is_given_up(
-    new_life: Callable[..., Life], simulator: Simulator
-) -> None:
+def test_looping_listener_is_given_up(new_life: Callable[..., Life], simulator: Simulator) -> None:
     """run.sh starts a failing listener again without end; RUNNER_MAX_RESTARTS is an end."""
     life = new_life()
     with (life.home / "config.sh").open("a") as script:
         script.write("\necho unusable > .credentials\n")
     assert life.start(RUNNER_MAX_RESTARTS="0").wait() == 76
     assert "started again 1 times" in life.error()
+    assert simulator.runners() == []
+
+
+def test_runner_whose_removal_fails_goes_on_listening(life: Life, simulator: Simulator) -> None:
+    """Where GitHub cannot be asked when the idle time is up, a job that arrives is done."""
+    life.start(RUNNER_IDLE_TIMEOUT="0.3", GITHUB_TIMEOUT="1")
+    simulator.wait_for("session_opened")
+    simulator.fault(path="^/repos/", status=401, times=0)
+    simulator.wait_for("answer", status=401)
+    job = simulator.queue_job("sleep 0.5")
+    assert life.wait() == 0
+    assert simulator.job(job["id"])["result"] == "succeeded"
+
+
+def test_runner_that_is_not_ephemeral_has_its_idle_time_after_each_job(
+    life: Life, simulator: Simulator
+) -> None:
+    """Also after a job that came when the idle time was just up."""
+    simulator.queue_job("sleep 1")
+    assert life.start(RUNNER_EPHEMERAL="0", RUNNER_IDLE_TIMEOUT="0.5").wait() == 0
     assert simulator.runners() == []
