@@ -159,11 +159,13 @@ def _idle_timeout(rng: random.Random, plan: Plan) -> Moment:
 
 def _network_gone(rng: random.Random, plan: Plan) -> Moment:
     """GitHub's API fails for a while, or for good, from about the stop on."""
-    if rng.random() < 0.5:
+    first = LISTENING.after(rng.uniform(0.05, 0.3))
+    when = rng.choice(["never", "before", "during"])
+    if when == "before":
         plan.add(LISTENING, "job", _any_shape(rng, plan))
         first = WORKING.after(rng.uniform(0, 0.3))
-    else:
-        first = LISTENING.after(rng.uniform(0.05, 0.3))
+    elif when == "during":
+        plan.add(TOLD.after(rng.uniform(0, 4)), "job", _any_shape(rng, plan))
     faults.outage(rng, plan, first)
     return first
 
