@@ -6,6 +6,7 @@ that comes while Python starts is lost; blocking here is for those who start it 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -35,6 +36,7 @@ def run() -> int:
     """Be PID 1 of a runner's container."""
     from entrypoint.secrets import leave_environment  # noqa: PLC0415
 
+    gc.disable()  # until all is loaded: what is looked at then is no garbage
     init.forbid_dumps()
     given = leave_environment()
     pid_1 = init.Init()
@@ -43,6 +45,7 @@ def run() -> int:
     registrar = Registrar(pid_1, os.environ)
     from entrypoint import lifecycle  # noqa: PLC0415 - after the fork: both import at once
 
+    gc.enable()
     return lifecycle.run(pid_1, os.environ, given, registrar)
 
 

@@ -21,10 +21,11 @@ from entrypoint.init import Child, Init, kill
 
 def start(init: Init, function: Callable[[], Any], *, capture: bool = False) -> Child:
     """Start a call; its result must be something that JSON can carry."""
-    return init.fork(lambda: _answer(function), capture=capture)
+    return init.fork(lambda: answer(function), capture=capture)
 
 
-def _answer(function: Callable[[], Any]) -> bytes:
+def answer(function: Callable[[], Any]) -> bytes:
+    """Call a function in a forked child, and return what `result` turns back into its result."""
     sys.excepthook = _tell_defect
     try:
         return json.dumps({"result": function()}).encode()
@@ -43,16 +44,16 @@ def _tell_defect(
 
 def result(child: Child) -> Any:
     """Return what the function returned, or raise the Failure that it raised."""
-    answer, said = json.loads(child.answer() or b"{}"), child.output()
+    told, said = json.loads(child.answer() or b"{}"), child.output()
     child.close()
-    if "failure" in answer:
-        code, message, hint = answer["failure"]
+    if "failure" in told:
+        code, message, hint = told["failure"]
         raise Failure(ExitCode(code), message, hint)
-    if "result" not in answer:
+    if "result" not in told:
         raise Failure(
             ExitCode.DEFECT, f"a child process ended with {child.outcome}: {log.redact(said)}"
         )
-    return answer["result"]
+    return told["result"]
 
 
 def end(init: Init, child: Child) -> None:

@@ -6,6 +6,7 @@ our blocked signals and Python's handlers, and a session of its own begins late.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -165,6 +166,7 @@ def _run_forked(
 ) -> NoReturn:
     """The life of a forked child: never returns into the code of its parent."""
     code = _DEFECT
+    gc.disable()  # it ends soon, and looking for garbage is a tenth of the time of its imports
     try:
         if session:
             os.setsid()

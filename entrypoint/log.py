@@ -8,7 +8,6 @@ would keep for as long as the runner waits for a job.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -42,9 +41,9 @@ def configure(level: str = "info", form: str = "auto") -> None:
     _config["console"] = form == "console" or (form != "json" and os.isatty(_config["descriptor"]))
 
 
-def hold_stdout() -> None:
-    """Write to what is stdout now, also in a forked child whose own stdout is captured."""
-    _config["descriptor"] = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 3)
+def write_to(descriptor: int) -> None:
+    """Write there instead of to stdout, which is captured in some forked children."""
+    _config["descriptor"] = descriptor
 
 
 def keep_out(*secrets: str) -> None:

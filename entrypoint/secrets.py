@@ -8,13 +8,13 @@ found a secret there starts itself again without it. Afterwards the secrets are 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import resource
 import sys
-from collections.abc import Mapping
 
-from entrypoint import log
+# Loaded by PID 1 before it forks the child that registers: what takes time is loaded where needed.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SECRETS = {
     "GITHUB_PERSONAL_TOKEN": "personal access token, classic or fine-grained",
@@ -39,6 +39,8 @@ class Vault:
 
     def fill(self, secrets: Mapping[str, str]) -> None:
         """Write the secrets and seal them: nobody can change them any more."""
+        import json  # noqa: PLC0415
+
         os.write(self._descriptor, json.dumps(dict(secrets)).encode())
         fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
 
@@ -47,6 +49,10 @@ class Vault:
 
         From then on nothing that such a child logs can hold one of them.
         """
+        import json  # noqa: PLC0415
+
+        from entrypoint import log  # noqa: PLC0415
+
         size = os.fstat(self._descriptor).st_size
         content: dict[str, str] = json.loads(os.pread(self._descriptor, size, 0) or b"{}")
         log.keep_out(*content.values())
@@ -70,6 +76,8 @@ def forbid_core_dumps() -> None:
     One byte, and not none: with a limit of 0 a program in core_pattern would still get the core,
     with 1 the kernel makes none at all (core(5); fs/coredump.c).
     """
+    import resource  # noqa: PLC0415
+
     resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
 
 
