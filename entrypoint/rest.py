@@ -108,7 +108,7 @@ def open_api(  # noqa: PLR0913 - each is a part of the credential
     session = requests.Session()
     session.headers.update(_HEADERS)
     session.auth = _Authorization(f"{scheme} {token}" if token else "")
-    session.verify = ca.system_bundle() or True
+    session.verify = ca.system_authorities() or True
     return Api(
         settings.target,
         kind,

@@ -39,6 +39,36 @@ def test_the_bundle_holds_both(authority: pki.Authority, tmp_path: Path) -> None
         assert both.cert_store_stats()["x509_ca"] == system + 1
 
 
+@pytest.fixture
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A system's directory of authorities, as update-ca-certificates makes it."""
+    for name in ("002c0b4f.0", "002c0b4f.1", "bundle.crt"):
+        (tmp_path / name).write_text("x" * (20 if name == "bundle.crt" else 10))
+    (tmp_path / "One.pem").symlink_to("002c0b4f.0")
+    monkeypatch.setattr(ca, "_HASHED", str(tmp_path))
+    monkeypatch.setattr(ca, "_SYSTEM", (str(tmp_path / "bundle.crt"),))
+    return tmp_path
+
+
+def test_the_directory_is_as_good_as_the_bundle(system: Path) -> None:
+    """Where it holds the same it is taken, since it need not be read."""
+    assert ca.system_authorities() == str(system)
+
+
+@pytest.mark.parametrize("change", ["bundle is longer", "no hashes", "no directory"])
+def test_the_bundle_counts(system: Path, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An authority that was added to the bundle by hand is trusted."""
+    match change:
+        case "bundle is longer":
+            (system / "bundle.crt").write_text("x" * 30)
+        case "no hashes":
+            (system / "002c0b4f.0").unlink()
+            (system / "002c0b4f.1").unlink()
+        case _:
+            monkeypatch.setattr(ca, "_HASHED", str(system / "none"))
+    assert ca.system_authorities() == str(system / "bundle.crt")
+
+
 def test_node_gets_the_private_one(authority: pki.Authority, tmp_path: Path) -> None:
     """Node, which adds to its own list, gets no more than the private authority."""
     environment = ca.environment(with_ca(authority, tmp_path / "state"))
