@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
+import time
 
 from simulator import Simulator
 from tests.image.conftest import StartRunner
+from tests.image.engine import Engine
 from tests.life import until
 
 STUBBORN = "trap '' INT TERM; echo deaf; while :; do sleep 0.2; done"
@@ -36,22 +37,26 @@ def test_stop_when_idle(start: StartRunner, github: Simulator) -> None:
     assert github.runners() == []
 
 
-@pytest.mark.parametrize("run", ["echo asleep; sleep 60", STUBBORN], ids=["sleep", "deaf"])
-def test_stop_in_a_job(run: str, start: StartRunner, github: Simulator) -> None:
+def test_stop_in_a_job(docker: Engine, start: StartRunner, github: Simulator) -> None:
     """A job is cancelled within the ten seconds of `docker stop`, also one that ignores signals."""
-    job = github.queue_job(run)
-    container = start(scale=1)
-    github.wait_for("job_output", timeout=20)
-    assert container.stop() < STOP_SECONDS
-    assert container.wait() == 143, container.logs()
-    assert github.job(job["id"])["status"] == "completed"
-    assert github.job(job["id"])["result"] in {"cancelled", "failed"}
+    jobs = [github.queue_job(run, name=run) for run in ("echo asleep; sleep 60", STUBBORN)]
+    containers = [start(scale=1) for _ in jobs]
+    for job in jobs:
+        github.wait_for("job_output", timeout=30, job_id=job["id"])
+    begin = time.monotonic()
+    docker("stop", *(container.id for container in containers))  # all at the same time
+    assert time.monotonic() - begin < STOP_SECONDS
+    for container in containers:
+        assert container.wait() == 143, container.logs()
+    for job in github.jobs():
+        assert job["status"] == "completed", job
+        assert job["result"] in {"cancelled", "failed"}, job
     assert github.runners() == []
 
 
 def test_drain(start: StartRunner, github: Simulator) -> None:
     """With a drain the job runs to its end before the container leaves, with 0."""
-    job = github.queue_job("echo begun; sleep 2; echo done")
+    job = github.queue_job("echo begun; sleep 1; echo done")
     container = start(RUNNER_DRAIN_TIMEOUT="30")
     github.wait_for("job_output")
     container.stop(60)

@@ -1,0 +1,1 @@
+"""A runner's life on github.com itself, for whoever has a repository there to try it in."""
