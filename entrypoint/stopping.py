@@ -31,10 +31,8 @@ def stop(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) 
         return False
     _wait_for_worker(pid_1, listener)
     remover.registration.tidy = False
-    if settings.drain_timeout:
-        if _drained(pid_1, settings, listener, remover):
-            return True
-        remover.hasten()
+    if settings.drain_timeout and _drained(pid_1, settings, listener, remover):
+        return True
     _cancel(pid_1, settings, listener, remover.deadline - LOOK_RESERVE)
     return False
 
@@ -54,22 +52,22 @@ def _drained(pid_1: Init, settings: Settings, listener: Listener, remover: Remov
     A listener that is not ephemeral would stay, and take the next job.
     """
     log.info("a job is running and may end", seconds=settings.drain_timeout)
-    end = time.monotonic() + settings.drain_timeout
+    left, end = remover.deadline - time.monotonic(), time.monotonic() + settings.drain_timeout
     stays = not settings.ephemeral
-    while listener.wait_for(
-        lambda: listener.ended() or (stays and not listener.busy()),
-        end,
-        hurry=True,
-        poll=_IDLE_EVERY if stays else None,
-    ):
-        if listener.ended():
-            return True
-        remover.hasten()
+    while True:
+        over = listener.wait_for(
+            lambda: listener.ended() or (stays and not listener.busy()),
+            end,
+            hurry=True,
+            poll=_IDLE_EVERY if stays else None,
+        )
+        remover.deadline = time.monotonic() + left  # the drain is no part of RUNNER_STOP_TIMEOUT
+        if not over or listener.ended():
+            return over
         if _off_the_list(settings, listener, remover):
             leave(pid_1, listener)
             return True
         _wait_for_worker(pid_1, listener)
-    return False
 
 
 def _off_the_list(settings: Settings, listener: Listener, remover: Remover) -> bool:

@@ -197,3 +197,21 @@ def test_time_that_github_takes_for_a_refusal_counts(
     assert life.wait(timeout=20) == 143
     assert time.monotonic() - stopped < DOCKER_STOP
     assert simulator.job(job["id"])["result"] == "failed"
+
+
+def test_drain_does_not_prolong_the_stop_itself(
+    new_life: Callable[..., Life], simulator: Simulator
+) -> None:
+    """What asking GitHub has taken before the drain is not given again after it."""
+    life = new_life(cancel_scale=1.0)
+    life.start(RUNNER_DRAIN_TIMEOUT="60")
+    simulator.wait_for("session_opened")
+    simulator.fault(path="^/repos/", hang=True, times=0)
+    life.signal()
+    stopped = time.monotonic()
+    simulator.wait_for("fault")
+    simulator.queue_job("sleep 60")
+    simulator.wait_for("worker_started")
+    life.signal(signal.SIGINT)
+    assert life.wait(timeout=20) == 74
+    assert time.monotonic() - stopped < DOCKER_STOP
