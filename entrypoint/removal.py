@@ -129,7 +129,7 @@ def _config_remove(
         cwd=settings.home,
         capture=True,
     )
-    own.wait_for(lambda: child.outcome is not None or _busy(child), deadline, poll=0.05)
+    own.wait_for(lambda: child.outcome is not None or _busy(child), deadline, poll=0.02)
     said = child.output() + ("" if child.outcome is not None or not _busy(child) else _BUSY)
     own.end(child)
     return said

@@ -68,8 +68,7 @@ class Life:
     @property
     def pid_1(self) -> int:
         """The pid, seen from here, of the process that is PID 1 inside."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return int(until(lambda: children.read_text().split())[0])
+        return int(until(self._children)[0])
 
     def inside(self) -> dict[int, str]:
         """The processes of the namespace: their names by the pids that they have out here."""
@@ -97,8 +96,17 @@ class Life:
     def end(self) -> None:
         """Kill whatever is left, as the end of a failed test must."""
         if self._process is not None:
+            # Not all go with their parent: one that changes its user forgets PR_SET_PDEATHSIG.
+            for pid in self._children():
+                os.kill(pid, signal.SIGKILL)
             self._process.kill()
             self._process.wait()
+
+    def _children(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        with contextlib.suppress(OSError):
+            return [int(pid) for pid in children.read_text().split()]
+        return []
 
     @property
     def output(self) -> str:

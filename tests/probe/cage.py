@@ -129,10 +129,10 @@ class Cage:
         command = " ".join(self.command())
         return self.simulator.queue_job("\n".join([command, f"sudo -n {command}", *scripts]))
 
-    def probed(self) -> list[Result]:
+    def probed(self, code: int = 0) -> list[Result]:
         """Let a job probe as its user and by sudo, wait for its end, and return both looks."""
         job = self.job()
-        assert self.life.wait() == 0, self.life.output
+        assert self.life.wait() == code, self.life.output
         log = self.simulator.job(job["id"])["log"]
         looks = results(log)
         assert [look.uid for look in looks] == [self.uid, 0], log

@@ -157,3 +157,43 @@ def test_descriptors_of_the_listener(cage: Cage) -> None:
     folder = Path(f"/proc/{cage.life.pid_of('run.sh')}/fd")
     # bash keeps its script open, above 10.
     assert {name.name for name in folder.iterdir()} - {"255"} == {"0", "1", "2"}
+
+
+def arriving(cage: Cage, code: int = 0, **env: str) -> list[Result]:
+    """What a job finds that arrives while config.sh takes the idle runner off the list."""
+    cage.simulator.fault(method="DELETE", path="/actions/runners/1", hang=True)
+    # Between its worker and its first step a real job takes longer than the simulator's.
+    hook = cage.life.directory / "hook.sh"
+    hook.write_text("sleep 0.3\n")
+    cage.life.env |= {"ACTIONS_RUNNER_HOOK_JOB_STARTED": str(hook), "RUNNER_DRAIN_TIMEOUT": "30"}
+    cage.start(**env).idle()
+    cage.life.signal()
+    cage.simulator.wait_for("request", method="DELETE", path="/actions/runners/1")
+    cage.idle()
+    assert "remove token 0" in cage.needles
+    return cage.probed(code)
+
+
+@pytest.mark.parametrize("credential", ["until-exit", "until-job"])
+def test_job_that_arrives_during_the_removal(cage: Cage, credential: str) -> None:
+    """config.sh is ended with its remove-token before the job's first step, which then goes on."""
+    looks = arriving(cage, RUNNER_CREDENTIAL=credential)
+    assert nothing(looks), [look.found for look in looks]
+
+
+def test_runner_that_stays_is_not_removed_by_config_sh(cage: Cage) -> None:
+    """Who takes a second job may have a process of the first about, so no token is shown."""
+    looked = cage.life.directory / "looked"
+    looked.touch()
+    looked.chmod(0o666)
+    cage.start(RUNNER_EPHEMERAL="0").idle()
+    command = " ".join(cage.command("--until", "/never"))
+    cage.simulator.queue_job(f"setsid {command} >{looked} & while [ ! -s {looked} ]; do :; done")
+    cage.simulator.wait_for("request", path="/completejob")
+    until(lambda: "Runner.Worker" not in cage.life.inside().values())
+    cage.life.signal()
+    assert cage.life.wait() == 143, cage.life.output
+    assert "remove" not in cage.simulator.tokens()
+    looks = results(looked.read_text())
+    assert looks
+    assert nothing(looks), [look.found for look in looks]

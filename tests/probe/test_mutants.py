@@ -13,6 +13,7 @@ import pytest
 from tests import unprivileged
 from tests.life import NAMESPACE, Life, until
 from tests.probe.cage import AS_RUNNER, DOCKER, Cage, mutated, powers
+from tests.probe.test_job import arriving
 
 UNTIL_JOB = {"RUNNER_CREDENTIAL": "until-job", "RUNNER_ALLOW_PTRACE": "1"}
 _NO_EXEC = ("    os.execve(sys.executable, sys.orig_argv, clean)\n", "    return vault\n")
@@ -117,3 +118,12 @@ def test_probe_finds_who_asks_beside_all_else(
     cage.start("sys_ptrace", RUNNER_VERSION="2.336.0", **UNTIL_JOB).idle()
     _runner, root = cage.probed()
     assert ("PAT" in root.names) is is_mutant
+
+
+def test_probe_finds_config_sh_beside_a_job(new_life: Callable[..., Life]) -> None:
+    """Did config.sh remove go on while a job runs, the job would read its token."""
+    cage = Cage(new_life())
+    change = (" or any(p.comm == WORKER for p in alive if p.pid in ours)", "")
+    cage.life.program = mutated(cage.life.directory, "removal.py", change)
+    runner, _root = arriving(cage, code=143)
+    assert ("remove token 0", "environ of config.sh") in runner.found
