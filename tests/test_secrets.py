@@ -26,7 +26,7 @@ KEY = "GITHUB_APP_PRIVATE_KEY"
 
 def run_child(parent: Parent, function: Callable[[], object]) -> str:
     """Run a function as PID 1 has functions run, and return what it prints."""
-    child = parent.fork(lambda: call._answer(function), capture=True)
+    child = parent.fork(lambda: call.answer(function), capture=True)
     os.waitpid(child.pid, 0)
     return child.output()
 
@@ -85,7 +85,7 @@ def test_failure_of_a_child_holds_no_secret() -> None:
         raise Failure(ExitCode.CONFIG, f"cannot use {token}", f"take another than {token}")
 
     parent = Parent()
-    child = parent.fork(lambda: call._answer(fail))
+    child = parent.fork(lambda: call.answer(fail))
     os.waitpid(child.pid, 0)
     with pytest.raises(Failure) as caught:
         call.result(child)
