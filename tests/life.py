@@ -95,7 +95,7 @@ class Life:
 
     def end(self) -> None:
         """Kill whatever is left, as the end of a failed test must."""
-        if self._process is not None:
+        if self._process is not None and self._process.poll() is None:  # else its pid is free
             # Not all go with their parent: one that changes its user forgets PR_SET_PDEATHSIG.
             for pid in self._children():
                 os.kill(pid, signal.SIGKILL)

@@ -193,6 +193,8 @@ class _Timeline:
                 self._at_github(what)
 
     def _kill(self, comm: str) -> None:
+        if not self._signal(0):  # then another namespace may have its number
+            return
         for pid, name in self._life.inside().items():
             if name == comm:
                 with suppress(ProcessLookupError):
@@ -217,9 +219,9 @@ class _Timeline:
         return True
 
     def _stop(self, signum: int) -> None:
+        now = time.time()
         if not self._signal(signum):
             return
-        now = time.time()
         if not self._story.stops:
             self._late_before = self._lateness.total
             self._take({"kind": STOPPED, "time": now})
