@@ -34,11 +34,12 @@ def problems(settings: Settings, user: Account | None) -> list[str]:
     if os.geteuid() not in (0, user.uid):
         return [f"RUNNER_USER: only root can become {user.name}; start the container as root"]
     if lacking := missing_capabilities():
-        return [
+        problem = (
             f"RUNNER_USER: root cannot run jobs as {user.name} without the capabilities"
             f" {', '.join(lacking)}; add them (--cap-add), or start the container as that user"
             f" (--user {user.name})"
-        ]
+        )
+        return [problem]
     missing = [p for p in PROGRAMS if not os.path.isfile(os.path.join(settings.home, p))]
     if missing:
         return [f"RUNNER_HOME: {settings.home} holds no {' and no '.join(missing)}"]
