@@ -80,7 +80,10 @@ class Listener:
         shells |= {p.pid for p in alive if p.parent in shells}  # run-helper.sh
         listener = _named(LISTENER, shells, alive)
         worker = _named(WORKER, {listener}, alive) if listener else None
-        if worker is None and self.worker is not None:
+        if worker is None and listener is None and self.worker is None:
+            # No job has run that could have forged the name: the listener was killed just now.
+            worker = _named(WORKER, {os.getpid()}, alive)
+        elif worker is None and self.worker is not None:
             orphan = processes.Process(self.worker.pid, os.getpid(), WORKER)
             worker = orphan.pid if orphan in alive else None
         return listener, worker

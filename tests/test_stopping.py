@@ -215,3 +215,17 @@ def test_drain_does_not_prolong_the_stop_itself(
     life.signal(signal.SIGINT)
     assert life.wait(timeout=20) == 74
     assert time.monotonic() - stopped < DOCKER_STOP
+
+
+def test_worker_is_known_though_its_listener_is_killed_at_once(
+    life: Life, simulator: Simulator
+) -> None:
+    """The first sign of a worker is its process; its log comes when the listener is gone."""
+    job = simulator.queue_job("sleep 60")
+    life.start(RUNNER_CANCEL_TIMEOUT="0.5")
+    life.pid_of("Runner.Worker")
+    os.kill(life.pid_of("Runner.Listener"), signal.SIGKILL)
+    simulator.wait_for("worker_started")
+    assert life.signal().wait() == 143
+    assert simulator.job(job["id"])["result"] == "failed"
+    assert simulator.runners() == []
