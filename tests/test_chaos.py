@@ -87,7 +87,7 @@ MUTATIONS: dict[str, tuple[Mutation, Iterator[Plan], str]] = {
             "    remover.hasten()\n    listener.interrupt()\n    if not listener.busy()",
         ),
         hasty("window", lambda plan: 0.03 < stop_of(plan) - phases.ARRIVAL.offset < 0.12),
-        "in_progress",
+        "in progress",
     ),
     "no deregistration once config.sh was interrupted": (
         Mutation(
@@ -123,7 +123,7 @@ MUTATIONS: dict[str, tuple[Mutation, Iterator[Plan], str]] = {
                 and plan.times["cancel_scale"] == 1
             ),
         ),
-        "in_progress",
+        "in progress",
     ),
     "a drained job is cancelled": (
         Mutation("stopping.py", "settings.drain_timeout and _drained", "False and _drained"),

@@ -52,8 +52,9 @@ def make(seed: int, phase: str = "") -> Plan:
         plan.settings.pop("RUNNER_EPHEMERAL", None)
     at = PHASES[plan.phase](rng, plan)
     _stops(rng, plan, at)
-    incidents.befall(rng, plan)
-    faults.disturb(rng, plan)
+    if plan.phase != "window":  # there nothing else shall move the stop
+        incidents.befall(rng, plan)
+        faults.disturb(rng, plan)
     return plan
 
 
