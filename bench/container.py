@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from entrypoint import ca
 from simulator import Simulator
 from tests import pki
 
 USER = "nobody"
 TOKEN = "ghp_simulator"
 NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+CERTIFICATES = "/etc/ssl/certs"  # as Debian and Ubuntu have it: a bundle, and hashed links
+TRUST = ["bash", "-c", f'mount --bind "$0" {CERTIFICATES} && exec "$@"']
 # Writes the time into the file that is its first argument, and becomes the rest of them.
 CLOCK = ["bash", "-c", 'echo "$EPOCHREALTIME" >"$0" && exec "$@"']
 # Stands before the simulator's listener, whose name it must leave to it.
@@ -37,10 +39,10 @@ RUNNERS_OWN = {"run.sh", "run-helper.sh", "Runner.Listener"}
 
 
 class GitHub(NamedTuple):
-    """A simulator that serves TLS, and a bundle of certificate authorities to trust it by."""
+    """A simulator that serves TLS, and a directory like the system's that trusts it."""
 
     simulator: Simulator
-    authorities: Path
+    certificates: Path
 
 
 @contextmanager
@@ -48,10 +50,14 @@ def github() -> Iterator[GitHub]:
     """A GitHub that answers at once; its authority is one among all of the system's."""
     with tempfile.TemporaryDirectory() as name:
         authority = pki.authority(Path(name))
-        bundle = Path(name) / "bundle.pem"
-        bundle.write_text(Path(ca.system_bundle()).read_text() + authority.path.read_text())
+        certificates = Path(name) / "certs"
+        shutil.copytree(CERTIFICATES, certificates, symlinks=True)
+        shutil.copy(authority.path, certificates)
+        with (certificates / "ca-certificates.crt").open("ab") as bundle:
+            bundle.write(authority.path.read_bytes())
+        subprocess.run(["openssl", "rehash", certificates], check=True, stderr=subprocess.DEVNULL)
         with Simulator("--certificate", str(authority.certify())) as simulator:
-            yield GitHub(simulator, bundle)
+            yield GitHub(simulator, certificates)
 
 
 class Container:
@@ -60,7 +66,7 @@ class Container:
     def __init__(self, github: GitHub, directory: Path, program: str, way: str) -> None:
         """Make a runner without start-up cost, which writes down when its listener starts."""
         self.program, self.way = program, way
-        self._simulator, self._authorities = github
+        self._simulator, self._certificates = github
         self._directory = directory
         self._home = self._simulator.make_distribution(directory / "runner", owner=USER)
         _put_before(self._home / "bin", LISTENER)
@@ -69,7 +75,10 @@ class Container:
         """Start it."""
         self.begun = self._directory / "begun"
         self._process = subprocess.Popen(
-            [*NAMESPACE, *CLOCK, str(self.begun), *PROGRAMS[self.program]],
+            [
+                *(*NAMESPACE, *TRUST, str(self._certificates)),
+                *(*CLOCK, str(self.begun), *PROGRAMS[self.program]),
+            ],
             env=self._environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -113,8 +122,6 @@ class Container:
             "GITHUB_OWNER": "acme",
             "GITHUB_REPOSITORY": "shop",
             "GITHUB_API_URL": f"https://127.0.0.1:{self._simulator.tls_port}",
-            "REQUESTS_CA_BUNDLE": str(self._authorities),
-            "CURL_CA_BUNDLE": str(self._authorities),
             "RUNNER_NAME": "r",
             "RUNNER_USER": USER,
             "RUNNER_HOME": str(self._home),
