@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-import traceback
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from entrypoint import log, processes
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init import Child, Init, kill
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 
 def start(init: Init, function: Callable[[], Any], *, capture: bool = False) -> Child:
@@ -38,6 +39,8 @@ def _tell_defect(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     """Print a traceback without the secrets that this process knows."""
+    import traceback  # noqa: PLC0415 - 4 ms of each start
+
     words = "".join(traceback.format_exception(kind, error, trace))
     os.write(2, log.redact(words).encode(errors="backslashreplace"))
 

@@ -7,7 +7,6 @@ cache there.
 from __future__ import annotations
 
 import os
-import shutil
 from typing import Any
 
 from entrypoint import runner
@@ -30,6 +29,9 @@ def clear(home: str, work: str) -> list[str]:
     for name in identity:
         os.unlink(os.path.join(home, name))
     folders = [name for name in _WORK if _is_plain_folder(os.path.join(work, name))]
+    if folders:
+        import shutil  # noqa: PLC0415 - 2 ms of each start
+
     for name in folders:
         # Nobody of the runner's is alive yet, and rmtree follows no symbolic link.
         shutil.rmtree(os.path.join(work, name), ignore_errors=True)

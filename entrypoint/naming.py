@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import zlib
 
 MAX_NAME = 64  # GitHub's limit; the listener itself checks nothing but "not empty"
@@ -16,7 +15,7 @@ def unique(prefix: str) -> str:
 
     Without a prefix it begins with the host's name.
     """
-    return f"{shortened(prefix or socket.gethostname())}-{os.urandom(_SUFFIX // 2).hex()}"
+    return f"{shortened(prefix or os.uname().nodename)}-{os.urandom(_SUFFIX // 2).hex()}"
 
 
 def substitute(name: str) -> str:
