@@ -5,17 +5,21 @@ PID 1 never loads this; its own end of it is registrar.py.
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Mapping, MutableMapping
-from typing import Any
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
 
-from entrypoint import account, github, init, log, runner
+from entrypoint import account, init, log, runner, shortcut
 from entrypoint.account import Account
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.github import Api
 from entrypoint.registrar import Marks
 from entrypoint.secrets import Vault, forbid_core_dumps
 from entrypoint.settings import Settings
+
+if TYPE_CHECKING:
+    from entrypoint.github import Api
+    from entrypoint.shortcut import Known
 
 
 def register(
@@ -30,14 +34,22 @@ def register(
     settings = Settings.restore(order["settings"])
     log.configure(settings.log_level, settings.log_format)
     user = account.require(settings.user)
+    secrets = vault.read()
     deadline = time.monotonic() + settings.github_timeout
-    api = github.connect(settings, vault.read(), deadline)
+
+    @functools.cache
+    def connect() -> Api:
+        from entrypoint import github  # noqa: PLC0415 - 70 ms, which the shortcut can save
+
+        return github.connect(settings, secrets, deadline)
+
     if settings.registration == "jit":
-        return _register_jit(api, settings, order, user, marks)
-    token = github.registration_token(api)
+        return _register_jit(connect, settings, order, user, marks)
+    token = _token(connect, shortcut.ask(settings, secrets, environ, deadline))
+    log.keep_out(token)
     kept.fill({runner.TOKEN_VARIABLE: token})
     marks.begin()
-    _beside(api, settings.version, order["earlier"], marks)
+    _beside(connect, settings.version, order["earlier"], marks)
     forbid_core_dumps()
     return init.become(
         account.command(settings, user, runner.config_command(settings, order["name"])),
@@ -46,11 +58,28 @@ def register(
     )
 
 
+def _token(connect: Callable[[], Api], known: Known | None) -> str:
+    """Return a registration token: the one that is known, or else what the long way leads to."""
+    if known and known.token:
+        return known.token
+    from entrypoint import github, replay  # noqa: PLC0415 - as above
+
+    api = connect()
+    if known:
+        replay.replay(api, known)
+    return github.registration_token(api)
+
+
 def _register_jit(
-    api: Api, settings: Settings, order: Mapping[str, Any], user: Account, marks: Marks
+    connect: Callable[[], Api],
+    settings: Settings,
+    order: Mapping[str, Any],
+    user: Account,
+    marks: Marks,
 ) -> dict[str, Any]:
     from entrypoint import jit  # noqa: PLC0415 - most runners are registered by config.sh
 
+    api = connect()
     marks.begin()
     try:
         found, files = jit.jit_config(api, settings, order["name"])
@@ -59,42 +88,24 @@ def _register_jit(
             marks.take_back()
         raise
     jit.write(files, settings.home, user.uid, user.gid)
-    _beside(api, settings.version, order["earlier"], marks)
+    _beside(connect, settings.version, order["earlier"], marks)
     return {"id": found.id, "name": found.name}
 
 
-def _beside(api: Api, version: str, earlier: Mapping[str, Any] | None, marks: Marks) -> None:
-    """Ask in one more process, beside the registration, what must not delay it."""
+def _beside(
+    connect: Callable[[], Api], version: str, earlier: Mapping[str, Any] | None, marks: Marks
+) -> None:
+    """Ask in one more process what must not delay the registration."""
     if not (version or earlier):
         return
 
     def ask() -> bytes:
+        from entrypoint import beside  # noqa: PLC0415 - as above
+
         if earlier:
-            _remove_earlier(api, earlier)
+            beside.remove_earlier(connect(), earlier)
         if version:
-            _advise(api, version, marks)
+            beside.advise(connect(), version, marks)
         return b""
 
     init.Parent().fork(ask, session=False)
-
-
-def _remove_earlier(api: Api, earlier: Mapping[str, Any]) -> None:
-    """Remove the runner that this container was before it was killed, if nobody is it any more."""
-    try:
-        found = github.get(api, earlier["id"])
-        if found is not None and found.name == earlier["name"] and not found.busy:
-            github.delete(api, found.id)
-            log.info("removed the runner of an earlier start", name=found.name, id=found.id)
-    except Failure as failure:
-        log.debug("the runner of an earlier start may still be listed", why=failure.message)
-
-
-def _advise(api: Api, version: str, marks: Marks) -> None:
-    """Ask for how long GitHub accepts this version."""
-    from entrypoint import deprecation  # noqa: PLC0415 - only where the version is known
-
-    try:
-        if said := deprecation.warning(api, version):
-            log.warning(said)
-    except Failure as failure:
-        marks.give_up(failure)

@@ -22,17 +22,12 @@ from entrypoint.credential import Kind
 from entrypoint.errors import Failure
 from entrypoint.refusals import refusal
 from entrypoint.settings import Settings
-from entrypoint.target import Target
+from entrypoint.target import HEADERS, Target
 
 _CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 30.0  # seconds of one try
 _LEAST = 0.1  # seconds that even a try at the deadline gets
 _REDIRECTS = 3
 _FRESH = 10.0  # seconds in which some of GitHub's servers do not yet know a new App token
-_HEADERS = {
-    "Accept": "application/vnd.github+json",
-    "User-Agent": "gh-runner",
-    "X-GitHub-Api-Version": "2022-11-28",
-}
 
 
 class _Authorization(AuthBase):
@@ -106,7 +101,7 @@ def open_api(  # noqa: PLR0913 - each is a part of the credential
     """Return an Api with a session of its own; nothing is sent yet."""
     log.keep_out(token)
     session = requests.Session()
-    session.headers.update(_HEADERS)
+    session.headers.update(HEADERS)
     session.auth = _Authorization(f"{scheme} {token}" if token else "")
     session.verify = ca.system_authorities() or True
     return Api(

@@ -10,6 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+# What each request to the API says, its authorization left out.
+HEADERS = {
+    "Accept": "application/vnd.github+json",
+    "User-Agent": "gh-runner",
+    "X-GitHub-Api-Version": "2022-11-28",
+}
+
 
 class Scope(StrEnum):
     """What owns the list of runners."""
