@@ -19,6 +19,7 @@ LEAVE_TIMEOUT = 2.0  # seconds; an interrupted idle listener needs 0.1
 WORKER_TIMEOUT = 3.0  # seconds from the arrival of a job to its worker; 0.15 were measured
 REPORT_TIME = 2.0  # seconds that a worker needs to report a job whose processes are gone
 LOOK_RESERVE = 1.0  # seconds kept for looking at GitHub's list after the listener has gone
+_KILL_EVERY = 0.5  # seconds
 _LOOK_EVERY = 0.02  # seconds; the start of somebody else's child sends us no signal
 _IDLE_EVERY = 0.2  # seconds; nor does its end
 
@@ -98,9 +99,15 @@ def _cancel(pid_1: Init, settings: Settings, listener: Listener, deadline: float
     log.info("cancelling the job", seconds=settings.cancel_timeout)
     listener.interrupt()
     killing = min(time.monotonic() + settings.cancel_timeout, deadline - REPORT_TIME)
-    if not pid_1.wait_for(listener.ended, killing, hurry=True):
+    over = pid_1.wait_for(listener.ended, killing, hurry=True)
+    if not over:
         log.info("killing the job's processes")
+    while not over:
         listener.kill_job()
-    if not pid_1.wait_for(listener.ended, deadline):
+        # And again: a worker that has just started comes to its step later, cancelled or not.
+        over = pid_1.wait_for(listener.ended, min(deadline, time.monotonic() + _KILL_EVERY))
+        if time.monotonic() >= deadline:
+            break
+    if not over:
         log.warning("the listener did not leave in time and is killed")
         listener.kill()

@@ -229,3 +229,18 @@ def test_worker_is_known_though_its_listener_is_killed_at_once(
     assert life.signal().wait() == 143
     assert simulator.job(job["id"])["result"] == "failed"
     assert simulator.runners() == []
+
+
+def test_step_that_begins_after_the_kill_is_killed_too(
+    new_life: Callable[..., Life], simulator: Simulator
+) -> None:
+    """An impatient stop may come before the job has any process; the worker starts it later."""
+    life = new_life(cancel_scale=1.0)
+    simulator.fault(path="/jobstarted$", delay=1)
+    job = simulator.queue_job(STUBBORN["deaf"])
+    life.start()
+    simulator.wait_for("fault")
+    life.signal().signal(signal.SIGINT)
+    assert life.wait() in (130, 143)
+    assert simulator.job(job["id"])["result"] == "failed"
+    assert simulator.runners() == []
