@@ -24,7 +24,8 @@ def main() -> int:
         case ["status" | "check" | "sweep" as tool, *arguments]:
             init.restore_signals()  # an ordinary program: Ctrl-C ends it
             init.forbid_dumps()  # its environment may hold what a job is after
-            code: int = importlib.import_module(f"entrypoint.{tool}").main(arguments)
+            package = "entrypoint.doctor" if tool == "check" else "entrypoint"
+            code: int = importlib.import_module(f"{package}.{tool}").main(arguments)
             return code
         case arguments:
             from entrypoint import command  # noqa: PLC0415 - each start loads what it needs

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from entrypoint import deprecation, github, log
+from entrypoint import github, log
 from entrypoint.errors import Failure
-from entrypoint.github import Api
+from entrypoint.github import Api, deprecation
 from entrypoint.registrar import Marks
 
 

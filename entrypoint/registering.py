@@ -77,7 +77,7 @@ def _register_jit(
     user: Account,
     marks: Marks,
 ) -> dict[str, Any]:
-    from entrypoint import jit  # noqa: PLC0415 - most runners are registered by config.sh
+    from entrypoint.github import jit  # noqa: PLC0415 - most runners are registered by config.sh
 
     api = connect()
     marks.begin()

@@ -11,11 +11,11 @@ import re
 import time
 from collections.abc import Mapping
 
-from entrypoint import account, github, jit, log, processes, runner
+from entrypoint import account, github, log, processes, runner
 from entrypoint.credential import Kind
 from entrypoint.deregistration import Registration
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.github import Api, Runner
+from entrypoint.github import Api, Runner, jit
 from entrypoint.init import Child, Init
 from entrypoint.listener import WORKER
 from entrypoint.secrets import REMOVE_TOKEN, Vault, forbid_core_dumps

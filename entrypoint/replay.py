@@ -9,7 +9,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
-from entrypoint.rest import Api
+from entrypoint.github.rest import Api
 from entrypoint.shortcut import Known
 
 

@@ -11,9 +11,9 @@ import argparse
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from entrypoint import github, log, naming, rest, sources
+from entrypoint import github, log, naming, sources
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.github import Api, Removal, Runner
+from entrypoint.github import Api, Removal, Runner, rest
 from entrypoint.settings import Settings, environment
 
 Chosen = Callable[[Runner], bool]

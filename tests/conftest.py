@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -35,7 +36,7 @@ def new_life(simulator: Simulator) -> Iterator[Callable[..., Life]]:
 
         def make(**options: Any) -> Life:
             life = Life(simulator, exits.enter_context(directory()), **options)
-            exits.callback(lambda: print(life.output))
+            exits.callback(lambda: sys.stdout.write(life.output))
             exits.callback(life.end)
             return life
 

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from entrypoint.errors import ExitCode
-from entrypoint.refusals import REFUSALS
+from entrypoint.github.refusals import REFUSALS
 from entrypoint.secrets import SECRETS
 from entrypoint.settings import variables
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
-BEGIN = "<!-- made from entrypoint/refusals.py by `python -m tests.documents`: begin -->\n"
+BEGIN = "<!-- made from entrypoint/github/refusals.py by `python -m tests.documents`: begin -->\n"
 END = "<!-- end -->\n"
 
 # What stands for the placeholders that are filled in when it happens.

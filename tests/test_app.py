@@ -10,8 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from entrypoint import app, github, log
+from entrypoint import github, log
 from entrypoint.errors import ExitCode, Failure
+from entrypoint.github import app
 from tests import fakehub
 from tests.fakehub import NOT_FOUND, PLACES, TOKEN, Clock
 

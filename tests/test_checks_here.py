@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from entrypoint import checks_here, runner
+from entrypoint import runner
+from entrypoint.doctor import here as checks_here
+from entrypoint.doctor.finding import Finding, Verdict
 from entrypoint.errors import ExitCode
-from entrypoint.finding import Finding, Verdict
 from tests import fakehub
 
 LIBRARY = "libcoreclr.so"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from entrypoint import deprecation
 from entrypoint.errors import ExitCode, Failure
+from entrypoint.github import deprecation
 from tests import fakehub
 from tests.fakehub import NOT_FOUND, PLACES, REPOSITORY, Clock
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from entrypoint import explain
-from entrypoint.answer import Answer, Asked
 from entrypoint.credential import Kind
+from entrypoint.github import explain
+from entrypoint.github.answer import Answer, Asked
 from tests import fakehub
 from tests.test_refusals import ASKED
 

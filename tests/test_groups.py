@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from entrypoint import groups
 from entrypoint.errors import ExitCode, Failure
+from entrypoint.github import groups
 from tests import fakehub
 
 SCOPES = {

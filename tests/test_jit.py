@@ -11,8 +11,8 @@ import pytest
 import requests
 from responses import matchers
 
-from entrypoint import jit
 from entrypoint.errors import ExitCode, Failure
+from entrypoint.github import jit
 from tests import fakehub
 from tests.fakehub import ORGANIZATION, PLACES, REPOSITORY, Clock, entry, listing
 

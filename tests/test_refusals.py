@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from entrypoint.answer import Answer, Asked, Retry
 from entrypoint.credential import Kind
 from entrypoint.errors import ExitCode
-from entrypoint.refusals import REFUSALS, refusal
+from entrypoint.github.answer import Answer, Asked, Retry
+from entrypoint.github.refusals import REFUSALS, refusal
 from entrypoint.target import Scope, Target
 from tests import documents
 

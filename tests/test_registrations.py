@@ -7,7 +7,8 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from entrypoint import github, jit, naming, settings
+from entrypoint import github, naming, settings
+from entrypoint.github import jit
 from simulator import Simulator
 
 RUNNERS, AT_A_TIME = 1000, 50

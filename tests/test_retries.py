@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from entrypoint import retries
-from entrypoint.answer import Answer
+from entrypoint.github import retries
+from entrypoint.github.answer import Answer
 
 MANY = range(200)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from entrypoint.refusals import REFUSALS
+from entrypoint.github.refusals import REFUSALS
 from tests import pki, wire
 from tests.life import Life
 from tests.test_app import PEM as KEY

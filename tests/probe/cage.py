@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from entrypoint import jit
+from entrypoint.github import jit
 from simulator import Simulator
 from tests.life import NAMESPACE, USER, Life
 from tests.probe import probe

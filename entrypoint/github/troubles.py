@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from entrypoint.answer import Answer, Asked, Refusal, Retry
 from entrypoint.errors import ExitCode
+from entrypoint.github.answer import Answer, Asked, Refusal, Retry
 
 
 def _trouble(kind: str) -> Callable[[Answer, Asked], bool]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from entrypoint.answer import Answer, Asked, Refusal, Retry
 from entrypoint.credential import Kind
 from entrypoint.errors import ExitCode
-from entrypoint.troubles import TROUBLES
+from entrypoint.github.answer import Answer, Asked, Refusal, Retry
+from entrypoint.github.troubles import TROUBLES
 
 
 def _status(*statuses: int) -> Callable[[Answer, Asked], bool]:

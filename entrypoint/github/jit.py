@@ -12,10 +12,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from entrypoint import github, groups, naming, rest
+from entrypoint import github, naming
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.github import Runner
-from entrypoint.rest import Api, Reply
+from entrypoint.github import Runner, groups, rest
+from entrypoint.github.rest import Api, Reply
 from entrypoint.settings import Settings
 
 FILES = frozenset({".runner", ".credentials", ".credentials_rsaparams"})

@@ -8,9 +8,10 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
-from entrypoint import account, engine, finding, runner
+from entrypoint import account, engine, runner
+from entrypoint.doctor import finding
+from entrypoint.doctor.finding import Finding
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.finding import Finding
 from entrypoint.settings import Settings
 
 _FREE = 2 * 1024**3  # bytes; less than that and even a checkout with a build may fail

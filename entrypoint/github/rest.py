@@ -16,11 +16,12 @@ import requests
 from requests.auth import AuthBase
 from requests.utils import select_proxy
 
-from entrypoint import ca, explain, log, retries, transport_errors
-from entrypoint.answer import Answer, Asked, Refusal, Retry
+from entrypoint import ca, log
 from entrypoint.credential import Kind
 from entrypoint.errors import Failure
-from entrypoint.refusals import refusal
+from entrypoint.github import explain, retries, transport_errors
+from entrypoint.github.answer import Answer, Asked, Refusal, Retry
+from entrypoint.github.refusals import refusal
 from entrypoint.settings import Settings
 from entrypoint.target import HEADERS, Target
 

@@ -7,8 +7,8 @@ import re
 import requests
 from urllib3.exceptions import NameResolutionError
 
-from entrypoint.answer import Answer
-from entrypoint.explain import line
+from entrypoint.github.answer import Answer
+from entrypoint.github.explain import line
 
 _POOL = re.compile(r"^\w+\(host='[^']*', port=\d+\): ")  # urllib3 starts its messages so
 

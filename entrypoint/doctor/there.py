@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from entrypoint import credential, deprecation, finding, github, groups, jit, rest, retries
-from entrypoint.answer import Answer
+from entrypoint import credential, github
 from entrypoint.credential import Kind
+from entrypoint.doctor import finding
+from entrypoint.doctor.finding import Finding
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.explain import explain
-from entrypoint.finding import Finding
-from entrypoint.rest import Api
+from entrypoint.github import deprecation, groups, jit, rest, retries
+from entrypoint.github.answer import Answer
+from entrypoint.github.explain import explain
+from entrypoint.github.rest import Api
 from entrypoint.settings import Settings
 
 _PATIENCE = 15.0  # seconds that all questions together may take

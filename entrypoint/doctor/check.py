@@ -9,9 +9,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from entrypoint import checks_here, checks_there, finding, log, sources
+from entrypoint import log, sources
+from entrypoint.doctor import finding
+from entrypoint.doctor import here as checks_here
+from entrypoint.doctor import there as checks_there
+from entrypoint.doctor.finding import Finding, Verdict
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.finding import Finding, Verdict
 from entrypoint.settings import environment
 
 _MARKS = {Verdict.FINE: "✓", Verdict.WARNING: "!", Verdict.WRONG: "✗"}

@@ -6,7 +6,7 @@ import random
 import time
 from email.utils import parsedate_to_datetime
 
-from entrypoint.answer import Answer
+from entrypoint.github.answer import Answer
 
 _BASE, _LONGEST = 1.0, 20.0  # seconds
 _SECONDARY = 60.0  # seconds, doubling: GitHub's advice where it names no time

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from entrypoint import credential, log, rest
+from entrypoint import credential, log
 from entrypoint.credential import Kind
-from entrypoint.rest import Api, Reply
+from entrypoint.github import rest
+from entrypoint.github.rest import Api, Reply
 from entrypoint.settings import Settings
 
 __all__ = [
@@ -61,7 +62,7 @@ def connect(settings: Settings, secrets: Mapping[str, str], deadline: float) -> 
     """
     setting, kind = credential.given(secrets)
     if kind is Kind.APP:
-        from entrypoint import app  # noqa: PLC0415 - PyJWT costs 60 ms
+        from entrypoint.github import app  # noqa: PLC0415 - PyJWT costs 60 ms
 
         return app.connect(settings, secrets[setting], deadline)
     # config.sh itself uses this scheme for registration tokens.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from entrypoint import log, rest
+from entrypoint import log
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.rest import Api
+from entrypoint.github import rest
+from entrypoint.github.rest import Api
 from entrypoint.target import is_hosted
 
 _REMEDY = "rebuild the image with the newest runner"

@@ -6,10 +6,11 @@ import time
 
 import jwt
 
-from entrypoint import parsers, rest
+from entrypoint import parsers
 from entrypoint.credential import Kind
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.rest import Api
+from entrypoint.github import rest
+from entrypoint.github.rest import Api
 from entrypoint.settings import Settings
 
 SETTING = "GITHUB_APP_PRIVATE_KEY"

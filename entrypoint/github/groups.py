@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from entrypoint import github
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.rest import Api
+from entrypoint.github.rest import Api
 from entrypoint.target import Scope
 
 DEFAULT = 1  # the id of each list's default group, and of the only one that a repository has
