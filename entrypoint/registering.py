@@ -62,7 +62,8 @@ def _token(connect: Callable[[], Api], known: Known | None) -> str:
     """Return a registration token: the one that is known, or else what the long way leads to."""
     if known and known.token:
         return known.token
-    from entrypoint import github, replay  # noqa: PLC0415 - as above
+    from entrypoint import github  # noqa: PLC0415 - as above
+    from entrypoint.github import replay  # noqa: PLC0415
 
     api = connect()
     if known:

@@ -9,7 +9,7 @@ from tests.init.harness import NAMESPACE
 
 PYTHON = [sys.executable, "-I", "-X", "importtime"]
 OURS = {"entrypoint", "entrypoint.child", "entrypoint.command", "entrypoint.init"}
-OURS |= {"entrypoint.proxy", "entrypoint.signals", "__future__", "errno"}
+OURS |= {"entrypoint.proxy", "entrypoint.signals", "__future__", "errno", "gc"}
 SUBREAPER = {"ctypes", "ctypes._endian", "_ctypes", "struct", "_struct"}  # for prctl(2)
 
 
