@@ -41,6 +41,7 @@ def run() -> int:
     init.forbid_dumps()
     given = leave_environment()
     pid_1 = init.Init()
+    from entrypoint import settings  # noqa: F401, PLC0415 - before the fork: both need them
     from entrypoint.registrar import Registrar  # noqa: PLC0415
 
     registrar = Registrar(pid_1, os.environ)

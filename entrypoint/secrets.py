@@ -8,6 +8,7 @@ found a secret there starts itself again without it. Afterwards the secrets are 
 from __future__ import annotations
 
 import fcntl
+import marshal  # needs no loading, unlike json, and no other Python will read it
 import os
 import sys
 
@@ -39,9 +40,7 @@ class Vault:
 
     def fill(self, secrets: Mapping[str, str]) -> None:
         """Write the secrets and seal them: nobody can change them any more."""
-        import json  # noqa: PLC0415
-
-        os.write(self._descriptor, json.dumps(dict(secrets)).encode())
+        os.write(self._descriptor, marshal.dumps(dict(secrets)))
         fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
 
     def read(self) -> dict[str, str]:
@@ -49,12 +48,11 @@ class Vault:
 
         From then on nothing that such a child logs can hold one of them.
         """
-        import json  # noqa: PLC0415
-
         from entrypoint import log  # noqa: PLC0415
 
         size = os.fstat(self._descriptor).st_size
-        content: dict[str, str] = json.loads(os.pread(self._descriptor, size, 0) or b"{}")
+        written = os.pread(self._descriptor, size, 0)
+        content: dict[str, str] = marshal.loads(written) if written else {}  # noqa: S302 - by us
         log.keep_out(*content.values())
         return content
 
