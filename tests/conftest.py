@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,6 +12,9 @@ import pytest
 
 from simulator import Simulator
 from tests.life import Life, directory
+
+# A shell starts what runs in the background with SIGINT ignored, and runners would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["pytester", "tests.no_skips"]
 
