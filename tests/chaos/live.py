@@ -19,6 +19,7 @@ from tests.life import Life, directory, until
 PROJECT = Path(__file__).resolve().parent.parent.parent
 LAUNCHER = Path(__file__).with_name("launch.py")
 POLL = 0.05  # seconds between looks whether it has ended
+MERGED = 0.01  # seconds until a signal is tried again that would be lost in an equal one
 RESCUE = 12.0  # seconds after which a life that met no stop gets one
 LONGEST_LIFE = 60.0  # seconds; beyond that a life is killed
 PATIENCE = 5.0  # seconds beyond the time allowed for a stop
@@ -128,7 +129,9 @@ class _Timeline:
     def run(self) -> None:
         """Go through the life to its end, or to the end of our patience."""
         story = self._story
-        with _pidfd(self._life) as self._pid_1:
+        pid = self._life.pid_1
+        self._status = Path(f"/proc/{pid}/status")
+        with _pidfd(pid, self._status) as self._pid_1:
             story.began = time.time()
             ended = _Ending(self._life)
             ended.start()
@@ -171,7 +174,10 @@ class _Timeline:
         for due, action in sorted(self._due, key=lambda item: item[0]):
             if due <= now:
                 self._due.remove((due, action))
-                self._do(action.what, action.value)
+                if action.what == "signal" and self._is_pending(action.value):
+                    self._due.append((now + MERGED, action))
+                else:
+                    self._do(action.what, action.value)
         if not self._story.stops and now > self._story.began + RESCUE:
             self._do("signal", int(signal.SIGTERM))
 
@@ -192,6 +198,13 @@ class _Timeline:
             case "forget" | "revoke" | "cancel":
                 self._at_github(what)
 
+    def _is_pending(self, signum: int) -> bool:
+        """Whether PID 1 has not yet taken an equal signal: another would merge with it."""
+        with suppress(OSError):
+            pending = self._status.read_text().partition("ShdPnd:")[2].split()[0]
+            return bool(int(pending, 16) >> (signum - 1) & 1)
+        return False
+
     def _kill(self, comm: str) -> None:
         if not self._signal(0):  # then another namespace may have its number
             return
@@ -204,7 +217,8 @@ class _Timeline:
         match what:
             case "forget":
                 for runner in self._simulator.runners():
-                    self._simulator.delete_runner(runner["id"])
+                    with suppress(RuntimeError):  # it has just gone
+                        self._simulator.delete_runner(runner["id"])
             case "revoke":
                 self._simulator.revoke_credential(self._story.plan.token)
             case "cancel":
@@ -252,10 +266,8 @@ class _Ending(threading.Thread):
 
 
 @contextmanager
-def _pidfd(life: Life) -> Iterator[int]:
+def _pidfd(pid: int, status: Path) -> Iterator[int]:
     """PID 1 as soon as it blocks signals: before that the kernel drops them."""
-    pid = life.pid_1
-    status = Path(f"/proc/{pid}/status")
     until(lambda: int(status.read_text().partition("SigBlk:")[2].split()[0], 16) & SIGHUP_BLOCKED)
     descriptor = os.pidfd_open(pid)
     try:

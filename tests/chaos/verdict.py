@@ -42,7 +42,8 @@ def nothing_stays_registered(story: Story) -> Iterator[str]:
 def every_job_is_told(story: Story) -> Iterator[str]:
     """No job hangs at GitHub: it has a result, or it waits for another runner."""
     job = story.job
-    if job and job["status"] == "in_progress" and not _cannot_be_helped(story):
+    helpless = _cannot_be_helped(story) or _job_died_at_birth(story)
+    if job and job["status"] == "in_progress" and not helpless:
         yield f"the job {job['name']!r} is in progress"
 
 
@@ -125,9 +126,10 @@ def _cannot_be_helped(story: Story) -> bool:
 
 
 def _job_died_at_birth(story: Story) -> bool:
-    """The listener was killed between a job's arrival and its worker."""
+    """The listener was killed, or its runner forgotten, between a job's arrival and its worker."""
+    harmed = any(action.what in {"kill", "forget"} for action in story.plan.actions)
     arrived = story.first("job_assigned") is not None
-    return story.plan.kills and arrived and not story.first("worker_started")
+    return harmed and arrived and not story.first("worker_started")
 
 
 def _code_of_a_job(story: Story) -> bool:
