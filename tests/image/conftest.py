@@ -23,7 +23,7 @@ from tests.image.mirror import Mirror, mirror
 
 HERE = Path(__file__).parent
 WORK = Path(tempfile.gettempdir(), "gh-runner-image-tests")
-BUILD_SECONDS = 900
+BUILD_SECONDS = 1800  # a run that waits for another one included
 TOKEN = "ghp_simulator"
 CONFIGURATION = "/home/runner/bin/simulator.json"
 
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(BUILD_SECONDS))
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _alone() -> Iterator[None]:
     """One run at a time: tags of images and the mirror's address are the machine's."""
     WORK.mkdir(exist_ok=True)
@@ -49,7 +49,7 @@ def _alone() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def docker() -> Engine:
     """The docker command, with an engine that answers."""
     done = subprocess.run(
@@ -60,14 +60,14 @@ def docker() -> Engine:
     return Engine(done.stdout.strip())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def releases() -> Iterator[Mirror]:
     """Where the images get the runner from."""
     with mirror(WORK) as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system(docker: Engine) -> str:
     """The operating system that the base is built on; $TEST_BASE_IMAGE replaces Debian."""
     if given := os.environ.get("TEST_BASE_IMAGE"):
@@ -98,31 +98,31 @@ def base(docker: Engine, system: str, variant: str) -> str:
     return built(docker, tag, *options, build_args={"UBUNTU_IMAGE": system})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def slim_base(docker: Engine, system: str) -> str:
     """The base without engines."""
     return base(docker, system, "slim")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def full_base(docker: Engine, system: str) -> str:
     """The base with everything."""
     return base(docker, system, "full")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def image(docker: Engine, slim_base: str, releases: Mirror) -> str:
     """The image that most tests run: on the slim base."""
     return built(docker, "gh-runner-test:slim", build_args=releases.build_args(slim_base))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def full_image(docker: Engine, full_base: str, releases: Mirror) -> str:
     """The image on the full base."""
     return built(docker, "gh-runner-test:full", build_args=releases.build_args(full_base))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def network(docker: Engine) -> Iterator[str]:
     """A bridge of the tests' own: only such a one tells the address that the host has on it."""
     name = "gh-runner-test"
@@ -131,7 +131,7 @@ def network(docker: Engine) -> Iterator[str]:
     docker("network", "rm", name, check=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def simulator(docker: Engine, network: str) -> Iterator[Simulator]:
     """One GitHub for all tests, at an address that containers reach over the bridge."""
     bridge: list[dict[str, Any]] = json.loads(docker("network", "inspect", network))

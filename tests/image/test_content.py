@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.image.engine import Engine
+from tests.image.engine import Container, Engine
 
 EXPECTED = (
     "buildah bzip2 cc curl docker dockerd file g++ gcc gh git git-lfs gpg ip jq less locale make"
@@ -12,60 +14,73 @@ EXPECTED = (
 )
 
 
-def run(docker: Engine, image: str, script: str) -> str:
+@pytest.fixture(scope="module")
+def slim(docker: Engine, image: str) -> Iterator[Container]:
+    """A container of the slim image to look into."""
+    container = Container(docker, image, "sleep", "infinity")
+    yield container
+    container.remove()
+
+
+@pytest.fixture(scope="module")
+def full(docker: Engine, full_image: str) -> Iterator[Container]:
+    """A container of the full image to look into."""
+    container = Container(docker, full_image, "sleep", "infinity")
+    yield container
+    container.remove()
+
+
+def run(container: Container, script: str, user: str = "root") -> str:
     """Run a script in a container and return what it prints."""
-    return docker("run", "--rm", image, "bash", "-c", script)
+    return container.execute("bash", "-c", script, options=["--user", user])
 
 
-def test_full_image_has_what_workflows_expect(docker: Engine, full_image: str) -> None:
+def test_full_image_has_what_workflows_expect(full: Container) -> None:
     """Everything a workflow takes for granted is on the PATH."""
     script = f"for p in {EXPECTED}; do command -v $p >/dev/null || echo missing $p; done"
-    assert run(docker, full_image, script) == ""
+    assert run(full, script) == ""
 
 
-def test_full_image_has_locales(docker: Engine, full_image: str) -> None:
+def test_full_image_has_locales(full: Container) -> None:
     """UTF-8 is the default, and US English is there for those who ask for it."""
-    assert run(docker, full_image, "locale -a | grep -ci utf; locale charmap") == "2\nUTF-8"
+    assert run(full, "locale -a | grep -ci utf; locale charmap") == "2\nUTF-8"
 
 
-def test_full_image_has_no_caches(docker: Engine, full_image: str) -> None:
+def test_full_image_has_no_caches(full: Container) -> None:
     """Installing has left nothing behind."""
     script = "find /var/lib/apt/lists /var/cache/apt /root/.cache /tmp -type f ! -name lock"
-    assert run(docker, full_image, f"{script} 2>/dev/null; true") == ""
+    assert run(full, f"{script} 2>/dev/null; true") == ""
 
 
-def test_slim_image_has_no_engine(docker: Engine, image: str) -> None:
+def test_slim_image_has_no_engine(slim: Container) -> None:
     """The slim variant has what actions need, and neither engines nor compilers."""
-    assert run(docker, image, "command -v git curl jq tar sudo | wc -l") == "5"
-    assert run(docker, image, "command -v docker dockerd podman gcc; true") == ""
+    assert run(slim, "command -v git curl jq tar sudo | wc -l") == "5"
+    assert run(slim, "command -v docker dockerd podman gcc; true") == ""
 
 
-@pytest.mark.parametrize("variant", ["image", "full_image"])
-def test_runner_user(variant: str, docker: Engine, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("variant", ["slim", "full"])
+def test_runner_user(variant: str, request: pytest.FixtureRequest) -> None:
     """The runner is uid 1001, in the groups docker and sudo, and root by sudo with no password."""
-    image = request.getfixturevalue(variant)
-    as_runner = ["run", "--rm", "--user", "runner", image]
-    assert docker(*as_runner, "id", "--user") == "1001"
-    assert {"docker", "sudo"} <= set(docker(*as_runner, "id", "--groups", "--name").split())
-    assert docker(*as_runner, "sudo", "--non-interactive", "id", "--user") == "0"
-    assert "sudoers.d/runner: parsed OK" in run(docker, image, "visudo --check")
+    container = request.getfixturevalue(variant)
+    assert run(container, "id --user", user="runner") == "1001"
+    groups = run(container, "id --groups --name", user="runner").split()
+    assert {"docker", "sudo"} <= set(groups)
+    assert run(container, "sudo --non-interactive id --user", user="runner") == "0"
+    assert "sudoers.d/runner: parsed OK" in run(container, "visudo --check")
 
 
-def test_runner_directories_are_the_runners(docker: Engine, image: str) -> None:
+def test_runner_directories_are_the_runners(slim: Container) -> None:
     """The runner may write where it has to: in its own directory and in the tool cache."""
-    script = "find /home/runner /opt/hostedtoolcache ! -user runner"
-    assert run(docker, image, script) == ""
+    assert run(slim, "find /home/runner /opt/hostedtoolcache ! -user runner") == ""
 
 
-def test_program_belongs_to_root(docker: Engine, image: str) -> None:
+def test_program_belongs_to_root(slim: Container) -> None:
     """No job can change what PID 1 is made of, except by sudo."""
-    script = (
-        "find /opt/gh-runner /usr/local/bin/gh-runner ! -type l \\( ! -user root -o -perm /022 \\)"
-    )
-    assert run(docker, image, script) == ""
+    others = "! -type l ( ! -user root -o -perm /022 )"
+    assert slim.execute("find", "/opt/gh-runner", "/usr/local/bin", *others.split()) == ""
 
 
-def test_program_is_compiled(docker: Engine, image: str) -> None:
+def test_program_is_compiled(slim: Container) -> None:
     """No start compiles anything: each module has its bytecode, which is never checked again."""
     script = """
 import importlib.util, pathlib, sys
@@ -75,12 +90,12 @@ for path in site:
     if not compiled.exists() or compiled.read_bytes()[4:8] != bytes([1, 0, 0, 0]):
         print(path)
 """
-    assert docker("run", "--rm", image, "/opt/gh-runner/bin/python", "-c", script) == ""
+    assert slim.execute("/opt/gh-runner/bin/python", "-c", script) == ""
 
 
-def test_program_has_no_installer(docker: Engine, image: str) -> None:
+def test_program_has_no_installer(slim: Container) -> None:
     """The virtual environment holds what the lock file names, and no pip."""
     script = "from importlib.metadata import distributions as d; print(*(x.name for x in d()))"
-    found = docker("run", "--rm", image, "/opt/gh-runner/bin/python", "-Ic", script).lower().split()
+    found = slim.execute("/opt/gh-runner/bin/python", "-Ic", script).lower().split()
     assert "requests" in found
     assert {"pip", "setuptools", "wheel"}.isdisjoint(found)
