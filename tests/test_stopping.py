@@ -182,6 +182,18 @@ def test_job_that_arrives_while_github_cannot_be_asked_is_cancelled_in_time(
     assert simulator.job(job["id"])["result"] == "failed"
 
 
+def test_answer_that_never_comes_is_no_end(life: Life, simulator: Simulator) -> None:
+    """A request that hangs is given up while there is time for another one."""
+    simulator.queue_job("sleep 60")
+    life.start(RUNNER_CANCEL_TIMEOUT="0.5")
+    simulator.wait_for("worker_started")
+    simulator.fault(path="/actions/runners/[0-9]", hang=True)
+    stopped = time.monotonic()
+    assert life.signal().wait(timeout=20) == 143, life.output
+    assert time.monotonic() - stopped < DOCKER_STOP
+    assert simulator.runners() == []
+
+
 def test_time_that_github_takes_for_a_refusal_counts(
     new_life: Callable[..., Life], simulator: Simulator
 ) -> None:

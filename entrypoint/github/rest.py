@@ -26,6 +26,7 @@ from entrypoint.settings import Settings
 from entrypoint.target import HEADERS, Target
 
 _CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 30.0  # seconds of one try
+_SHORT_TRY = 2.0  # seconds that a try gets even if nothing remains for another one
 _LEAST = 0.1  # seconds that even a try at the deadline gets
 _REDIRECTS = 3
 _FRESH = 10.0  # seconds in which some of GitHub's servers do not yet know a new App token
@@ -209,6 +210,11 @@ def _try(
     return Answer(response.status_code, explain.words(body), headers), body
 
 
+def _patience(left: float) -> float:
+    """Return the seconds of a try: half of those that are left, so that one lost packet may hang."""
+    return max(_LEAST, min(left, max(left / 2, _SHORT_TRY)))
+
+
 def _send(api: Api, method: str, url: str, **request: Any) -> requests.Response:
     """Send; redirects are followed within the same server only, and keep the method.
 
@@ -216,8 +222,8 @@ def _send(api: Api, method: str, url: str, **request: Any) -> requests.Response:
     """
     origin = urlsplit(url)[:2]
     for _ in range(_REDIRECTS + 1):
-        left = max(_LEAST, api.deadline - api.now())
-        timeout = (min(_CONNECT_TIMEOUT, left), min(_READ_TIMEOUT, left))
+        patience = _patience(api.deadline - api.now())
+        timeout = (min(_CONNECT_TIMEOUT, patience), min(_READ_TIMEOUT, patience))
         response = api.session.request(
             method, url, timeout=timeout, verify=api.verify, allow_redirects=False, **request
         )
