@@ -7,7 +7,7 @@ its name goes into BENCHES.
 import importlib
 import sys
 
-BENCHES = ["init", "startup"]
+BENCHES = ["init", "startup", "stop"]
 
 
 def main(names: list[str]) -> int:

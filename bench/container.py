@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
@@ -15,11 +16,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
 from simulator import Simulator
 from tests import pki
 
 USER = "nobody"
 TOKEN = "ghp_simulator"
+APP = 7
 NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 CERTIFICATES = "/etc/ssl/certs"  # as Debian and Ubuntu have it: a bundle, and hashed links
 TRUST = ["bash", "-c", f'mount --bind "$0" {CERTIFICATES} && exec "$@"']
@@ -31,8 +41,18 @@ LISTENER = """\
 [ "$1" != run ] || echo "$EPOCHREALTIME" >"${0%/*}/started"
 exec "${0%/*}/real/Runner.Listener" "$@"
 """
+# Stands before config.sh, and writes down its last beginning and end.
+CONFIG = """\
+#!/bin/bash
+begin=$EPOCHREALTIME
+"${0%/*}/real-config.sh" "$@"
+code=$?
+echo "$begin $EPOCHREALTIME" >"${0%/*}/configured"
+exit $code
+"""
+SCRIPT = "script"
 PROGRAMS = {
-    "script": ["dumb-init", "--", "bash", str(Path(__file__).parent / "start.sh")],
+    SCRIPT: ["dumb-init", "--", "bash", str(Path(__file__).parent / "start.sh")],
     "gh-runner": ["/usr/bin/env", "--block-signal", sys.executable, "-I", "-m", "entrypoint"],
 }
 RUNNERS_OWN = {"run.sh", "run-helper.sh", "Runner.Listener"}
@@ -69,7 +89,7 @@ class Container:
         self._simulator, self._certificates = github
         self._directory = directory
         self._home = self._simulator.make_distribution(directory / "runner", owner=USER)
-        _put_before(self._home / "bin", LISTENER)
+        _put_before(self._home)
 
     def __enter__(self) -> Container:
         """Start it."""
@@ -96,12 +116,20 @@ class Container:
         self._simulator.wait_for("listening", timeout=30)
         return moment(self._home / "bin" / "started") - moment(self.begun)
 
+    def configuring(self) -> float:
+        """The seconds that the last config.sh took."""
+        begin, end = (self._home / "configured").read_text().split()
+        return float(end) - float(begin)
+
     def stop(self, signum: int = signal.SIGTERM) -> float:
         """Stop it as Docker does; the seconds until it has ended."""
+        ended = os.pidfd_open(self._process.pid)  # Popen.wait looks every 50 ms only
         before = time.monotonic()
         os.kill(self.pid_1, signum)
-        self._process.wait(30)
-        return time.monotonic() - before
+        select.select([ended], [], [], 30)
+        took = time.monotonic() - before
+        os.close(ended)
+        return took
 
     @property
     def pid_1(self) -> int:
@@ -127,7 +155,7 @@ class Container:
             "RUNNER_HOME": str(self._home),
         }
         mine: dict[str, Any] = {
-            "script": {"RUNNER_GROUP_ID": str(pwd.getpwnam(USER).pw_gid)},
+            SCRIPT: {"RUNNER_GROUP_ID": str(pwd.getpwnam(USER).pw_gid)},
             "gh-runner": {"RUNNER_STATE_DIR": str(self._directory / "state")},
         }
         return {**env, **mine[self.program], **self._credential()}
@@ -139,6 +167,9 @@ class Container:
                 return {"RUNNER_ENVFILE": str(self._secret(assignment))}
             case "*_FILE":
                 return {"GITHUB_PERSONAL_TOKEN_FILE": str(self._secret(TOKEN + "\n"))}
+            case "App key":
+                key = str(self._secret(app_key(self._simulator)))
+                return {"GITHUB_APP_ID": str(APP), "GITHUB_APP_PRIVATE_KEY_FILE": key}
             case _:
                 return {"GITHUB_PERSONAL_TOKEN": TOKEN}
 
@@ -149,13 +180,39 @@ class Container:
         return path
 
 
-def _put_before(programs: Path, listener: str) -> None:
-    real = programs / "real"
+def _put_before(home: Path) -> None:
+    real = home / "bin/real"
     real.mkdir()
-    (programs / "Runner.Listener").rename(real / "Runner.Listener")
     (real / "runner").symlink_to("../runner")
-    (programs / "Runner.Listener").write_text(listener)
-    (programs / "Runner.Listener").chmod(0o755)
+    _replace(home / "bin/Runner.Listener", real / "Runner.Listener", LISTENER)
+    _replace(home / "config.sh", home / "real-config.sh", CONFIG)
+
+
+def _replace(program: Path, elsewhere: Path, script: str) -> None:
+    program.rename(elsewhere)
+    program.write_text(script)
+    program.chmod(0o755)
+
+
+def app_key(simulator: Simulator) -> str:
+    """Make an App known to GitHub, and return its private key."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    installation = {"id": 42, "account": "acme", "permissions": {"administration": "write"}}
+    simulator.add_app(APP, public.decode(), installation)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return private.decode()
+
+
+@contextmanager
+def container(github: GitHub, program: str, way: str = "env file") -> Iterator[Container]:
+    """A container that has just been started."""
+    github.simulator.reset()
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        with Container(github, directory, program, way) as started:
+            yield started
 
 
 def moment(file: Path) -> float:

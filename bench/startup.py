@@ -1,4 +1,4 @@
-"""A runner's start, idleness and stop, beside a start script below dumb-init, all in one run.
+"""A runner's start and idleness, beside a start script below dumb-init, all in one run.
 
 GitHub is a simulator that answers at once, over TLS, and the runner has no start-up cost: what is
 measured is our own share.
@@ -6,31 +6,15 @@ measured is our own share.
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-from bench.container import PROGRAMS, Container, GitHub, field
+from bench.container import PROGRAMS, SCRIPT, GitHub, container, field
 from bench.container import github as open_github
 from bench.report import header, table
 
 ROUNDS = 15
 IDLE = 10.0  # seconds
 WAYS = ("env file", "environment", "*_FILE")
-SCRIPT = "script"
-
-
-@contextmanager
-def container(github: GitHub, program: str, way: str = "env file") -> Iterator[Container]:
-    """A container that has just been started."""
-    github.simulator.reset()
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        with Container(github, directory, program, way) as started:
-            yield started
 
 
 def starts(github: GitHub, way: str) -> dict[str, list[float]]:
@@ -42,29 +26,6 @@ def starts(github: GitHub, way: str) -> dict[str, list[float]]:
                 took = started.listens() * 1000
             if number:  # the first round fills the caches
                 found.append(took)
-    return times
-
-
-def stops(github: GitHub) -> dict[str, list[float]]:
-    """Milliseconds from a TERM to the end of a container whose runner is idle."""
-    times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
-    for _ in range(ROUNDS):
-        for program, found in times.items():
-            with container(github, program) as started:
-                started.listens()
-                found.append(started.stop() * 1000)
-    return times
-
-
-def hanging(github: GitHub) -> dict[str, list[float]]:
-    """The same, while GitHub does not answer the first request: nothing is to be undone."""
-    times: dict[str, list[float]] = {name: [] for name in PROGRAMS if name != SCRIPT}
-    for _ in range(ROUNDS):
-        for program, found in times.items():
-            with container(github, program) as started:
-                github.simulator.fault(path="/registration-token", hang=True)
-                github.simulator.wait_for("request")
-                found.append(started.stop() * 1000)
     return times
 
 
@@ -90,7 +51,7 @@ def switches(pid: int) -> int:
 
 def run() -> None:
     """Print all tables."""
-    header("A runner's start, idleness and stop")
+    header("A runner's start and idleness")
     with open_github() as github:
         for way in WAYS:
             results = starts(github, way)
@@ -98,5 +59,3 @@ def run() -> None:
         sizes, wake_ups = idle(github)
         table("memory beside the idle runner (PSS)", "KiB", sizes, SCRIPT)
         table(f"wake-ups in {IDLE:.0f} s", "times", wake_ups, SCRIPT)
-        table("from TERM to the end, idle", "ms", stops(github), SCRIPT)
-        table("the same while GitHub hangs", "ms", hanging(github), SCRIPT)
