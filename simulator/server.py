@@ -65,7 +65,7 @@ async def _record(request: web.Request, handler: faults.Handler) -> web.StreamRe
     answer = faults.suffer(fault, request, handler) if fault else handler(request)
     task = asyncio.ensure_future(answer)
     try:
-        response = await (task if _is_poll(request) else asyncio.shield(task))
+        response = await (task if _may_be_cancelled(request, fault) else asyncio.shield(task))
     except asyncio.CancelledError:
         _end_entry(state, entry, None)
         raise
@@ -76,8 +76,9 @@ async def _record(request: web.Request, handler: faults.Handler) -> web.StreamRe
     return response
 
 
-def _is_poll(request: web.Request) -> bool:
-    return request.path == service.PATH + "message"
+def _may_be_cancelled(request: web.Request, fault: faults.Fault | None) -> bool:
+    """Whether nothing is left undone if the client goes away before the answer."""
+    return request.path == service.PATH + "message" or (fault is not None and fault.hang)
 
 
 async def _begin_entry(state: State, request: web.Request) -> dict[str, Any]:

@@ -211,7 +211,7 @@ def _try(
 
 
 def _patience(left: float) -> float:
-    """Return the seconds of a try: half of those that are left, so that one lost packet may hang."""
+    """Return the seconds of a try: half of what is left, so that one that hangs is no end."""
     return max(_LEAST, min(left, max(left / 2, _SHORT_TRY)))
 
 
