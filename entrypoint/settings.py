@@ -1,25 +1,19 @@
 """Every setting, once: its variable, its default, its check and its sentence in the README.
 
-`load` turns the environment, the env file and the *_FILE variables into one frozen `Settings`,
-or into one Failure that lists every problem. A new setting is one more field of `Settings`.
+A new setting is one more field of `Settings`. What makes one of what the operator has written is
+sources.py, parsers.py and validation.py.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from entrypoint import parsers
-from entrypoint.contradictions import contradictions, misspelt
-from entrypoint.errors import ExitCode, Failure
-from entrypoint.parsers import Parser, Problem
-from entrypoint.secrets import SECRETS
+from entrypoint.parsers import Parser
 from entrypoint.target import Target, target
-
-_VARIABLE = re.compile(r"\b(?:GITHUB|RUNNER)_[A-Z_]+")
 
 
 def setting(variable: str, default: str, parse: Parser, about: str) -> Any:
@@ -213,35 +207,3 @@ def in_environment(variable: str) -> str:
     """Return one setting as the container's environment gives it."""
     default: str = variables()[variable]["default"]
     return os.environ.get(variable) or default
-
-
-def parse(values: Mapping[str, str], problems: Sequence[str] = ()) -> Settings:
-    """Turn the values that were given into Settings, or raise a Failure with every problem.
-
-    `problems` are those found before. An empty value is the default, as in a compose file.
-    """
-    known = variables()
-    parsed, problems = {}, [*problems, *misspelt(values, [*known, *SECRETS])]
-    for variable, about in known.items():
-        given = values.get(variable, "").strip() or about["default"]
-        try:
-            parsed[about["field"]] = about["parse"](given)
-        except Problem as problem:
-            problems.append(f"{variable}: {problem}")
-            parsed[about["field"]] = about["parse"](about["default"])
-    settings = Settings(**parsed)
-    problems += _news(contradictions(settings, values), problems)
-    if problems:
-        raise wrong(problems)
-    return settings
-
-
-def _news(found: Sequence[str], problems: Sequence[str]) -> list[str]:
-    """Return what does not only follow from a value that is known to be wrong."""
-    told = set(_VARIABLE.findall(" ".join(problems)))
-    return [problem for problem in found if not told & set(_VARIABLE.findall(problem))]
-
-
-def wrong(problems: list[str]) -> Failure:
-    """Make the one Failure that tells all problems of the settings."""
-    return Failure(ExitCode.CONFIG, "the settings are wrong: " + "; ".join(problems))

@@ -26,7 +26,8 @@ from entrypoint.naming import MAX_NAME, shortened
 from entrypoint.parsers import Problem
 from entrypoint.secretfile import ENVFILE, SecretFile
 from entrypoint.secrets import SECRETS, Vault
-from entrypoint.settings import Settings, parse, wrong
+from entrypoint.settings import Settings
+from entrypoint.validation import parse, wrong
 
 _APP_KEY = "GITHUB_APP_PRIVATE_KEY"  # the only one of several lines
 _TOKEN = re.compile("[!-~]*")

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import responses
 
-from entrypoint import github, settings
+from entrypoint import github, validation
 from entrypoint.github import Api
 from entrypoint.settings import Settings
 from tests import contract
@@ -93,7 +93,7 @@ def parse(values: Mapping[str, str]) -> Settings:
     credential = (
         {} if {"RUNNER_TOKEN", "GITHUB_APP_ID"} & {*values} else {"GITHUB_PERSONAL_TOKEN": CLASSIC}
     )
-    return settings.parse({**scope, **credential, **values})
+    return validation.parse({**scope, **credential, **values})
 
 
 def connect(values: Mapping[str, str] = MappingProxyType({}), clock: Clock | None = None) -> Api:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from entrypoint import settings
+from entrypoint import validation
 from entrypoint.errors import Failure
 from tests.test_parsers import PEM
 
@@ -67,7 +67,7 @@ FINE = [
 def test_wrong(values: dict[str, str], words: str) -> None:
     """A contradiction is told by the name of the variable to look at, and nothing else is."""
     with pytest.raises(Failure) as failure:
-        settings.parse(values)
+        validation.parse(values)
     assert failure.value.message.startswith(f"the settings are wrong: {words}")
     assert failure.value.message.count(": is ") <= 1
 
@@ -75,4 +75,4 @@ def test_wrong(values: dict[str, str], words: str) -> None:
 @pytest.mark.parametrize("values", FINE)
 def test_fine(values: dict[str, str]) -> None:
     """What says the same twice, or belongs together, is no contradiction."""
-    settings.parse(values)
+    validation.parse(values)

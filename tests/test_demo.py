@@ -11,7 +11,8 @@ from typing import NamedTuple
 import pytest
 
 from entrypoint.secrets import SECRETS
-from entrypoint.settings import parse, variables
+from entrypoint.settings import variables
+from entrypoint.validation import parse
 from simulator.demo.envfile import SAMPLE, fill
 from tests import unprivileged
 

@@ -7,7 +7,7 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from entrypoint import github, naming, settings
+from entrypoint import github, naming, validation
 from entrypoint.github import jit
 from simulator import Simulator
 
@@ -45,7 +45,7 @@ def test_a_thousand_runners(simulator: Simulator) -> None:
     for passed in (100, 400, 700):
         simulator.fault(**LIMIT, skip=passed, times=60)
     simulator.fault(path="/generate-jitconfig$", after=True, reset=True, skip=500, times=5)
-    wanted = settings.parse(
+    wanted = validation.parse(
         {
             "GITHUB_OWNER": "acme",
             "GITHUB_API_URL": simulator.url,

@@ -13,7 +13,8 @@ import pytest
 
 from entrypoint import account, runner
 from entrypoint.secrets import SECRETS
-from entrypoint.settings import Settings, parse, variables
+from entrypoint.settings import Settings, variables
+from entrypoint.validation import parse
 from simulator import Simulator
 from tests.life import NAMESPACE, USER, Life
 
