@@ -30,7 +30,7 @@ BOUNDED: list[dict[str, Any]] = [
     {"path": REMOVAL, **LIMITED},
     {"path": REMOVAL, "reset": True},
     {"path": REMOVAL, "reset": True, "after": True},
-    {"path": REMOVAL, "hang": True},
+    {"path": "/remove-token|/actions/runners/[0-9]", "hang": True},  # not those of config.sh
     {"path": REMOVAL, "delay": 0.5, "times": 3},
     {"path": "/actions/runners/[0-9]", "method": "DELETE", "reset": True, "after": True},
     {"path": "/actions/runners/[0-9]", "method": "DELETE", "status": 502, "times": 2},
