@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import sys
 import time
 from collections.abc import Callable, MutableMapping
@@ -24,8 +25,10 @@ _TOKENS = re.compile(
     r"\bgh[pousr]_\w{8,}|\bgithub_pat_\w{8,}|\beyJ[\w-]{8,}(?:\.[\w-]+)*|\bA[A-Z0-9]{28}\b"
 )
 _LONG = 8  # characters; what is shorter may be part of any word
+_PATIENCE = 0.5  # seconds that a reader has to make room, before lines are left out
 _config: dict[str, Any] = {
     "descriptor": 1,
+    "patience": _PATIENCE,
     "level": "info",
     "console": False,
     "secrets": frozenset(),
@@ -92,7 +95,22 @@ def _say(level: str, event: str, fields: dict[str, Any]) -> None:
     render = _console() if _config["console"] else _as_json
     line = f"{render(None, level, record)}\n".encode(errors="backslashreplace")
     with contextlib.suppress(OSError):  # a life does not end because nobody reads its log
-        os.write(_config["descriptor"], line)
+        _write(_config["descriptor"], line)
+
+
+def _write(descriptor: int, line: bytes) -> None:
+    """Write a line, or what there is room for: a stop does not wait for a reader who does not read.
+
+    In pieces that a pipe with any room takes as a whole (pipe(7)).
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    for start in range(0, len(line), select.PIPE_BUF):
+        if not poll.poll(_config["patience"] * 1000):
+            _config["patience"] = 0.0
+            return
+        os.write(descriptor, line[start : start + select.PIPE_BUF])
+        _config["patience"] = _PATIENCE
 
 
 def _stamp(_logger: object, level: str, record: EventDict) -> EventDict:

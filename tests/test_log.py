@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -13,7 +14,9 @@ import pytest
 
 from entrypoint import log
 from simulator import Simulator
-from tests.life import TOKEN, Life
+from tests.life import NAMESPACE, TOKEN, Life
+
+DOCKER_STOP = 10  # seconds
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +101,30 @@ def test_nobody_reads() -> None:
     os.close(reader)
     log.write_to(writer)
     log.info("to nobody")
+
+
+def test_a_long_line_arrives_whole() -> None:
+    """A line that a pipe does not take at once is written in pieces."""
+    reader, writer = os.pipe()
+    log.write_to(writer)
+    log.configure("info", "json")
+    log.info("x" * 60_000)
+    assert json.loads(os.read(reader, 65_536))["event"] == "x" * 60_000
+
+
+def test_a_reader_that_does_not_read_holds_up_no_stop(life: Life, simulator: Simulator) -> None:
+    """A pipe that is full, or a terminal that is halted, costs lines and not the removal."""
+    pipe = life.directory / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(reader, bytes(4096)):
+            pass
+    life.start(namespace=[*NAMESPACE, "sh", "-c", f'exec "$0" "$@" >{pipe} 2>&1'])
+    simulator.wait_for("runner_registered")
+    assert life.signal().wait(DOCKER_STOP) == 143
+    assert simulator.runners() == []
+    os.close(reader)
 
 
 def test_a_life_says_nothing_secret(life: Life, simulator: Simulator) -> None:
