@@ -16,7 +16,8 @@ DOCKERD = shutil.which("dockerd")
 # Its places and its network are its own: with --bridge=none it would take docker0 away from an
 # engine of this machine.
 _PREPARE = f"""
-mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib/docker
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /var/lib/docker && mount -t tmpfs tmpfs /var/lib/containers
 mkdir /run/own && touch /run/own/dockerd && mount --bind {DOCKERD} /run/own/dockerd
 printf '#!/bin/sh\\nexec unshare --net /run/own/dockerd "$@"\\n' >/run/dockerd
 chmod 755 /run/dockerd && mount --bind /run/dockerd {DOCKERD}
@@ -35,7 +36,8 @@ def _engine() -> None:
     """Docker's programs; the image tests install them."""
     if DOCKERD is None:
         pytest.skip("there is no dockerd")
-    Path("/var/lib/docker").mkdir(exist_ok=True)
+    for storage in ("/var/lib/docker", "/var/lib/containers"):
+        Path(storage).mkdir(exist_ok=True)
 
 
 def test_engine_is_ready_before_github_lists_the_runner(life: Life, simulator: Simulator) -> None:
@@ -46,6 +48,19 @@ def test_engine_is_ready_before_github_lists_the_runner(life: Life, simulator: S
     assert "engine: OK" in simulator.jobs()[0]["log"]
     events = [line["event"] for line in life.log]
     assert events.index("the engine is ready") < events.index("registered")
+    assert simulator.runners() == []
+
+
+def test_podmans_service_is_an_engine_too(life: Life, simulator: Simulator) -> None:
+    """A job finds it by DOCKER_HOST, and it goes with the runner."""
+    simulator.queue_job(
+        "echo engine: $(curl -s --unix-socket ${DOCKER_HOST#unix://} http://d/_ping)\n"
+        "docker import /dev/null empty >&2; docker image ls --format '{{.Repository}}'"
+    )
+    life.start(namespace=PRIVATE, RUNNER_ENGINE="podman")
+    assert life.wait() == 0, life.output
+    assert "engine: OK\n" in simulator.jobs()[0]["log"]
+    assert "empty" in simulator.jobs()[0]["log"].splitlines()[-1]
     assert simulator.runners() == []
 
 
