@@ -37,6 +37,7 @@ def run() -> int:
     """Be PID 1 of a runner's container."""
     from entrypoint.secrets import leave_environment  # noqa: PLC0415
 
+    init.open_standard_streams()
     gc.disable()  # until all is loaded: what is looked at then is no garbage
     init.forbid_dumps()
     given = leave_environment()

@@ -122,6 +122,13 @@ class Parent:
         return child
 
 
+def open_standard_streams() -> None:
+    """Put /dev/null where stdin, stdout or stderr is closed: no file of ours gets its number."""
+    while (descriptor := os.open("/dev/null", os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+
+
 def become(argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> NoReturn:
     """Turn a forked child into a program, with stdin empty and signals as `spawn` sets them."""
     default_signals()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 
-from entrypoint.child import Child, Parent, become, descendants
+from entrypoint.child import Child, Parent, become, descendants, open_standard_streams
 from entrypoint.signals import (
     ALL_SIGNALS,
     block_signals,
@@ -40,6 +40,7 @@ __all__ = [
     "forbid_dumps",
     "interrupt",
     "kill",
+    "open_standard_streams",
     "restore_signals",
     "terminate",
 ]

@@ -107,6 +107,15 @@ def test_not_ephemeral(life: Life, simulator: Simulator) -> None:
     assert simulator.runners() == []
 
 
+def test_closed_streams(life: Life, simulator: Simulator) -> None:
+    """Without stdin, stdout and stderr all is as always, only that nobody reads of it."""
+    job = simulator.queue_job("echo hello")
+    life.start(namespace=[*NAMESPACE, "sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-'])
+    assert life.wait() == 0
+    assert simulator.job(job["id"])["result"] == "succeeded"
+    assert simulator.runners() == []
+
+
 @pytest.mark.timeout(300)
 def test_a_hundred_lives_in_a_row(simulator: Simulator) -> None:
     """A hundred jobs, a hundred exits with 0, and no trace of any of them."""
