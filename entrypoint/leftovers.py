@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from entrypoint import runner
+from entrypoint import mounts, runner
+from entrypoint.errors import ExitCode, Failure
 
 # What a worker makes in its work folder for itself; check-outs and _tool are worth keeping.
 _WORK = ("_temp", "_actions", "_PipelineMapping", "_update")
@@ -18,16 +19,20 @@ _WORK = ("_temp", "_actions", "_PipelineMapping", "_update")
 def registration(home: str) -> dict[str, Any] | None:
     """Return id and name of the runner whose record an earlier life has left, if there is one."""
     record = runner.registration(home) or {}
-    if not {"agentid", "agentname"} <= record.keys():
+    number, name = str(record.get("agentid")), record.get("agentname")
+    if not (number.isascii() and number.isdigit() and name):
         return None
-    return {"id": int(record["agentid"]), "name": str(record["agentname"])}
+    return {"id": int(number), "name": str(name)}
 
 
 def clear(home: str, work: str) -> list[str]:
-    """Delete the identity files and the worker's own folders; return what was deleted."""
+    """Delete the identity files and the worker's own folders; return what was deleted.
+
+    Raises a Failure (78) if an identity file stays, since config.sh would refuse to go on.
+    """
     identity = [name for name in runner.IDENTITY if os.path.lexists(os.path.join(home, name))]
     for name in identity:
-        os.unlink(os.path.join(home, name))
+        _delete(os.path.join(home, name))
     folders = [name for name in _WORK if _is_plain_folder(os.path.join(work, name))]
     if folders:
         import shutil  # noqa: PLC0415 - 2 ms of each start
@@ -38,5 +43,17 @@ def clear(home: str, work: str) -> list[str]:
     return identity + [os.path.join(os.path.basename(work), name) for name in folders]
 
 
+def _delete(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError as error:
+        raise Failure(
+            ExitCode.CONFIG,
+            f"RUNNER_HOME: {path} is in the way and cannot be deleted: {error.strerror}",
+            "it would be a registration of an earlier start: mount nothing there, or take a new"
+            " container",
+        ) from None
+
+
 def _is_plain_folder(path: str) -> bool:
-    return os.path.isdir(path) and not os.path.islink(path) and not os.path.ismount(path)
+    return os.path.isdir(path) and not os.path.islink(path) and not mounts.touched_by(path)

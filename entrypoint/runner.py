@@ -25,6 +25,7 @@ PROGRAMS = ("config.sh", "run.sh")
 TOKEN_VARIABLE = "ACTIONS_RUNNER_INPUT_TOKEN"  # noqa: S105 - config.sh's --token, not in argv
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _TAIL_LINES = 20
+_LARGEST_RECORD = 1 << 20  # bytes
 
 
 def problems(settings: Settings, user: Account | None) -> list[str]:
@@ -131,11 +132,17 @@ def registration(home: str) -> dict[str, Any] | None:
     """
     for name in (".runner", ".runner_migrated"):
         try:
-            with open(os.path.join(home, name), encoding="utf-8-sig") as file:
-                return {key.lower(): value for key, value in json.load(file).items()}
-        except (OSError, ValueError, AttributeError):
+            with open(os.path.join(home, name), "rb", opener=_without_waiting) as file:
+                record = json.loads((file.read(_LARGEST_RECORD) or b"").decode("utf-8-sig"))
+            return {key.lower(): value for key, value in record.items()}
+        except (OSError, ValueError, AttributeError, RecursionError):
             continue
     return None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open what a job may have put there: a FIFO, which nobody will ever write to."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def diagnostics(home: str) -> dict[str, int]:

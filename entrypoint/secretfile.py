@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from entrypoint import mounts
 from entrypoint.account import Account, acting_as, can
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.escalation import way_to_root
@@ -180,9 +181,7 @@ def _obstacle(file: SecretFile) -> str:
     """Return why a file cannot be deleted; "" if nothing is known to be in the way."""
     if file.names > 1:
         return "it has another name as well (a hard link)"
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-        points = {line.split()[4] for line in mounts}  # proc_pid_mountinfo(5)
-    if file.path.replace("\\", "\\134").replace(" ", "\\040") in points:
+    if file.path in mounts.points():
         return "it is mounted by itself"
     if not os.access(file.way[-1].directory, os.W_OK | os.X_OK, effective_ids=True):
         read_only = os.statvfs(file.way[-1].directory).f_flag & os.ST_RDONLY

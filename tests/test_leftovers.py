@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
+import pytest
+
 from simulator import Simulator
-from tests.life import Life
+from tests.life import NAMESPACE, Life
 
 
 def test_runner_of_a_killed_start_is_removed(life: Life, simulator: Simulator) -> None:
@@ -50,3 +53,39 @@ def test_symbolic_link_in_the_work_folder_is_not_followed(life: Life, simulator:
     simulator.queue_job(":")
     assert life.start().wait() == 0
     assert (precious / "file").exists()
+
+
+def test_mount_below_a_worker_folder_is_not_entered(life: Life, simulator: Simulator) -> None:
+    """A cache that somebody has mounted into the worker's own folder keeps what it holds."""
+    cache, place = life.directory / "cache with spaces", life.home / "_work/_temp/cache \\"
+    cache.mkdir()
+    (cache / "file").touch()
+    place.mkdir(parents=True)
+    (life.home / "_work").chmod(0o777)
+    mount = f"mount --bind '{cache}' '{place}'"
+    life.start(namespace=[*NAMESPACE, "sh", "-c", f'{mount} && exec "$0" "$@"'])
+    simulator.wait_for("session_opened")
+    assert (cache / "file").exists()
+
+
+def test_record_in_the_way_is_told(life: Life, simulator: Simulator) -> None:
+    """What cannot be deleted is named, before GitHub knows of a runner."""
+    (life.home / ".runner").mkdir()
+    assert life.start().wait() == 78
+    assert f"{life.home}/.runner is in the way" in life.error()
+    assert simulator.runners() == []
+
+
+@pytest.mark.parametrize("number", ['"x"', "null", "-1", '"\u00b2"'])
+def test_record_that_makes_no_sense(life: Life, simulator: Simulator, number: str) -> None:
+    """A record that a job has changed is cleared all the same, and names no runner."""
+    (life.home / ".runner").write_text(f'{{"agentId": {number}, "agentName": "r-1"}}')
+    simulator.queue_job(":")
+    assert life.start().wait() == 0
+
+
+def test_record_that_is_no_file(life: Life, simulator: Simulator) -> None:
+    """A FIFO in place of the record keeps nobody waiting."""
+    os.mkfifo(life.home / ".runner")
+    simulator.queue_job(":")
+    assert life.start().wait() == 0

@@ -163,9 +163,16 @@ def test_registration_is_read_as_it_is_written(tmp_path: Path, name: str, conten
     assert int(record["agentid"]) == 7
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", "{", "\x00"])
+@pytest.mark.parametrize("content", [None, "", "[]", "{", "\x00", "[" * 100_000], ids=repr)
 def test_registration_that_is_none(tmp_path: Path, content: str | None) -> None:
     """A record that is missing or torn is no record, and no traceback."""
     if content is not None:
         (tmp_path / ".runner").write_text(content)
+    assert runner.registration(str(tmp_path)) is None
+
+
+def test_registration_that_is_no_file(tmp_path: Path) -> None:
+    """What a job has put in its place keeps PID 1 neither waiting nor reading for ever."""
+    (tmp_path / ".runner_migrated").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / ".runner")
     assert runner.registration(str(tmp_path)) is None
