@@ -23,6 +23,9 @@ def oom_kills() -> int:
 
 
 def free_disk(path: str) -> str:
-    """Return the space that is left below a path, as in "12.3 GiB"."""
-    found = os.statvfs(path)
+    """Return the space that is left below a path, as in "12.3 GiB", or why that is not known."""
+    try:
+        found = os.statvfs(path)
+    except OSError as error:  # a volume that has gone may be what the runner has died of
+        return f"{path}: {error.strerror}"
     return f"{found.f_bavail * found.f_frsize / 2**30:.1f} GiB"

@@ -65,8 +65,8 @@ class Listener:
 
     @property
     def had_job(self) -> bool:
-        """Whether a worker has been at work."""
-        return any("/Worker_" in path for path in self._new_logs())
+        """Whether a worker has been at work; its log a job may have deleted."""
+        return self.worker is not None or any("/Worker_" in path for path in self._new_logs())
 
     def pids(self) -> tuple[int | None, int | None]:
         """Return the pids of the listener and of its worker, as far as they are there.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 
 from simulator import Simulator
@@ -49,6 +50,25 @@ def test_failed_job_is_no_failure_of_the_runner(life: Life, simulator: Simulator
     """The exit code tells of the runner; GitHub tells of the job."""
     simulator.queue_job("exit 3")
     assert life.start().wait() == 0
+
+
+def test_job_that_deletes_the_logs_was_a_job(life: Life, simulator: Simulator) -> None:
+    """A job that makes room on the disk leaves no log of its worker, and was there all the same."""
+    simulator.queue_job(f"rm -r {life.home}/_diag")
+    assert life.start().wait() == 0
+    assert simulator.runners() == []
+
+
+def test_work_folder_that_has_gone_is_told(life: Life, simulator: Simulator) -> None:
+    """A volume that vanishes while the runner is idle is named beside the listener's end."""
+    simulator.settings(poll_seconds=0.2)
+    life.start()
+    simulator.wait_for("session_opened")
+    shutil.rmtree(life.home / "_work")
+    simulator.delete_runner(simulator.runners()[0]["id"])
+    assert life.wait() == 76
+    [shown] = [line for line in life.log if line["event"] == "no job has run"]
+    assert shown["free_disk"] == f"{life.home}/_work: No such file or directory"
 
 
 def test_registration_that_vanishes_ends_in_76(life: Life, simulator: Simulator) -> None:
