@@ -10,6 +10,7 @@ import os
 import re
 import ssl
 
+from entrypoint import state
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.settings import Settings
 
@@ -102,10 +103,7 @@ def _read(path: str) -> bytes:
 
 def _write(path: str, content: bytes) -> None:
     """Put a file that everybody may read in its place, whole or not at all."""
-    folder = os.path.dirname(path)
-    if not os.path.isdir(folder):
-        os.makedirs(folder)
-        os.chmod(folder, 0o755)  # noqa: S103 - whatever the umask, jobs must get in
+    state.make_directory(os.path.dirname(path))
     draft = f"{path}.{os.getpid()}"
     with open(draft, "wb") as file:
         os.fchmod(file.fileno(), 0o644)

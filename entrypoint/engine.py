@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 
-from entrypoint import call, init, log, runner
+from entrypoint import call, init, log, runner, state
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init import Child, Init
 from entrypoint.settings import Settings
@@ -55,11 +55,11 @@ def running(pid_1: Init, settings: Settings, environ: MutableMapping[str, str]) 
         yield
         return
     started = time.monotonic()
-    if pid_1.is_pid_1:  # whoever they name is not alive any more
-        for path in _PID_FILES:
-            with suppress(FileNotFoundError):
-                os.unlink(path)
     output = os.path.join(settings.state_dir, "engine.log")
+    try:
+        _prepare(pid_1, kind, output)
+    except OSError as error:
+        raise _failed(kind, f"cannot be started: {error.filename}: {error.strerror}") from None
     environment = runner.base_environment(environ, settings)
     # A shell's redirection, so that nothing of the engine's stays in our memory or on our stdout.
     command = ["sh", "-c", 'exec "$@" >"$0" 2>&1', output, *_command(kind, settings)]
@@ -74,11 +74,21 @@ def running(pid_1: Init, settings: Settings, environ: MutableMapping[str, str]) 
         _end(pid_1, child)
 
 
+def _prepare(pid_1: Init, kind: str, output: str) -> None:
+    """Make the places that it needs, and begin its log."""
+    if pid_1.is_pid_1:  # whoever they name is not alive any more
+        for path in _PID_FILES:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+    os.makedirs(os.path.dirname(SOCKETS[kind]), exist_ok=True)
+    state.make_directory(os.path.dirname(output))
+    with open(output, "wb"):
+        pass
+
+
 def _command(kind: str, settings: Settings) -> list[str]:
     options = settings.engine_options.split()
-    os.makedirs(settings.state_dir, mode=0o755, exist_ok=True)
     if kind == "podman":
-        os.makedirs(os.path.dirname(SOCKETS[kind]), exist_ok=True)
         return ["podman", "system", "service", "--time=0", *options, f"unix://{SOCKETS[kind]}"]
     mtu = default_mtu()
     return [
@@ -115,9 +125,13 @@ def _await(pid_1: Init, child: Child, kind: str, output: str) -> None:
     finally:
         call.end(pid_1, asking)
     told = "did not answer" if child.outcome is None else f"ended with {child.outcome}"
-    raise Failure(
+    raise _failed(kind, f"{told}: {runner.tail(output)}")
+
+
+def _failed(kind: str, why: str) -> Failure:
+    return Failure(
         ExitCode.ENGINE,
-        f"the container engine ({kind}) {told}: {runner.tail(output)}",
+        f"the container engine ({kind}) {why}",
         "run the container under sysbox (--runtime sysbox-runc) or with what the engine needs,"
         " or set RUNNER_ENGINE=none",
     )

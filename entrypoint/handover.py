@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from entrypoint import account, log
+from entrypoint import account, log, state
 from entrypoint.deregistration import Remover
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init import Init
@@ -77,7 +77,7 @@ class Handover:
         self._is_asked = self._is_over = False
         group = account.require(settings.user).gid
         try:
-            os.makedirs(settings.state_dir, mode=0o755, exist_ok=True)
+            state.make_directory(settings.state_dir)
             # Write-only and read-only for the runner's group.
             self._ask, self._answer = (
                 _fifo(path, group, mode) for path, mode in zip(fifos, (0o620, 0o640), strict=True)

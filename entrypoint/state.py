@@ -14,6 +14,15 @@ FILE = "state.json"
 REGISTERING, LISTENING, STOPPING, GONE = "registering", "listening", "stopping", "gone"
 
 
+def make_directory(path: str) -> None:
+    """Make the state directory; whatever the umask, jobs find in there what is for them."""
+    before = os.umask(0o022)
+    try:
+        os.makedirs(path, exist_ok=True)
+    finally:
+        os.umask(before)
+
+
 class State:
     """The state file of one life: phase, since when (UTC), name, id, last error."""
 
@@ -22,7 +31,7 @@ class State:
         self._path = os.path.join(directory, FILE)
         self._facts: dict[str, Any] = {}
         try:
-            os.makedirs(directory, mode=0o755, exist_ok=True)
+            make_directory(directory)
         except OSError as error:
             log.debug("no state file", directory=directory, why=error.strerror)
 
@@ -45,6 +54,7 @@ class State:
         temporary = f"{self._path}.new"
         try:
             with open(temporary, "w", encoding="utf-8") as file:
+                os.fchmod(file.fileno(), 0o644)
                 json.dump(self._facts, file)
             os.replace(temporary, self._path)
         except OSError as error:

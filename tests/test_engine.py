@@ -72,6 +72,16 @@ def test_engine_that_does_not_start_ends_in_69(life: Life, simulator: Simulator)
     assert simulator.requests() == []
 
 
+def test_state_directory_that_is_none_ends_in_69(life: Life, simulator: Simulator) -> None:
+    """An engine whose log nobody can keep is not started, and the place is named."""
+    file = life.directory / "file"
+    file.touch()
+    life.start(namespace=PRIVATE, RUNNER_ENGINE="docker", RUNNER_STATE_DIR=f"{file}/state")
+    assert life.wait() == 69
+    assert f"{file}/state: Not a directory" in life.error()
+    assert simulator.requests() == []
+
+
 def test_stop_while_the_engine_starts(life: Life, simulator: Simulator) -> None:
     """A stop does not wait for the engine; nothing was registered."""
     sleeper = life.directory / "bin"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,18 @@ def test_directory_is_made(tmp_path: Path) -> None:
         seen.enter(state.STOPPING)
         assert state.read(str(tmp_path / "run" / "gh-runner"))["phase"] == state.STOPPING
     assert [path.name for path in (tmp_path / "run" / "gh-runner").iterdir()] == [state.FILE]
+
+
+def test_umask_hides_nothing(tmp_path: Path) -> None:
+    """Whatever the umask, others can reach the directory and read the file; it stays as it was."""
+    before = os.umask(0o077)
+    try:
+        with state.State(str(tmp_path / "run" / "gh-runner")) as seen:
+            seen.enter(state.LISTENING)
+            made = [tmp_path / "run", *(tmp_path / "run").rglob("*")]
+            assert [stat.S_IMODE(p.stat().st_mode) for p in made] == [0o755, 0o755, 0o644]
+    finally:
+        assert os.umask(before) == 0o077
 
 
 def test_file_in_the_place_of_the_directory(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from simulator import Simulator
-from tests.life import Life, until
+from tests.life import NAMESPACE, Life, until
 from tests.probe.cage import Cage
 from tests.probe.test_job import WAYS, given
 
@@ -55,6 +55,14 @@ def test_remove_token_is_all_that_root_finds(cage: Cage) -> None:
     log = cage.simulator.job(job["id"])["log"]
     assert '"remove token 0", "plain", "fd of PID 1"' in log
     assert '"PAT"' not in log
+
+
+def test_a_strict_umask_closes_no_hook(life: Life, simulator: Simulator) -> None:
+    """The runner's user can reach the hook, or every job would fail."""
+    job = simulator.queue_job("echo hello")
+    life.start(namespace=[*NAMESPACE, "sh", "-c", 'umask 077; exec "$0" "$@"'])
+    assert life.wait() == 0
+    assert simulator.job(job["id"])["result"] == "succeeded"
 
 
 def test_no_step_begins_before_the_credential_is_gone(life: Life, simulator: Simulator) -> None:
