@@ -7,11 +7,8 @@ as that user, when no job is.
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import pwd
-import re
 import secrets
 import shutil
 import subprocess
@@ -20,10 +17,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from entrypoint.github import jit
 from simulator import Simulator
 from tests.life import NAMESPACE, USER, Life
-from tests.probe import probe
+from tests.probe import needles, probe
+from tests.probe.looks import Result, results
 
 # moby, oci/caps/defaults.go
 DOCKER = [
@@ -39,8 +36,6 @@ chmod 440 /etc/sudoers.d/{USER}
 exec "$@"
 """
 
-Finding = tuple[str, str]  # name and place
-
 
 def powers(*capabilities: str) -> list[str]:
     """The command that runs another one with these capabilities and no others."""
@@ -51,29 +46,6 @@ def powers(*capabilities: str) -> list[str]:
 def walls(*capabilities: str) -> list[str]:
     """The namespaces of a container with Docker's capabilities and some more."""
     return [*NAMESPACE, "sh", "-e", "-c", _SUDO, "sh", *powers(*DOCKER, *capabilities)]
-
-
-class Result:
-    """What one look of the probe has given."""
-
-    def __init__(self, line: str) -> None:
-        told: dict[str, Any] = json.loads(line.removeprefix("PROBE "))
-        self.uid: int = told["uid"]
-        self.looked: dict[str, int] = told["looked"]
-        self.found: set[Finding] = {(name, place) for name, _form, place in told["found"]}
-        self.forms: set[tuple[str, str]] = {(name, form) for name, form, _place in told["found"]}
-        self.began: float = told["began"]
-        self.ended: float = told["ended"]
-
-    @property
-    def names(self) -> set[str]:
-        """The secrets that were found."""
-        return {name for name, _place in self.found}
-
-
-def results(text: str) -> list[Result]:
-    """The looks that are told of in a log."""
-    return [Result(line) for line in text.splitlines() if line.startswith("PROBE ")]
 
 
 class Cage:
@@ -108,15 +80,8 @@ class Cage:
     def idle(self) -> Cage:
         """Wait until the listener waits, and take in what has been given out so far."""
         self.simulator.wait_for("session_opened", after=self._begun)
-        for kind, tokens in self.simulator.tokens().items():
-            self.needles |= {f"{kind} token {i}": token for i, token in enumerate(tokens)}
-        files = {name: (self.life.home / name).read_bytes() for name in jit.FILES}
-        key = re.search(r"[0-9a-f]{64}", files[".credentials_rsaparams"].decode("utf-8-sig"))
-        assert key is not None
-        self.needles["runner key"] = key[0]
-        # A part of the configuration that is not at its end, where others could begin.
-        code = {name: base64.b64encode(content).decode() for name, content in files.items()}
-        self.needles["JIT configuration"] = code[".credentials_rsaparams"]
+        self.needles |= needles.given_out(self.simulator)
+        self.needles |= needles.of_runner((self.life.home / needles.KEY_FILE).read_bytes())
         probe.write(self._needles, self.needles)
         return self
 
@@ -172,10 +137,11 @@ AS_ROOT = powers(*(capability for capability in DOCKER if capability != "setpcap
 def mutated(directory: Path, module: str, *changes: tuple[str, str]) -> list[str]:
     """A copy of the program with something taken out; the command that starts it.
 
-    Each change replaces a text that is there exactly once.
+    Each change replaces a text that is there exactly once. A second call changes the same copy.
     """
     copy = directory / "mutant" / "entrypoint"
-    shutil.copytree(Path(probe.__file__).parents[2] / "entrypoint", copy)
+    if not copy.exists():
+        shutil.copytree(Path(probe.__file__).parents[2] / "entrypoint", copy)
     path = copy / module
     source = path.read_text()
     for old, new in changes:

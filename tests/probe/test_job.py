@@ -8,15 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.life import Life, until
-from tests.probe.cage import AS_ROOT, AS_RUNNER, DOCKER, Cage, Result, powers, results
+from tests.probe.cage import AS_ROOT, AS_RUNNER, DOCKER, Cage, powers
+from tests.probe.looks import Result, results, unexpected
+from tests.probe.needles import APP_ID, of_app
 
-APP_ID = 4711
-# The runner's own key and what it gets with it, which GitHub's runner cannot do without.
-KNOWN = {".credentials_rsaparams", "mem of Runner.Listener", "mem of Runner.Worker"}
 WAYS = ["environment", "env file", "file"]
 
 
@@ -24,12 +21,6 @@ WAYS = ["environment", "env file", "file"]
 def cage(new_life: Callable[..., Life]) -> Cage:
     """A cage with a runner without start-up times in it."""
     return Cage(new_life())
-
-
-@pytest.fixture(scope="session")
-def app_key() -> rsa.RSAPrivateKey:
-    """A GitHub App's key."""
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def given(cage: Cage, way: str, variable: str, secret: str) -> dict[str, str]:
@@ -42,44 +33,25 @@ def given(cage: Cage, way: str, variable: str, secret: str) -> dict[str, str]:
     return {"GITHUB_PERSONAL_TOKEN": "", setting: str(path)}
 
 
-def nothing(looks: list[Result]) -> bool:
-    """Whether nothing was found but what the runner itself needs."""
-    return all(
-        name == "runner key" and any(place.endswith(known) for known in KNOWN)
-        for look in looks
-        for name, place in look.found
-    )
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_personal_token(cage: Cage, way: str) -> None:
     """Neither the token nor a registration token is found, by the user nor by root."""
     cage.start(**given(cage, way, "GITHUB_PERSONAL_TOKEN", cage.token)).idle()
     assert {"PAT", "registration token 0", "runner key"} <= cage.needles.keys()
     looks = [cage.look(AS_RUNNER), cage.look(AS_ROOT), *cage.probed()]
-    assert nothing(looks), [look.found for look in looks]
+    assert unexpected(looks) == set()
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_app(cage: Cage, way: str, app_key: rsa.RSAPrivateKey) -> None:
+def test_app(cage: Cage, way: str) -> None:
     """Neither an App's key nor a token of its installation is found."""
-    pem = app_key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()
-    public = app_key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    installation = {"id": 1, "account": "acme", "permissions": {"administration": "write"}}
-    cage.simulator.add_app(APP_ID, public.decode(), installation)
-    cage.needles["App key"] = pem.splitlines()[9]
-    one_line = pem.replace("\n", "\\n")
-    env = given(cage, way, "GITHUB_APP_PRIVATE_KEY", one_line)
+    key, secrets = of_app(cage.simulator)
+    cage.needles |= secrets
+    env = given(cage, way, "GITHUB_APP_PRIVATE_KEY", key)
     cage.start(**{"GITHUB_PERSONAL_TOKEN": "", **env}, GITHUB_APP_ID=str(APP_ID)).idle()
     assert {"App key", "installation token 0"} <= cage.needles.keys()
     looks = cage.probed()
-    assert nothing(looks), [look.found for look in looks]
+    assert unexpected(looks) == set()
 
 
 def test_jit(cage: Cage) -> None:
@@ -89,7 +61,7 @@ def test_jit(cage: Cage) -> None:
     for name in (".runner", ".credentials", ".credentials_rsaparams"):
         assert (cage.life.home / name).stat().st_mode & 0o777 == 0o600
     looks = [cage.look(AS_RUNNER), *cage.probed()]
-    assert nothing(looks), [look.found for look in looks]
+    assert unexpected(looks) == set()
 
 
 def test_beside_a_health_check(cage: Cage) -> None:
@@ -98,7 +70,7 @@ def test_beside_a_health_check(cage: Cage) -> None:
     with cage.inside(*powers(*DOCKER), "sleep", "60", GITHUB_PERSONAL_TOKEN=cage.token):
         until(lambda: "sleep" in cage.life.inside().values())
         looks = cage.probed()
-    assert nothing(looks), [look.found for look in looks]
+    assert unexpected(looks) == set()
 
 
 def test_what_is_left_of_a_job_during_the_removal(cage: Cage) -> None:
@@ -118,7 +90,7 @@ def test_what_is_left_of_a_job_during_the_removal(cage: Cage) -> None:
     stop.touch()
     assert cage.life.wait() == 143, cage.life.output
     looks = results(looked.read_text())
-    assert nothing(looks), [look.found for look in looks]
+    assert unexpected(looks) == set()
 
 
 def test_during_the_removal_of_an_idle_runner(cage: Cage) -> None:
@@ -129,7 +101,7 @@ def test_during_the_removal_of_an_idle_runner(cage: Cage) -> None:
     cage.simulator.wait_for("request", method="DELETE", path="/actions/runners/1")
     cage.idle()
     root, runner = cage.look(AS_ROOT), cage.look(AS_RUNNER)
-    assert nothing([root]), root.found
+    assert unexpected([root]) == set()
     known = {(name, place) for name, place in runner.found if name == "remove token 0"}
     assert {re.sub(".* of ", "", place) for _name, place in known} <= {
         "config.sh",
@@ -178,7 +150,7 @@ def arriving(cage: Cage, code: int = 0, **env: str) -> list[Result]:
 def test_job_that_arrives_during_the_removal(cage: Cage, credential: str) -> None:
     """config.sh is ended with its remove-token before the job's first step, which then goes on."""
     looks = arriving(cage, RUNNER_CREDENTIAL=credential)
-    assert nothing(looks), [look.found for look in looks]
+    assert unexpected(looks) == set()
 
 
 def test_runner_that_stays_is_not_removed_by_config_sh(cage: Cage) -> None:
@@ -196,4 +168,4 @@ def test_runner_that_stays_is_not_removed_by_config_sh(cage: Cage) -> None:
     assert "remove" not in cage.simulator.tokens()
     looks = results(looked.read_text())
     assert looks
-    assert nothing(looks), [look.found for look in looks]
+    assert unexpected(looks) == set()

@@ -16,58 +16,85 @@ from tests.probe.cage import AS_RUNNER, DOCKER, Cage, mutated, powers
 from tests.probe.test_job import arriving
 
 UNTIL_JOB = {"RUNNER_CREDENTIAL": "until-job", "RUNNER_ALLOW_PTRACE": "1"}
-_NO_EXEC = ("    os.execve(sys.executable, sys.orig_argv, clean)\n", "    return vault\n")
+JIT = {"RUNNER_REGISTRATION": "jit"}
+
+Change = tuple[str, str, str]  # module, old text, new text
+
+_NO_EXEC = (
+    "secrets.py",
+    "    os.execve(sys.executable, sys.orig_argv, clean)\n",
+    "    return vault\n",
+)
+# A JIT configuration, made up again of its files.
+_CODE = (
+    "(code := __import__('base64').b64encode)(__import__('json').dumps({name:"
+    " code(open(os.path.join(settings.home, name), 'rb').read()).decode() for name in"
+    " ('.runner', '.credentials', '.credentials_rsaparams')}).encode()).decode()"
+)
+_ENV, _VARIABLE = "runner.environment(environ, settings, user)", "ACTIONS_RUNNER_INPUT_JITCONFIG"
 
 
 class Mutant(NamedTuple):
-    """A change, and where whom it lets find the token."""
+    """Changes, and where whom they let find what."""
 
-    module: str
-    old: str
-    new: str
+    changes: tuple[Change, ...]
     uid: int
     place: str
     env: dict[str, str]
     capabilities: tuple[str, ...] = ()
+    name: str = "PAT"
 
 
 MUTANTS = {
-    "environment is kept": Mutant(
-        "secrets.py", *_NO_EXEC, 0, "environ of PID 1", UNTIL_JOB, ("sys_ptrace",)
+    "environment is kept": Mutant((_NO_EXEC,), 0, "environ of PID 1", UNTIL_JOB, ("sys_ptrace",)),
+    "listener has the whole environment": Mutant(
+        (_NO_EXEC, ("runner.py", " if k not in ours()", "")),
+        65534,
+        "environ of Runner.Listener",
+        {},
     ),
     "vault is kept": Mutant(
-        "deregistration.py",
-        "        self._vault.forget()\n",
-        "",
+        (("deregistration.py", "        self._vault.forget()\n", ""),),
         0,
         "fd of PID 1",
         UNTIL_JOB,
         ("sys_ptrace",),
     ),
     "env file is kept": Mutant(
-        "secretfile.py",
-        "_delete({files",
-        "set({files",
+        (("secretfile.py", "_delete({files", "set({files"),),
         65534,
         "secret",
         {"RUNNER_ENVFILE": "secret", "GITHUB_PERSONAL_TOKEN": ""},
     ),
     "root's file is kept": Mutant(
-        "secretfile.py",
-        "(way := way_to_root(settings, user))",
-        '(way := "")',
+        (("secretfile.py", "(way := way_to_root(settings, user))", '(way := "")'),),
         0,
         "secret",
         {"GITHUB_PERSONAL_TOKEN_FILE": "secret", "GITHUB_PERSONAL_TOKEN": ""},
+    ),
+    "JIT configuration as an argument": Mutant(
+        (("runner.py", '/run.sh"]', f'/run.sh", "--jitconfig", {_CODE}]'),),
+        65534,
+        "cmdline of Runner.Listener",
+        JIT,
+        name="JIT configuration",
+    ),
+    "JIT configuration as a variable": Mutant(
+        (("listener.py", f"env={_ENV}", f"env=dict({_ENV}, {_VARIABLE}={_CODE})"),),
+        65534,
+        "environ of Runner.Listener",
+        JIT,
+        name="JIT configuration",
     ),
 }
 
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
 def test_probe_finds_what_is_unprotected(new_life: Callable[..., Life], mutant: Mutant) -> None:
-    """Each mutant shows the token at the very place that the protection is about."""
+    """Each mutant shows its secret at the very place that the protection is about."""
     cage = Cage(new_life())
-    cage.life.program = mutated(cage.life.directory, mutant.module, (mutant.old, mutant.new))
+    for module, old, new in mutant.changes:
+        cage.life.program = mutated(cage.life.directory, module, (old, new))
     path = cage.life.directory / "secret"
     is_env_file = "RUNNER_ENVFILE" in mutant.env
     path.write_text(f"GITHUB_PERSONAL_TOKEN={cage.token}\n" if is_env_file else cage.token)
@@ -77,7 +104,7 @@ def test_probe_finds_what_is_unprotected(new_life: Callable[..., Life], mutant: 
     env = {name: str(path) if text == "secret" else text for name, text in mutant.env.items()}
     cage.start(*mutant.capabilities, **env).idle()
     [look] = [look for look in cage.probed() if look.uid == mutant.uid]
-    assert ("PAT", mutant.place if mutant.place != "secret" else str(path)) in look.found
+    assert (mutant.name, mutant.place if mutant.place != "secret" else str(path)) in look.found
 
 
 def test_probe_finds_a_health_check_of_the_same_power(new_life: Callable[..., Life]) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tests.life import NAMESPACE
 from tests.probe import probe
-from tests.probe.cage import PYTHON, results
+from tests.probe.cage import PYTHON
+from tests.probe.looks import results
 
 ROOT = Path(__file__).parents[2]
 PLACES = {

@@ -1,0 +1,54 @@
+"""What a probe looks for: secrets by their names."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import re
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from simulator import Simulator
+
+APP_ID = 4711
+KEY_FILE = ".credentials_rsaparams"
+RUNNER_KEY = "runner key"
+
+
+def given_out(simulator: Simulator) -> dict[str, str]:
+    """Return the tokens of all kinds that GitHub has given out so far."""
+    return {
+        f"{kind} token {i}": token
+        for kind, tokens in simulator.tokens().items()
+        for i, token in enumerate(tokens)
+    }
+
+
+def of_runner(key_file: bytes) -> dict[str, str]:
+    """Return the runner's own key, and how it stands in a JIT configuration."""
+    key = re.search(r"[0-9a-f]{64}", key_file.decode("utf-8-sig"))
+    assert key is not None
+    # A part of the configuration that is not at its end, where others could begin.
+    return {RUNNER_KEY: key[0], "JIT configuration": base64.b64encode(key_file).decode()}
+
+
+def of_app(simulator: Simulator) -> tuple[str, dict[str, str]]:
+    """Install an App for acme; return its key in one line, and what must not be found of it."""
+    key = _app_key()
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    installation = {"id": 1, "account": "acme", "permissions": {"administration": "write"}}
+    simulator.add_app(APP_ID, public.decode(), installation)
+    return pem.replace("\n", "\\n"), {"App key": pem.splitlines()[9]}
+
+
+@functools.cache
+def _app_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
