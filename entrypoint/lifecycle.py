@@ -75,7 +75,7 @@ def live(
         finally:
             if remover.has_let_go:  # config.sh will be shown a token, and nobody of the job's
                 listener.kill_job()
-        return outcome.judge(settings, listener, remover.registration)
+        return outcome.judge(settings, listener, remover.registration, registrar.marks)
 
 
 def load(

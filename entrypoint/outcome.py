@@ -8,6 +8,7 @@ from entrypoint import cgroup, log, runner
 from entrypoint.deregistration import Registration
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.listener import Listener
+from entrypoint.registrar import Marks
 from entrypoint.settings import Settings
 
 _RETURN_CODE = re.compile(r"Runner execution has finished with return code (\d+)")
@@ -17,7 +18,9 @@ _CONFLICT = 5
 _RESULTS = {100: "succeeded", 101: "succeeded with issues", 102: "failed", 103: "cancelled"}
 
 
-def judge(settings: Settings, listener: Listener, registration: Registration) -> ExitCode:
+def judge(
+    settings: Settings, listener: Listener, registration: Registration, marks: Marks
+) -> ExitCode:
     """Return DONE if a job ran to its end; otherwise raise the Failure that says what happened.
 
     After an ephemeral job the runner deletes its own record. It also does when GitHub no longer
@@ -33,6 +36,7 @@ def judge(settings: Settings, listener: Listener, registration: Registration) ->
         diag=listener.last_words(),
         free_disk=cgroup.free_disk(settings.workdir_path),
     )
+    marks.check_version()  # the answer has come since, and the listener may have said 1
     raise _without_job(settings, listener)
 
 
