@@ -196,6 +196,7 @@ def test_a_listener_that_is_refused_for_its_version(
     """It says 1 and not 7 where it gets no session; what GitHub says of the version tells why."""
     simulator.deprecate("2.336.0", registration_at="2020-01-01T00:00:00Z", told_at="session")
     life = new_life(listen_start=1.0)  # the real one's is 0.5, and our question takes 0.2
-    assert life.start(RUNNER_VERSION="2.336.0", **way).wait() == 7, life.output
+    life.start(namespace=None, RUNNER_VERSION="2.336.0", **way)
+    assert life.wait() == 7, life.output
     assert "until 2020-01-01" in life.error()
     assert simulator.runners() == []
