@@ -60,11 +60,14 @@ def result(child: Child) -> Any:
 
 
 def end(init: Init, child: Child) -> None:
-    """Kill a call, with whatever it has started."""
+    """Kill a call, with whatever it has started, and let go of its answer, if there is one."""
     if child.outcome is None:
         for pid in processes.below({child.pid}, processes.snapshot()):
             kill(pid)
-    init.end(child)
+    try:
+        init.end(child)
+    finally:
+        child.close()
 
 
 def wait(init: Init, function: Callable[[], Any], deadline: float | None = None) -> Any:
