@@ -76,6 +76,8 @@ def read(path: str) -> SecretFile:
         raise Problem(f"cannot be read: {getattr(error, 'strerror', error)}") from None
     if len(content) > MAX_SIZE:
         raise Problem(f"is larger than {MAX_SIZE} bytes")
+    if b"\0" in content:  # no variable can hold one
+        raise Problem("is not UTF-8 text (it holds zero bytes, as UTF-16 does)")
     try:
         return SecretFile(content.decode("utf-8-sig"), way, about.st_nlink)
     except UnicodeDecodeError:

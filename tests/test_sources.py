@@ -83,6 +83,7 @@ def test_every_wrong_line_is_told(tmp_path: Path) -> None:
         ("missing", "cannot be read: No such file or directory"),
         ("pipe", "is not a regular file"),
         ("binary", "is not UTF-8 text"),
+        ("UTF-16", "is not UTF-8 text"),
         ("huge", "is larger than"),
     ],
 )
@@ -94,6 +95,8 @@ def test_env_file_that_is_none(tmp_path: Path, kind: str, words: str) -> None:
             os.mkfifo(path)
         case "binary":
             path.write_bytes(b"A=\xff")
+        case "UTF-16":
+            path.write_bytes("A=b".encode("utf-16-le"))
         case "huge":
             path.write_bytes(b"#" * 70_000)
     message = refused(path)
