@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from entrypoint import log
+from entrypoint import account, log
 from entrypoint.account import Account, can, missing_capabilities
 from entrypoint.secrets import SECRETS
 from entrypoint.settings import Settings, variables
@@ -66,6 +66,19 @@ def _workdir_problems(settings: Settings, user: Account) -> list[str]:
     if not can(user, folder, os.R_OK | os.W_OK | os.X_OK):
         return [f"RUNNER_WORKDIR: {user.name} cannot write to {folder}"]
     return []
+
+
+def path_problems(
+    environ: Mapping[str, str], settings: Settings, user: Account | None
+) -> list[str]:
+    """Return what is wrong with PATH: in an env file of Docker's no variable is expanded."""
+    path = environ.get("PATH", PATH)
+    program = account.command(settings, user, [PROGRAMS[0]])[0] if user else ""
+    if program != "setpriv" or any(
+        os.access(os.path.join(directory, program), os.X_OK) for directory in path.split(":")
+    ):
+        return []
+    return [f"PATH: no {program} is found by {path!r}; an env file does not expand variables"]
 
 
 def ours() -> set[str]:

@@ -42,7 +42,11 @@ def load(environ: Mapping[str, str], vault: Vault) -> dict[str, Any]:
     files: dict[str, SecretFile] = {}
     settings, secrets, notes, others = read(environ, files)
     user = account.lookup(settings.user)
-    problems = [*runner.problems(settings, user), *handover.problems(settings)]
+    problems = [
+        *runner.problems(settings, user),
+        *runner.path_problems({**environ, **others}, settings, user),
+        *handover.problems(settings),
+    ]
     if problems or user is None:
         raise wrong(problems)
     notes += secretfile.protect(files, settings, user)

@@ -306,3 +306,14 @@ def test_other_variables_of_the_env_file_reach_the_job(life: Life, simulator: Si
     log = simulator.jobs()[0]["log"]
     assert "java: /opt/java" in log
     assert life.env["GITHUB_PERSONAL_TOKEN"] not in log
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_path_that_was_not_expanded_is_told(life: Life, simulator: Simulator, command: str) -> None:
+    """PATH=/opt/tools:$PATH in an env file leaves no program to be found; nobody is asked."""
+    path = env_file(life.directory, "PATH=/opt/tools:$PATH\n")
+    life.start(command, RUNNER_ENVFILE=str(path))
+    assert life.wait() == 78, life.output
+    assert "PATH: no setpriv is found by '/opt/tools:$PATH'" in life.output
+    assert path.exists()
+    assert simulator.runners() == []

@@ -12,7 +12,7 @@ from entrypoint import account, engine, runner
 from entrypoint.doctor import finding
 from entrypoint.doctor.finding import Finding
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.settings import Settings
+from entrypoint.settings import Settings, environment
 
 _FREE = 2 * 1024**3  # bytes; less than that and even a checkout with a build may fail
 _ENGINES = {"docker": "dockerd", "podman": "podman"}
@@ -34,7 +34,9 @@ def look(settings: Settings) -> Iterator[Finding]:
 
 
 def _runner(settings: Settings) -> Iterator[Finding]:
-    problems = runner.problems(settings, account.lookup(settings.user))
+    user = account.lookup(settings.user)
+    problems = runner.problems(settings, user)
+    problems += runner.path_problems(environment(), settings, user)
     for problem in problems:
         yield finding.wrong("runner", Failure(ExitCode.CONFIG, problem))
     if not problems:
