@@ -43,6 +43,16 @@ def test_venv_names_each_unfit_python(tmp_path: Path) -> None:
     assert "apt-get install python3-venv" in result.stderr
 
 
+def test_venv_completes_debians_python(tmp_path: Path) -> None:
+    """Debian's python3 without python3-venv is all that has to be there for the first start."""
+    installed = tmp_path / "installed"
+    fake(tmp_path, "apt-get", f'[ "$1" = update ] || echo "$@" >{installed}')
+    fake(tmp_path, "python3", f'[[ "$2" != *ensurepip* ]] || [ -e {installed} ]')
+    result = run("venv", tmp_path, os.fspath(tmp_path / "venv"))
+    assert installed.read_text().split()[-1] == "python3-venv"
+    assert "lacks ensurepip" not in result.stderr
+
+
 def test_venv_takes_no_other_python_than_told(tmp_path: Path) -> None:
     """PYTHON=... is not silently replaced by another interpreter."""
     fake(tmp_path, "python3", "exit 0")
