@@ -6,14 +6,34 @@ cache there.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from typing import Any
 
-from entrypoint import mounts, runner
+from entrypoint import log, mounts, runner
 from entrypoint.errors import ExitCode, Failure
 
 # What a worker makes in its work folder for itself; check-outs and _tool are worth keeping.
 _WORK = ("_temp", "_actions", "_PipelineMapping", "_update")
+
+
+def claim(home: str) -> None:
+    """Hold the runner's directory for as long as this process lives.
+
+    Raises a Failure (78) if another one does: in this container, by `docker exec`, or in another
+    one on the same volume. What it has made is nothing that is left.
+    """
+    try:
+        descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Failure(
+            ExitCode.CONFIG,
+            f"RUNNER_HOME: another gh-runner is at work in {home}",
+            "give each runner a directory of its own; `gh-runner status` tells of the one here",
+        ) from None
+    except OSError as error:  # not every file system can do it
+        log.debug("the directory is not held", path=home, why=error.strerror)
 
 
 def registration(home: str) -> dict[str, Any] | None:

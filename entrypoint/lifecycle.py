@@ -11,6 +11,7 @@ from entrypoint.deregistration import Remover
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.handover import offered
 from entrypoint.init import Init, Stopped
+from entrypoint.leftovers import claim
 from entrypoint.listener import Listener
 from entrypoint.naming import unique
 from entrypoint.registrar import Registrar
@@ -92,6 +93,7 @@ def load(
     registrar.loaded = loaded
     environ.update(loaded["environment"])
     settings = Settings.restore(loaded["settings"])
+    claim(settings.home)  # as that child did, which has ended
     log.configure(settings.log_level, settings.log_format)
     for note in loaded["notes"]:
         log.warning(note)

@@ -49,6 +49,7 @@ def load(environ: Mapping[str, str], vault: Vault) -> dict[str, Any]:
     ]
     if problems or user is None:
         raise wrong(problems)
+    leftovers.claim(settings.home)
     notes += secretfile.protect(files, settings, user)
     notes += [*escalation.weaknesses(settings, user), *exposed(settings, environ)]
     vault.fill(secrets)

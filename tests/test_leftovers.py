@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 
 import pytest
 
@@ -25,6 +26,20 @@ def test_runner_of_a_killed_start_is_removed(life: Life, simulator: Simulator) -
     [second] = simulator.runners()
     assert second["name"] != first["name"]
     assert "cleared what an earlier start has left: .runner" in life.output
+
+
+def test_what_a_living_runner_has_made_is_not_left(life: Life, simulator: Simulator) -> None:
+    """`gh-runner` typed into `docker exec`, or a volume that two share, costs nobody his runner."""
+    life.start()
+    simulator.wait_for("listening")
+    second = subprocess.run(
+        [*NAMESPACE, *life.program], env=life.env, capture_output=True, check=False
+    )
+    assert second.returncode == 78
+    assert f"another gh-runner is at work in {life.home}" in second.stdout.decode()
+    job = simulator.queue_job(":")
+    assert life.wait() == 0
+    assert simulator.job(job["id"])["result"] == "succeeded"
 
 
 def test_worker_folders_are_cleared_and_all_else_is_kept(life: Life, simulator: Simulator) -> None:
