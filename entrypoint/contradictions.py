@@ -43,7 +43,7 @@ def _scope(settings: Settings, given: Mapping[str, str]) -> Iterator[str]:
         yield from (
             f"{variable}: is given together with GITHUB_URL, which says it all"
             for variable in apart
-            if given.get(variable, "").strip() and not _repeats(settings, variable)
+            if parsers.bare(given.get(variable, "")) and not _repeats(settings, variable)
         )
     elif settings.enterprise and (settings.owner or settings.repository):
         yield (

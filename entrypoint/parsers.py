@@ -10,6 +10,7 @@ from entrypoint import target
 
 MAX_LABEL = 256  # the runner's; one label over it and config.sh silently drops them all
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+_QUOTES = ("'", '"')
 _NAME_PART = re.compile(r"[A-Za-z0-9_.-]+")
 _PEM = re.compile(
     r"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n.+\n-----END ([A-Z]+ )?PRIVATE KEY-----", re.DOTALL
@@ -20,6 +21,17 @@ Parser = Callable[[str], Any]
 
 class Problem(ValueError):
     """What is wrong with one value, said so that "VARIABLE: " can stand before it."""
+
+
+def bare(value: str) -> str:
+    """Return a value without white space and one pair of quotes around it.
+
+    `docker run --env-file` and the lists of a compose file take quotes for a part of the value.
+    """
+    value = value.strip()
+    if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
+        value = value[1:-1].strip()
+    return value
 
 
 def text(value: str) -> str:

@@ -206,4 +206,4 @@ def environment() -> MutableMapping[str, str]:
 def in_environment(variable: str) -> str:
     """Return one setting as the container's environment gives it."""
     default: str = variables()[variable]["default"]
-    return os.environ.get(variable) or default
+    return parsers.bare(os.environ.get(variable, "")) or default

@@ -26,12 +26,12 @@ from entrypoint.naming import MAX_NAME, shortened
 from entrypoint.parsers import Problem
 from entrypoint.secretfile import ENVFILE, SecretFile
 from entrypoint.secrets import SECRETS, Vault
-from entrypoint.settings import Settings
+from entrypoint.settings import Settings, variables
 from entrypoint.validation import parse, wrong
 
 _APP_KEY = "GITHUB_APP_PRIVATE_KEY"  # the only one of several lines
+_STATE_DIR = "RUNNER_STATE_DIR"
 _TOKEN = re.compile("[!-~]*")
-_QUOTES = ("'", '"')
 
 
 def load(environ: Mapping[str, str], vault: Vault) -> dict[str, Any]:
@@ -79,7 +79,8 @@ def read(environ: Mapping[str, str], files: dict[str, SecretFile] | None = None)
     `files` takes in the files that were read, by the variables that name them.
     """
     given, files = dict(environ), {} if files is None else files
-    set_by_file = read_env_file(given[ENVFILE], files) if given.get(ENVFILE) else {}
+    path = parsers.bare(given.get(ENVFILE, ""))
+    set_by_file = read_env_file(path, files) if path else {}
     given |= set_by_file
     secrets, notes, problems = gather_secrets(given, files)
     settings = parse({**given, **secrets}, problems)
@@ -89,6 +90,11 @@ def read(environ: Mapping[str, str], files: dict[str, SecretFile] | None = None)
         if problems:
             raise wrong(problems)
     notes += [*spelling_notes(given, settings), *credential.caveats(secrets)]
+    if _STATE_DIR in set_by_file and set_by_file[_STATE_DIR] != environ.get(_STATE_DIR):
+        notes.append(
+            f"{_STATE_DIR}: is set in the env file, where the health check (`gh-runner status`)"
+            " does not see it; set it in the container's environment"
+        )
     others = {name: value for name, value in set_by_file.items() if name not in runner.ours()}
     return Values(settings, secrets, notes, others)
 
@@ -139,11 +145,11 @@ def gather_secrets(
     """Return the secrets by variable, what was put right, and what is wrong."""
     secrets, notes, problems = {}, [], []
     for variable in SECRETS:
-        path = given.get(f"{variable}_FILE", "")
+        path = parsers.bare(given.get(f"{variable}_FILE", ""))
         origin = f"{variable}_FILE: {path}" if path else f"{variable}:"
         try:
             raw = _raw_secret(variable, given, files)
-            value = trimmed(raw)
+            value = parsers.bare(raw)
             _require_form(variable, value)
         except Problem as problem:
             problems.append(f"{origin} {problem}")
@@ -157,7 +163,7 @@ def gather_secrets(
 
 def _raw_secret(variable: str, given: Mapping[str, str], files: dict[str, SecretFile]) -> str:
     """Return one secret as it is given, but without the line break that ends a file."""
-    path = given.get(f"{variable}_FILE", "")
+    path = parsers.bare(given.get(f"{variable}_FILE", ""))
     if not path:
         return given.get(variable, "")
     if given.get(variable):
@@ -186,18 +192,11 @@ def _require_form(variable: str, value: str) -> None:
         raise Problem("holds more than one line, a space or a control character, as no token does")
 
 
-def trimmed(secret: str) -> str:
-    """Return a secret without white space and one pair of quotes around it."""
-    value = secret.strip()
-    if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
-        value = value[1:-1].strip()
-    return value
-
-
 def spelling_notes(given: Mapping[str, str], settings: Settings) -> list[str]:
     """Return what the settings put right without a word."""
-    notes = []
-    raw = [label for label in given.get("RUNNER_LABELS", "").split(",") if label]
+    quoted = [v for v in variables() if parsers.bare(given.get(v, "")) != given.get(v, "").strip()]
+    notes = [f"{name}: the quotes around it were cut" for name in quoted]
+    raw = [label for label in parsers.bare(given.get("RUNNER_LABELS", "")).split(",") if label]
     if raw and raw != list(settings.labels):
         notes.append("RUNNER_LABELS: spaces, empty and repeated labels were dropped")
     if shortened(settings.name) != settings.name:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from entrypoint.contradictions import contradictions, misspelt
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.parsers import Problem
+from entrypoint.parsers import Problem, bare
 from entrypoint.secrets import SECRETS
 from entrypoint.settings import Settings, variables
 
@@ -22,7 +22,7 @@ def parse(values: Mapping[str, str], problems: Sequence[str] = ()) -> Settings:
     known = variables()
     parsed, problems = {}, [*problems, *misspelt(values, [*known, *SECRETS])]
     for variable, about in known.items():
-        given = values.get(variable, "").strip() or about["default"]
+        given = bare(values.get(variable, "")) or about["default"]
         try:
             parsed[about["field"]] = about["parse"](given)
         except Problem as problem:

@@ -11,7 +11,7 @@ import pytest
 
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.secrets import Vault
-from entrypoint.sources import gather_secrets, read_env_file
+from entrypoint.sources import gather_secrets, read, read_env_file
 from entrypoint.sources import load as load_settings
 from simulator import Simulator
 from tests.life import NAMESPACE, TOKEN, Life
@@ -306,6 +306,25 @@ def test_other_variables_of_the_env_file_reach_the_job(life: Life, simulator: Si
     log = simulator.jobs()[0]["log"]
     assert "java: /opt/java" in log
     assert life.env["GITHUB_PERSONAL_TOKEN"] not in log
+
+
+def test_quotes_of_a_container_env_file_are_told(life: Life, simulator: Simulator) -> None:
+    """Docker keeps them in the value: labels with quotes in them would match no job."""
+    path = env_file(life.directory, f"{VARIABLE}={TOKEN}\n")
+    simulator.queue_job(labels=["gpu"])
+    life.start(GITHUB_PERSONAL_TOKEN="", RUNNER_LABELS='"gpu"', RUNNER_ENVFILE=f"'{path}'")
+    assert life.wait() == 0, life.output
+    assert "RUNNER_LABELS: the quotes around it were cut" in life.output
+
+
+def test_state_directory_that_the_health_check_cannot_know(tmp_path: Path) -> None:
+    """In the env file alone it is where `gh-runner status` never looks."""
+    given = {"GITHUB_OWNER": "acme", VARIABLE: TOKEN}
+    path = env_file(tmp_path, "RUNNER_STATE_DIR=/run/mine\n")
+    notes = read({**given, "RUNNER_ENVFILE": str(path)}).notes
+    assert [note.partition(":")[0] for note in notes] == ["RUNNER_STATE_DIR"]
+    both = {**given, "RUNNER_ENVFILE": str(path), "RUNNER_STATE_DIR": "/run/mine"}
+    assert read(both).notes == []
 
 
 @pytest.mark.parametrize("command", ["run", "check"])

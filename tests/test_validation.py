@@ -71,6 +71,15 @@ def test_a_value_is_taken(variable: str) -> None:
     assert getattr(parsed, settings.variables()[variable]["field"]) == result
 
 
+@pytest.mark.parametrize("quote", ["'", '"'])
+@pytest.mark.parametrize("variable", EACH)
+def test_quotes_are_no_part_of_a_value(variable: str, quote: str) -> None:
+    """`docker run --env-file` and a compose file's list leave them around it."""
+    value, result, _ = EACH[variable]
+    parsed = validation.parse({**LEAST, variable: f"{quote}{value}{quote}"})
+    assert getattr(parsed, settings.variables()[variable]["field"]) == result
+
+
 @pytest.mark.parametrize("variable", EACH)
 def test_a_value_is_refused(variable: str) -> None:
     """A wrong value is refused by the name of its variable, and nothing else is."""
