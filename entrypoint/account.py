@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from entrypoint.errors import ExitCode, Failure
+
 if TYPE_CHECKING:
     from entrypoint.settings import Settings
 
@@ -46,15 +48,24 @@ def require(name: str) -> Account:
 def acting_as(account: Account) -> Iterator[None]:
     """Let the kernel judge file access as if this process were that user, and then no longer.
 
-    Only root can; anybody else is taken to be that user already.
+    Only root can; anybody else is taken to be that user already. Raises a Failure (78) where the
+    container's user namespace does not even let root: no such user in it, or no setgroups(2).
     """
     if os.geteuid() != 0:
         yield
         return
     groups = os.getgroups()
-    os.setgroups(os.getgrouplist(account.name, account.gid))
-    os.setegid(account.gid)
-    os.seteuid(account.uid)
+    try:
+        os.setgroups(os.getgrouplist(account.name, account.gid))
+        os.setegid(account.gid)
+        os.seteuid(account.uid)
+    except OSError as error:
+        raise Failure(
+            ExitCode.CONFIG,
+            f"RUNNER_USER: root cannot become {account.name} in this user namespace:"
+            f" {error.strerror}",
+            "give the container a range of user ids (subuid(5)), or start it as that user",
+        ) from None
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ import pytest
 
 from entrypoint import account
 from simulator import Simulator
-from tests.life import USER, Life
+from tests.life import NAMESPACE, USER, Life
 from tests.probe.cage import walls
 
 SETPCAP, SYS_PTRACE = 1 << 8, 1 << 19
@@ -32,6 +32,14 @@ def test_unknown_user() -> None:
     assert account.lookup("nobody-at-all") is None
     with pytest.raises(LookupError, match="nobody-at-all"):
         account.require("nobody-at-all")
+
+
+def test_user_namespace_of_one_user(life: Life, simulator: Simulator) -> None:
+    """Where root is the only user of its namespace that is told, and nobody is asked."""
+    alone = ["unshare", "--user", "--map-root-user", *NAMESPACE]
+    assert life.start(namespace=alone).wait() == 78, life.output
+    assert f"root cannot become {USER} in this user namespace" in life.error()
+    assert simulator.requests() == []
 
 
 def test_kernel_judges_access_as_the_user(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from responses import matchers
 
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import jit
+from simulator import Simulator
 from tests import fakehub
 from tests.fakehub import ORGANIZATION, PLACES, REPOSITORY, Clock, entry, listing
+from tests.life import NAMESPACE, Life
 
 NAME = "shop-0123abcd"
 RUNNERS = f"{REPOSITORY}/actions/runners"
@@ -190,6 +193,20 @@ def test_write(tmp_path: Path) -> None:
 def test_write_follows_nothing(tmp_path: Path) -> None:
     """A file or link that is there already is neither followed nor overwritten."""
     (tmp_path / ".runner").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(Failure, match="cannot be written: File exists"):
         jit.write(FILES, str(tmp_path), 0, 0)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_write_on_a_full_disk(new_life: Callable[..., Life], simulator: Simulator) -> None:
+    """The file is named, with the system's reason; nothing stays registered."""
+    life = new_life()
+    fill = (
+        'mkdir "$0/copy" && cp -a "$0/runner/." "$0/copy" && mount -t tmpfs -o size=1m none'
+        ' "$0/runner" && cp -a "$0/copy/." "$0/runner" && mkdir -m 777 "$0/runner/_work"'
+        ' && { cat /dev/zero >"$0/runner/fill" 2>/dev/null; exec "$@"; }'
+    )
+    full = [*NAMESPACE, "sh", "-c", fill, str(life.directory)]
+    assert life.start(namespace=full, RUNNER_REGISTRATION="jit").wait() == 76, life.output
+    assert "cannot be written: No space left on device" in life.error()
+    assert simulator.runners() == []

@@ -96,12 +96,26 @@ def _opened(api: Api, reply: Reply) -> tuple[Runner, dict[str, bytes]]:
 
 
 def write(files: Mapping[str, bytes], home: str, uid: int, gid: int) -> None:
-    """Write the listener's files, readable for its user alone; none of them may be there yet."""
+    """Write the listener's files, readable for its user alone; none of them may be there yet.
+
+    Raises a Failure (76) if that cannot be, as on a disk that is full.
+    """
     for name, content in files.items():
         path = os.path.join(home, name)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            if os.geteuid() == 0:
-                os.fchown(file.fileno(), uid, gid)
-            file.write(content)
+        try:
+            _write(path, content, uid, gid)
+        except OSError as error:
+            raise Failure(
+                ExitCode.RUNNER,
+                f"RUNNER_HOME: {path} cannot be written: {error.strerror}",
+                "see to the free space of that directory and to what else is mounted there",
+            ) from None
+
+
+def _write(path: str, content: bytes, uid: int, gid: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        if os.geteuid() == 0:
+            os.fchown(file.fileno(), uid, gid)
+        file.write(content)
