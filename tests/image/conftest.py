@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from simulator import Simulator
+from simulator import Distribution, Simulator
 from tests.image.engine import ROOT, Container, Engine
 from tests.image.mirror import Mirror, mirror
 
@@ -29,6 +32,7 @@ CONFIGURATION = "/home/runner/bin/simulator.json"
 
 RunOptions = Callable[..., list[str]]
 StartRunner = Callable[..., Container]
+Removals = list[subprocess.Popen[str]]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -146,23 +150,40 @@ def github(simulator: Simulator) -> Simulator:
     return simulator
 
 
+@pytest.fixture(scope="package")
+def removals(network: str) -> Iterator[Removals]:
+    """What removes containers that have ended; nobody waits for it but the network."""
+    assert network
+    begun: Removals = []
+    yield begun
+    for removal in begun:
+        removal.communicate()
+
+
 @pytest.fixture
 def run_options(github: Simulator, tmp_path: Path) -> RunOptions:
     """Write an env file and a configuration of the simulated runner; return `run`'s options.
 
-    `scale` 1 gives the runner the real one's times; settings are given as keywords.
+    `scale` 1 gives the runner all of the real one's times; otherwise only cancelling a job takes
+    as long as there. Settings are given as keywords; an empty one is left out.
     """
+    numbers = itertools.count()
 
-    def write(scale: float = 0.1, **settings: str) -> list[str]:
-        configuration = github.make_distribution(tmp_path / "d", scale=scale) / "bin/simulator.json"
+    def write(scale: float = 0, **settings: str) -> list[str]:
+        # Of each container's own: the engine may read them after the next one was asked for.
+        folder = tmp_path / f"runner-{next(numbers)}"
+        folder.mkdir()
+        configuration, env_file = folder / "simulator.json", folder / ".env"
+        distribution = Distribution.scaled(github.url, scale, cancel_scale=1)
+        configuration.write_text(json.dumps(asdict(distribution)))
         values = {
             "GITHUB_URL": "https://github.com/acme/shop",
             "GITHUB_PERSONAL_TOKEN": TOKEN,
             "GITHUB_API_URL": github.url,
             **settings,
         }
-        env_file = tmp_path / ".env"
-        env_file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+        lines = [f"{name}={value}\n" for name, value in values.items() if value]
+        env_file.write_text("".join(lines))
         return ["--env-file", f"{env_file}", "--volume", f"{configuration}:{CONFIGURATION}:ro"]
 
     return write
@@ -170,24 +191,22 @@ def run_options(github: Simulator, tmp_path: Path) -> RunOptions:
 
 @pytest.fixture
 def start(
-    docker: Engine, image: str, network: str, run_options: RunOptions
+    docker: Engine, image: str, network: str, run_options: RunOptions, removals: Removals
 ) -> Iterator[StartRunner]:
     """Start a runner's container: options of `docker run` come first, settings as keywords."""
-    started = []
+    with ExitStack() as exits:
 
-    def run(
-        *options: str,
-        engine: Engine = docker,
-        image: str = image,
-        network: str = network,
-        scale: float = 0.1,
-        **settings: str,
-    ) -> Container:
-        usual = [*run_options(scale, **settings), "--network", network]
-        container = Container(engine, *usual, *options, image)
-        started.append(container)
-        return container
+        def run(
+            *options: str,
+            engine: Engine = docker,
+            image: str = image,
+            network: str = network,
+            scale: float = 0,
+            **settings: str,
+        ) -> Container:
+            usual = [*run_options(scale, **settings), "--network", network]
+            container = Container(engine, *usual, *options, image, wait=False)
+            exits.callback(lambda: removals.append(container.discard()))
+            return container
 
-    yield run
-    for container in started:
-        container.remove()
+        yield run

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
@@ -31,15 +32,20 @@ class Engine:
 
     def attempt(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a command that may fail; both streams are in `stdout`."""
-        return subprocess.run(
-            [self.program, *arguments],
-            env={**os.environ, "DOCKER_BUILDKIT": "1", **self.env},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            **options,
-        )
+        command = [self.program, *arguments]
+        return subprocess.run(command, check=False, **self._usual(), **options)
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command without waiting for it; both streams are in `stdout`."""
+        return subprocess.Popen([self.program, *arguments], **self._usual())
+
+    def _usual(self) -> dict[str, Any]:
+        return {
+            "env": {**os.environ, "DOCKER_BUILDKIT": "1", **self.env},
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "text": True,
+        }
 
     @contextmanager
     def open(self, *arguments: str) -> Iterator[IO[str]]:
@@ -77,10 +83,24 @@ class Engine:
 class Container:
     """A container that runs in the background until the test is over."""
 
-    def __init__(self, engine: Engine, *arguments: str) -> None:
-        """Start it; the arguments are options of `docker run`, the image, the command."""
+    def __init__(self, engine: Engine, *arguments: str, wait: bool = True) -> None:
+        """Start it; the arguments are options of `docker run`, the image, the command.
+
+        Without `wait` that is waited for when something is first asked of the container, so that
+        several come up side by side.
+        """
         self._engine = engine
-        self.id = engine("run", "--detach", *arguments).splitlines()[-1]
+        self._coming = engine.begin("run", "--detach", *arguments)
+        self._has_ended = False
+        if wait:
+            assert self.id
+
+    @cached_property
+    def id(self) -> str:
+        """What the engine calls it; AssertionError with its words if it did not start."""
+        output, _ = self._coming.communicate()
+        assert self._coming.returncode == 0, output
+        return output.strip().splitlines()[-1]
 
     def stop(self, seconds: int = 10) -> float:
         """Stop it as `docker stop` does, and return the seconds that took."""
@@ -88,17 +108,20 @@ class Container:
         self._engine("stop", "--time", str(seconds), self.id)
         return time.monotonic() - begin
 
-    def kill(self) -> None:
-        """Kill it without any warning."""
-        self._engine("kill", self.id)
+    def kill(self, signal: str = "KILL") -> None:
+        """Kill it without any warning, or send it another signal."""
+        self._engine("kill", "--signal", signal, self.id)
 
     def start(self) -> None:
         """Start it once more."""
+        self._has_ended = False
         self._engine("start", self.id)
 
     def wait(self, timeout: float = 60) -> int:
         """Wait for its end and return its exit code."""
-        return int(self._engine("wait", self.id, timeout=timeout))
+        code = int(self._engine("wait", self.id, timeout=timeout))
+        self._has_ended = True
+        return code
 
     def execute(self, *command: str, options: Sequence[str] = ()) -> str:
         """Run a further command in it and return the output."""
@@ -107,6 +130,10 @@ class Container:
     def processes(self) -> list[str]:
         """Return the command lines of all that runs in it."""
         return self._engine("top", self.id, "-eo", "pid,args").splitlines()[1:]
+
+    def changes(self) -> list[str]:
+        """Return the paths in which its files differ from the image's."""
+        return [line.split(" ", 1)[1] for line in self._engine("diff", self.id).splitlines()]
 
     def logs(self) -> str:
         """Return all that it has printed."""
@@ -126,4 +153,11 @@ class Container:
 
     def remove(self) -> None:
         """Remove it with its anonymous volumes, whatever it is doing."""
-        self._engine("rm", "--force", "--volumes", self.id, check=False)
+        self.discard().communicate()
+
+    def discard(self) -> subprocess.Popen[str]:
+        """Begin to remove it; one that may still be running is gone when this returns."""
+        removal = self._engine.begin("rm", "--force", "--volumes", self.id)
+        if not self._has_ended:
+            removal.wait()
+        return removal

@@ -7,15 +7,9 @@ import time
 from simulator import Simulator
 from tests.image.conftest import StartRunner
 from tests.image.engine import Engine
-from tests.life import until
 
 STUBBORN = "trap '' INT TERM; echo deaf; while :; do sleep 0.2; done"
 STOP_SECONDS = 10  # after which `docker stop` kills
-
-
-def online(github: Simulator) -> int:
-    """Return how many runners GitHub believes to be alive."""
-    return [runner["status"] for runner in github.runners()].count("online")
 
 
 def test_job(start: StartRunner, github: Simulator) -> None:
@@ -28,19 +22,12 @@ def test_job(start: StartRunner, github: Simulator) -> None:
     assert github.runners() == []
 
 
-def test_stop_when_idle(start: StartRunner, github: Simulator) -> None:
-    """A container that waits for a job stops at once with 143, and is gone from the list."""
-    container = start(scale=1)
-    github.wait_for("session_opened")
-    assert container.stop() < STOP_SECONDS
-    assert container.wait() == 143, container.logs()
-    assert github.runners() == []
-
-
-def test_stop_in_a_job(docker: Engine, start: StartRunner, github: Simulator) -> None:
-    """A job is cancelled within the ten seconds of `docker stop`, also one that ignores signals."""
-    jobs = [github.queue_job(run, name=run) for run in ("echo asleep; sleep 60", STUBBORN)]
-    containers = [start(scale=1) for _ in jobs]
+def test_stop(docker: Engine, start: StartRunner, github: Simulator) -> None:
+    """`docker stop` has ten seconds for an idle, a busy and a deaf runner: all of them are gone."""
+    jobs = [github.queue_job(run, labels=["busy"]) for run in ("echo asleep; sleep 60", STUBBORN)]
+    containers = [start(scale=1, RUNNER_LABELS="busy") for _ in jobs]
+    containers.append(start(scale=1, RUNNER_NAME="idle"))
+    github.wait_for("listening", timeout=30, runner="idle")
     for job in jobs:
         github.wait_for("job_output", timeout=30, job_id=job["id"])
     begin = time.monotonic()
@@ -66,22 +53,24 @@ def test_drain(start: StartRunner, github: Simulator) -> None:
 
 
 def test_kill_and_start(start: StartRunner, github: Simulator) -> None:
-    """After `docker kill` and `docker start` exactly one runner of the container is alive."""
-    github.settings(poll_seconds=0.5, session_seconds=2)
+    """After `docker kill` and `docker start` GitHub lists exactly one runner, the living one."""
     container = start()
     first = github.wait_for("session_opened")
     container.kill()
     container.wait()
+    assert len(github.runners()) == 1
     container.start()
-    github.wait_for("session_opened", after=first["id"])
-    until(lambda: online(github) == 1)
+    second = github.wait_for("session_opened", after=first["id"])
+    github.wait_for("runner_removed", after=first["id"], runner_id=first["runner_id"])
+    assert [runner["id"] for runner in github.runners()] == [second["runner_id"]]
     container.stop()
     assert container.wait() == 143, container.logs()
+    assert github.runners() == []
 
 
 def test_health(start: StartRunner, github: Simulator) -> None:
     """HEALTHCHECK finds a runner that waits for a job healthy."""
-    container = start("--health-interval", "1s")
+    container = start("--health-interval", "200ms")
     github.wait_for("session_opened")
     container.wait_for_health("healthy")
     assert "idle" in container.execute("gh-runner", "status")

@@ -11,7 +11,7 @@ import pytest
 
 from simulator import Simulator
 from tests.image.conftest import StartRunner
-from tests.image.engine import Engine
+from tests.image.engine import Container, Engine
 
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID"]
 
@@ -106,13 +106,14 @@ def test_strangers_survive_pid_host(
     docker: Engine, image: str, start: StartRunner, github: Simulator
 ) -> None:
     """With --pid=host a stop in a job ends the job's processes, and nobody else's."""
-    bystander = docker("run", "--detach", "--rm", "--entrypoint", "sleep", image, "1000")
+    bystander = Container(docker, "--entrypoint", "sleep", image, "1000", wait=False)
     try:
         github.queue_job("echo begun; sleep 60")
         container = start("--pid", "host", RUNNER_CANCEL_TIMEOUT="1")
         github.wait_for("job_output")
+        assert bystander.state()["Running"]
         container.stop()
         assert container.wait() == 143, container.logs()
-        assert docker("inspect", "--format", "{{.State.Running}}", bystander) == "true"
+        assert bystander.state()["Running"]
     finally:
-        docker("rm", "--force", bystander)
+        bystander.remove()

@@ -74,7 +74,7 @@ def test_stop_when_idle(start_podman: StartRunner, github: Simulator) -> None:
 def test_stop_in_a_job(start_podman: StartRunner, github: Simulator) -> None:
     """`podman stop` cancels the job, which gets a result, within its ten seconds."""
     job = github.queue_job("echo begun; sleep 60")
-    container = start_podman(scale=1, RUNNER_CANCEL_TIMEOUT="1")
+    container = start_podman(RUNNER_CANCEL_TIMEOUT="1")
     github.wait_for("job_output", timeout=20)
     assert container.stop() < STOP_SECONDS
     assert container.wait() == 143, container.logs()
