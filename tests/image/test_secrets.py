@@ -1,82 +1,154 @@
-"""What a job can find of the credential, as its own user and as root by sudo."""
+"""What a job can find of the secrets, as its own user and as root by sudo: nothing.
+
+All the time a health check is going on, and something that `docker exec` has started.
+"""
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
 from simulator import Simulator
+from tests.image.cell import FILE, LEFTOVER, ROOT, RUNNER, Cell
 from tests.image.conftest import StartRunner
-from tests.image.engine import Container
 from tests.life import until
-from tests.probe import cage, probe
+from tests.probe.looks import Finding, unexpected
+from tests.probe.needles import APP_ID, of_app
 
-SECRET = "ghp_simulatorsecret"
-DIRECTORIES = "/dev/shm /etc /home /opt /root /run /tmp /var"
-
-
-def begin(start: StartRunner, github: Simulator, directory: Path) -> Container:
-    """Start a runner that waits for a job while a health check goes on."""
-    github.add_credential(SECRET, kind="classic", scopes=["repo"], access=["acme"])
-    needles = directory / "needles"
-    probe.write(str(needles), {"token": SECRET})
-    container = start(
-        *("--health-cmd", "sleep 60", "--health-interval", "1s", "--health-timeout", "60s"),
-        *("--volume", f"{probe.__file__}:/probe.py:ro", "--volume", f"{needles}:/needles:ro"),
-        GITHUB_PERSONAL_TOKEN=SECRET,
-    )
-    github.wait_for("session_opened")
-    until(lambda: sleeping(container) > 0)
-    return container
+ENV_FILE = "GITHUB_PERSONAL_TOKEN={}\n"
+TOKEN_FILE = {"GITHUB_PERSONAL_TOKEN_FILE": FILE}
+UNTIL_JOB = {"RUNNER_ENVFILE": FILE, "RUNNER_CREDENTIAL": "until-job"}
+PTRACE = ("--cap-add", "SYS_PTRACE")
+REMOVE_TOKEN = "remove token"
+KINDS = {
+    *("PAT", "App key", "runner key", "JIT configuration"),
+    *(f"{kind} token" for kind in ("registration", "remove", "installation")),
+}
 
 
-def sleeping(container: Container) -> int:
-    """Return how many `sleep 60` there are."""
-    return sum(process.endswith("sleep 60") for process in container.processes())
+@dataclass(frozen=True)
+class Way:
+    """How a container gets its secret, whose place in the settings or the file is marked by {}."""
+
+    settings: Mapping[str, str]
+    file: str = ""
+    mode: int = 0o644
+    options: tuple[str, ...] = ()
+    users: set[int] = field(default_factory=lambda: {RUNNER, ROOT})  # whom a job can be
+    withheld: str = "setpcap"  # the capability that jobs lack
+
+    def start(self, cell: Cell, secret: str) -> Cell:
+        """Start the container without waiting for it."""
+        if self.file:
+            cell.write(self.file.format(secret), self.mode)
+        settings = {name: text.format(secret) for name, text in self.settings.items()}
+        return cell.start(self.options, **settings)
 
 
-def look(prefix: str, github: Simulator, container: Container) -> cage.Result:
-    """Let a job look for the secret, and return what it found."""
-    job = github.queue_job(f"{prefix}python3 -I /probe.py /needles {DIRECTORIES}")
-    assert container.wait() == 0, container.logs()
-    (result,) = cage.results(github.job(job["id"])["log"])
-    assert result.uid == (0 if prefix else 1001)
-    assert {"environ", "cmdline", "file"} <= result.looked.keys()
-    return result
-
-
-@pytest.mark.parametrize("prefix", ["", "sudo "], ids=["runner", "root"])
-def test_job_finds_no_credential(
-    prefix: str, start: StartRunner, github: Simulator, tmp_path: Path
-) -> None:
-    """A job finds the secret of --env-file in no process and no file, whoever else runs there."""
-    container = begin(start, github, tmp_path)
-    before = sleeping(container)
-    container.execute("sleep", "60", options=["--detach"])
-    until(lambda: sleeping(container) > before)
-    assert look(prefix, github, container).found == set()
-
-
-@pytest.mark.parametrize(
-    ("prefix", "options", "weaken"),
-    [
-        ("", ["--user", "runner"], []),
-        ("sudo ", [], ["setpriv", "--bounding-set=-setpcap"]),
-    ],
-    ids=["runner", "root"],
+ENVIRONMENT = Way({"GITHUB_PERSONAL_TOKEN": "{}"})
+APP = Way(
+    {
+        "GITHUB_APP_ID": str(APP_ID),
+        "GITHUB_APP_PRIVATE_KEY": "{}",
+        "RUNNER_REGISTRATION": "jit",
+    }
 )
-def test_probe_is_not_blind(
-    prefix: str,
-    options: list[str],
-    weaken: list[str],
-    start: StartRunner,
-    github: Simulator,
-    tmp_path: Path,
-) -> None:
-    """What `docker exec` starts with no more power than the job has is found out."""
-    container = begin(start, github, tmp_path)
-    before = sleeping(container)
-    container.execute(*weaken, "sleep", "60", options=["--detach", *options])
-    until(lambda: sleeping(container) > before)
-    assert ("token", "environ of sleep") in look(prefix, github, container).found
+GIVEN_TO_ROOT = Way({**UNTIL_JOB, "RUNNER_ALLOW_PTRACE": "1"}, ENV_FILE, options=PTRACE)
+WAYS = {
+    "environment": ENVIRONMENT,
+    "environment, App, JIT": APP,
+    "env file": Way({"RUNNER_ENVFILE": FILE}, ENV_FILE),
+    "file": Way(TOKEN_FILE, "{}\n"),
+    "file, SYS_PTRACE": Way(TOKEN_FILE, "{}\n", options=PTRACE, withheld="sys_ptrace"),
+    "file that stays": Way({**TOKEN_FILE, "RUNNER_SUDO": "0"}, "{}\n", 0o400, users={RUNNER}),
+    "until-job": Way(UNTIL_JOB, ENV_FILE),
+    "until-job, SYS_PTRACE for jobs": GIVEN_TO_ROOT,
+}
+
+
+def secret_for(way: Way, cell: Cell, github: Simulator) -> str:
+    """Return a secret that GitHub knows and the cell looks for."""
+    if way is APP:
+        secret, needles = of_app(github)
+    else:
+        secret = f"ghp_{secrets.token_hex(18)}"
+        github.add_credential(secret)
+        needles = {"PAT": secret}
+    cell.needles |= needles
+    return secret
+
+
+def lived(way: Way, cell: Cell) -> dict[str, set[Finding]]:
+    """Live a life that is stopped in a job; return what is found at each moment of it."""
+    idle = [cell.idle().look(user="runner")]
+    if ROOT in way.users and way is not GIVEN_TO_ROOT:
+        idle.append(cell.look_without(way.withheld))
+    job = cell.job()
+    with cell.stopping() as asked:
+        if "RUNNER_CREDENTIAL" in way.settings:
+            assert not cell.runs(LEFTOVER)
+            removal = [cell.look(user="runner"), cell.look_without(way.withheld)]
+        else:
+            removal = cell.leftovers(asked)
+    assert cell.container.wait() == 143, cell.container.logs()
+    assert cell.files() == ([Path(FILE).name] if way.mode == 0o400 else [])
+    return {
+        "idle": unexpected(idle),
+        "in the job": unexpected(job),
+        "during the removal": unexpected(removal),
+        "afterwards": cell.found_outside(),
+    }
+
+
+def test_nothing_is_found(start: StartRunner, github: Simulator, tmp_path: Path) -> None:
+    """No secret is found, whichever way it came in: when idle, in a job, during the removal."""
+    cells = {}
+    for number, (name, way) in enumerate(WAYS.items()):  # they come up side by side
+        cell = cells[name] = Cell(github, start, tmp_path / f"way-{number}", way.users)
+        way.start(cell, secret_for(way, cell, github))
+    found = {
+        (name, moment, *finding)
+        for name, way in WAYS.items()
+        for moment, findings in lived(way, cells[name]).items()
+        for finding in findings
+    }
+    # In exchange for the credential a job finds, while it runs, what can only remove runners.
+    known = {f for f in found if f[0].startswith("until-job") and f[2].startswith(REMOVE_TOKEN)}
+    assert found - known == set()
+    # Root with CAP_SYS_PTRACE does find it: so the probe looks into PID 1.
+    assert ("until-job, SYS_PTRACE for jobs", "fd of PID 1") in {(f[0], f[3]) for f in known}
+    needles = {needle.rstrip(" 0123456789") for cell in cells.values() for needle in cell.needles}
+    assert needles == KINDS
+
+
+def test_removal_of_an_idle_runner(start: StartRunner, github: Simulator, tmp_path: Path) -> None:
+    """When no job has come, only config.sh's own environment has the remove-token."""
+    cell = Cell(github, start, tmp_path / "idle", ENVIRONMENT.users)
+    ENVIRONMENT.start(cell, secret_for(ENVIRONMENT, cell, github)).idle()
+    with cell.stopping():
+        root, runner = cell.look_without("setpcap"), cell.look(user="runner")
+    assert cell.container.wait() == 143
+    assert unexpected([root]) == set()
+    places = {place.rpartition(" ")[2] for name, place in unexpected([runner])}
+    assert {name for name, place in unexpected([runner])} <= {"remove token 0"}
+    assert places <= {"config.sh", "Runner.Listener"}
+
+
+def test_probe_is_not_blind(start: StartRunner, github: Simulator, tmp_path: Path) -> None:
+    """What has no more power than the job is found out: so is a secret in an environment."""
+    cell = Cell(github, start, tmp_path / "blind", ENVIRONMENT.users)
+    ENVIRONMENT.start(cell, secret_for(ENVIRONMENT, cell, github)).idle()
+    cell.run("sleep", "2000", user="runner")
+    cell.run("setpriv", "--bounding-set=-setpcap", "tail", "--follow", "/dev/null")
+    until(lambda: cell.runs("sleep 2000") and cell.runs("tail"))
+    assert ("PAT", "environ of sleep") in cell.look(user="runner").found
+    assert ("PAT", "environ of tail") in cell.look_without("setpcap").found
+
+
+def test_probe_reads_pid_1(start: StartRunner, github: Simulator, tmp_path: Path) -> None:
+    """Whom no capability is withheld from, like root with CAP_SYS_PTRACE, finds it in PID 1."""
+    cell = Cell(github, start, tmp_path / "open", GIVEN_TO_ROOT.users)
+    GIVEN_TO_ROOT.start(cell, secret_for(GIVEN_TO_ROOT, cell, github)).idle()
+    assert ("PAT", "fd of PID 1") in cell.look_without("setpcap").found

@@ -70,11 +70,10 @@ class Probe:
         self.found: list[tuple[str, str, str]] = []
         self.looked: Counter[str] = Counter()
         self._directories = directories
-        self._patterns = [
-            (name, form, pattern)
-            for name, secret in needles.items()
-            for form, pattern in forms(secret).items()
-        ]
+        self._patterns: dict[tuple[str, bytes], list[str]] = {}  # two forms can be the same
+        for name, secret in needles.items():
+            for form, pattern in forms(secret).items():
+                self._patterns.setdefault((name, pattern), []).append(form)
 
     def look(self) -> None:
         """Look everywhere."""
@@ -88,9 +87,9 @@ class Probe:
         self._shared_memory()
 
     def _search(self, kind: str, place: str, data: bytes) -> None:
-        for name, form, pattern in self._patterns:
+        for (name, pattern), same in self._patterns.items():
             if pattern in data:
-                self.found.append((name, form, place))
+                self.found += [(name, form, place) for form in same]
         self.looked[kind] += 1
 
     def _file(self, kind: str, path: str, place: str = "") -> None:

@@ -1,0 +1,179 @@
+"""A runner's container with secrets, and probes that look for them in it.
+
+A probe comes in by two ways: a job runs it, as its own user and by sudo; or `docker exec` starts
+it, as that user and as root with no more power than a job has.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from entrypoint.secrets import SECRETS
+from simulator import Simulator
+from tests.image.conftest import StartRunner
+from tests.image.engine import Container
+from tests.life import until
+from tests.probe import needles, probe
+from tests.probe.looks import Finding, Result, results
+
+RUNNER, ROOT = 1001, 0
+# Wherever a life of a container writes something; that this is all shows in `docker diff`.
+PLACES = "/dev/shm /etc /home /root /run /tmp /var/log /var/tmp"
+PROBE = f"python3 -I /probe/probe.py /probe/needles {PLACES}"
+# A health check that does not end, so that one is always going on.
+HEALTH = [
+    *("--health-cmd", "exec sleep 1000", "--health-interval", "100ms"),
+    *("--health-timeout", "1000s"),
+]
+FILE = "/secrets/secret"
+LEFTOVER = "outlives its job"
+JOB = f"""
+echo begun
+until [ -e /probe/go ]; do sleep 0.02; done
+{PROBE}
+sudo -n {PROBE} || true
+echo done
+setsid sh -c ': {LEFTOVER}; until [ -e /probe/stop ]; do {PROBE}; sudo -n {PROBE}; done' \
+    </dev/null >/probe/left 2>&1 &
+exec sleep 60
+"""
+HOLD = 0.5  # seconds in which the simulator can be stopped before it answers
+
+
+class Cell:
+    """One life of a container, whose jobs can be `users`."""
+
+    def __init__(
+        self, simulator: Simulator, start: StartRunner, directory: Path, users: Collection[int]
+    ) -> None:
+        """Make what the container finds below /probe and /secrets; nothing runs yet."""
+        self._simulator, self._start, self._users = simulator, start, set(users)
+        self._secrets, self._shared = directory / "secrets", directory / "probe"
+        self._secrets.mkdir(parents=True)
+        self._shared.mkdir()
+        self._shared.chmod(0o777)  # jobs write there
+        shutil.copy(probe.__file__, self._shared)
+        self._name = directory.name  # of the runner, and its label
+        self._path = ""  # of the runner in the API
+        self.needles: dict[str, str] = {}
+        self.container: Container
+
+    def write(self, text: str, mode: int) -> None:
+        """Write the secret's file."""
+        path = self._secrets / Path(FILE).name
+        path.write_text(text)
+        path.chmod(mode)
+
+    def files(self) -> list[str]:
+        """Return what is there of the secret's file."""
+        return [path.name for path in self._secrets.iterdir()]
+
+    def start(self, options: Sequence[str] = (), **settings: str) -> Self:
+        """Start the container without waiting for it."""
+        volumes = {self._shared: "/probe", self._secrets: Path(FILE).parent}
+        mounts = [word for item in volumes.items() for word in ("--volume", "{}:{}".format(*item))]
+        own = {"RUNNER_NAME": self._name, "RUNNER_LABELS": self._name}
+        usual = {"GITHUB_PERSONAL_TOKEN": "", "RUNNER_LOG_LEVEL": "debug", **own}
+        self.container = self._start(*HEALTH, *mounts, *options, **{**usual, **settings})
+        return self
+
+    def idle(self) -> Self:
+        """Wait until its listener waits, and until others are there who were given the secrets."""
+        event = self._simulator.wait_for("session_opened", runner=self._name, timeout=30)
+        self._path = f"/actions/runners/{event['runner_id']}"
+        key_file = self.container.execute("cat", f"/home/runner/{needles.KEY_FILE}")
+        self.needles |= needles.of_runner(key_file.encode())
+        self._take_in()
+        self.run("sleep", "1000")
+        until(lambda: self.runs("sleep 1000") == 2)
+        return self
+
+    def run(self, *words: str, user: str = "root") -> None:
+        """Start by `docker exec` something that stays; it has the container's environment."""
+        self.container.execute(*words, options=["--detach", "--user", user])
+
+    def runs(self, words: str) -> int:
+        """Return how many processes have this in their command line."""
+        return sum(words in line for line in self.container.processes())
+
+    def _take_in(self) -> None:
+        """Look from now on for what GitHub has given out by now, too."""
+        self.needles |= needles.given_out(self._simulator)
+        probe.write(str(self._shared / "needles"), self.needles)
+
+    def look(self, *become: str, user: str = "root") -> Result:
+        """Probe by `docker exec`, without the secrets in the environment that this gets."""
+        hidden = [f"--env={name}=" for name in SECRETS]
+        probing = [*become, *PROBE.split()]
+        (look,) = results(self.container.execute(*probing, options=["--user", user, *hidden]))
+        return look
+
+    def look_without(self, capability: str) -> Result:
+        """Probe by `docker exec` as root, with the capabilities of a job."""
+        return self.look("setpriv", f"--bounding-set=-{capability}", "--")
+
+    def job(self) -> list[Result]:
+        """Have a job probe, as each user that it can be."""
+        job = self._simulator.queue_job(JOB, labels=[self._name])
+        self._simulator.wait_for("job_output", job_id=job["id"], timeout=30)
+        self._take_in()
+        (self._shared / "go").touch()
+        self._simulator.wait_for("job_output", job_id=job["id"], text="done", timeout=30)
+        looks = results(self._simulator.job(job["id"])["log"])
+        assert {look.uid for look in looks} == self._users
+        return looks
+
+    @contextmanager
+    def stopping(self) -> Iterator[float]:
+        """Stop it; GitHub is asked about the removal (yields when), and answers afterwards."""
+        self._simulator.fault(path=f"{self._path}$", delay=HOLD)
+        self.container.kill("TERM")
+        asked = self._simulator.wait_for("request", path=self._path)
+        self._take_in()
+        with frozen(self._simulator):
+            yield float(asked["time"])
+            done = time.time()
+        answered = self._simulator.wait_for("answer", path=self._path)
+        assert answered["time"] > done
+
+    def leftovers(self, since: float) -> list[Result]:
+        """Return what processes that outlive their job have found since some time."""
+
+        def looks() -> list[Result]:
+            text, _, _incomplete = (self._shared / "left").read_text().rpartition("\n")
+            return [look for look in results(text) if look.began > since]
+
+        until(lambda: {look.uid for look in looks()} == self._users)
+        (self._shared / "stop").touch()
+        return looks()
+
+    def found_outside(self) -> set[Finding]:
+        """Return the secrets in the log, and the files that no probe has looked into."""
+        log = self.container.logs().encode()
+        told = {
+            (name, "log")
+            for name, needle in self.needles.items()
+            if any(form in log for form in probe.forms(needle.encode()).values())
+        }
+        seen = (*PLACES.split(), "/probe", str(Path(FILE).parent))
+        return told | {
+            ("?", path) for path in self.container.changes() if not path.startswith(seen)
+        }
+
+
+@contextmanager
+def frozen(simulator: Simulator) -> Iterator[None]:
+    """Let the simulator do nothing for as long as the context lasts."""
+    process = simulator._process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
