@@ -40,6 +40,8 @@ def _configure(pid_1: Init, registrar: Registrar, settings: Settings, remover: R
         outcome = _await(pid_1, registrar, remover, started + settings.github_timeout)
     finally:
         cut_short = child.outcome is None
+        # Said before it is ended, too: a stop may come meanwhile, and be raised there.
+        registration.possible = registration.under_way = cut_short
         pid_1.end(child)
         registration.possible = registrar.marks.begun()
         record = runner.registration(settings.home) or {}
