@@ -235,8 +235,12 @@ def test_worker_is_known_though_its_listener_is_killed_at_once(
     """The first sign of a worker is its process; its log comes when the listener is gone."""
     job = simulator.queue_job("sleep 60")
     life.start(RUNNER_CANCEL_TIMEOUT="0.5")
-    life.pid_of("Runner.Worker")
+    worker = life.pid_of("Runner.Worker")
+    os.kill(worker, signal.SIGSTOP)  # before its first log
+    acquired = simulator.wait_for("job_acquired")["id"]
+    simulator.wait_for("request", path="/message", after=acquired)  # it has handed the job over
     os.kill(life.pid_of("Runner.Listener"), signal.SIGKILL)
+    os.kill(worker, signal.SIGCONT)
     simulator.wait_for("worker_started")
     assert life.signal().wait() == 143
     assert simulator.job(job["id"])["result"] == "failed"
