@@ -114,13 +114,20 @@ class Simulator:
         """All requests that the server has seen, in order."""
         return list(self.call("GET", "requests"))
 
-    def tokens(self) -> dict[str, list[str]]:
-        """The tokens that were given out: registration, remove, installation."""
-        return dict(self.call("GET", "tokens"))
+    def tokens(self, scope: str = "") -> dict[str, list[str]]:
+        """The tokens that were given out, to one scope or to all, by their kinds.
+
+        These are registration, remove and installation; the last have no scope.
+        """
+        return dict(self.call("GET", "tokens" + (f"?scope={scope}" if scope else "")))
 
     def fault(self, **fields: Any) -> None:
         """Let something go wrong: see `simulator.faults.Fault`."""
         self.call("POST", "faults", fields)
+
+    def release(self, name: str) -> None:
+        """Let go on what a fault holds under a name."""
+        self.call("POST", "faults/release", {"name": name})
 
     def clear_faults(self) -> None:
         """Let nothing go wrong any more."""

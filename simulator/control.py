@@ -31,6 +31,7 @@ def routes() -> list[web.RouteDef]:
         "jobs/cancel": cancel_job,
         "faults": add_fault,
         "faults/clear": clear_faults,
+        "faults/release": release_faults,
         "credentials": add_credential,
         "credentials/revoke": revoke_credential,
         "apps": add_app,
@@ -94,6 +95,12 @@ def add_fault(state: State, body: dict[str, Any]) -> Any:
 def clear_faults(state: State, _body: dict[str, Any]) -> Any:
     """Take all faults away."""
     state.faults.clear()
+    return {}
+
+
+def release_faults(state: State, body: dict[str, Any]) -> Any:
+    """Let go on what is held under a `name`: see `Fault`."""
+    state.faults.release(body["name"])
     return {}
 
 
@@ -177,11 +184,15 @@ async def list_requests(request: web.Request) -> web.Response:
 
 
 async def list_tokens(request: web.Request) -> web.Response:
-    """The tokens that were given out, by their kinds: registration, remove, installation."""
-    state = request.app[STATE]
+    """The tokens that were given out, by their kinds: registration, remove, installation.
+
+    With `scope` those of one scope only, and of all installations.
+    """
+    state, scope = request.app[STATE], request.query.get("scope")
     found: dict[str, list[str]] = {"installation": state.vault.installation_tokens()}
     for token in state.world.tokens.values():
-        found.setdefault(token.kind, []).append(token.token)
+        if scope in (None, token.scope):
+            found.setdefault(token.kind, []).append(token.token)
     return web.json_response(found)
 
 

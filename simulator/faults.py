@@ -21,7 +21,7 @@ class Fault:
     """What happens to the next `times` requests that match (0: to all that follow).
 
     With `after` the request is carried out first and only its answer suffers. `refusal` is the
-    name of one of `refusals.PRESETS`.
+    name of one of `refusals.PRESETS`. With `hold`, a name, it waits until that is released.
     """
 
     path: str = ""
@@ -36,6 +36,8 @@ class Fault:
     refusal: str = ""
     reset: bool = False
     hang: bool = False
+    hold: str = ""
+    released: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def matches(self, request: web.Request) -> bool:
         """Whether the request is meant."""
@@ -59,10 +61,19 @@ class Faults:
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
+        self._holding: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
         """Let it happen from now on."""
         self._faults.append(fault)
+        if fault.hold:
+            self._holding.append(fault)
+
+    def release(self, name: str) -> None:
+        """Let what is held under a name go on."""
+        for fault in self._holding:
+            if fault.hold == name:
+                fault.released.set()
 
     def clear(self) -> None:
         """Let nothing go wrong any more."""
@@ -87,6 +98,8 @@ async def suffer(fault: Fault, request: web.Request, handler: Handler) -> web.St
     """Answer a request as the fault wants it."""
     true_answer = await handler(request) if fault.after else None
     await asyncio.sleep(fault.delay)
+    if fault.hold:
+        await fault.released.wait()
     if fault.hang:
         await asyncio.Event().wait()
     if fault.reset:

@@ -7,7 +7,6 @@ it, as that user and as root with no more power than a job has.
 from __future__ import annotations
 
 import shutil
-import signal
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,7 +42,6 @@ setsid sh -c ': {LEFTOVER}; until [ -e /probe/stop ]; do {PROBE}; sudo -n {PROBE
     </dev/null >/probe/left 2>&1 &
 exec sleep 60
 """
-HOLD = 0.5  # seconds in which the simulator can be stopped before it answers
 
 
 class Cell:
@@ -59,7 +57,8 @@ class Cell:
         self._shared.mkdir()
         self._shared.chmod(0o777)  # jobs write there
         shutil.copy(probe.__file__, self._shared)
-        self._name = directory.name  # of the runner, and its label
+        self._name = directory.name  # of the runner
+        self._repository = f"acme/{self._name}"
         self._path = ""  # of the runner in the API
         self.needles: dict[str, str] = {}
         self.container: Container
@@ -78,7 +77,7 @@ class Cell:
         """Start the container without waiting for it."""
         volumes = {self._shared: "/probe", self._secrets: Path(FILE).parent}
         mounts = [word for item in volumes.items() for word in ("--volume", "{}:{}".format(*item))]
-        own = {"RUNNER_NAME": self._name, "RUNNER_LABELS": self._name}
+        own = {"RUNNER_NAME": self._name, "GITHUB_URL": f"https://github.com/{self._repository}"}
         usual = {"GITHUB_PERSONAL_TOKEN": "", "RUNNER_LOG_LEVEL": "debug", **own}
         self.container = self._start(*HEALTH, *mounts, *options, **{**usual, **settings})
         return self
@@ -104,7 +103,7 @@ class Cell:
 
     def _take_in(self) -> None:
         """Look from now on for what GitHub has given out by now, too."""
-        self.needles |= needles.given_out(self._simulator)
+        self.needles |= needles.given_out(self._simulator, f"repos/{self._repository}")
         probe.write(str(self._shared / "needles"), self.needles)
 
     def look(self, *become: str, user: str = "root") -> Result:
@@ -120,7 +119,7 @@ class Cell:
 
     def job(self) -> list[Result]:
         """Have a job probe, as each user that it can be."""
-        job = self._simulator.queue_job(JOB, labels=[self._name])
+        job = self._simulator.queue_job(JOB, scope=f"repos/{self._repository}")
         self._simulator.wait_for("job_output", job_id=job["id"], timeout=30)
         self._take_in()
         (self._shared / "go").touch()
@@ -132,15 +131,15 @@ class Cell:
     @contextmanager
     def stopping(self) -> Iterator[float]:
         """Stop it; GitHub is asked about the removal (yields when), and answers afterwards."""
-        self._simulator.fault(path=f"{self._path}$", delay=HOLD)
+        self._simulator.fault(path=f"{self._path}$", hold=self._name)
         self.container.kill("TERM")
         asked = self._simulator.wait_for("request", path=self._path)
         self._take_in()
-        with frozen(self._simulator):
-            yield float(asked["time"])
-            done = time.time()
+        yield float(asked["time"])
+        done = time.time()
+        self._simulator.release(self._name)
         answered = self._simulator.wait_for("answer", path=self._path)
-        assert answered["time"] > done
+        assert answered["time"] > done  # GitHub is slow, not given up
 
     def leftovers(self, since: float) -> list[Result]:
         """Return what processes that outlive their job have found since some time."""
@@ -165,15 +164,3 @@ class Cell:
         return told | {
             ("?", path) for path in self.container.changes() if not path.startswith(seen)
         }
-
-
-@contextmanager
-def frozen(simulator: Simulator) -> Iterator[None]:
-    """Let the simulator do nothing for as long as the context lasts."""
-    process = simulator._process
-    assert process is not None
-    process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGCONT)

@@ -16,11 +16,11 @@ KEY_FILE = ".credentials_rsaparams"
 RUNNER_KEY = "runner key"
 
 
-def given_out(simulator: Simulator) -> dict[str, str]:
-    """Return the tokens of all kinds that GitHub has given out so far."""
+def given_out(simulator: Simulator, scope: str = "") -> dict[str, str]:
+    """Return the tokens of all kinds that GitHub has given out so far, for one scope or for all."""
     return {
         f"{kind} token {i}": token
-        for kind, tokens in simulator.tokens().items()
+        for kind, tokens in simulator.tokens(scope).items()
         for i, token in enumerate(tokens)
     }
 
