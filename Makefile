@@ -41,7 +41,7 @@ test: deps $(VENV) ## Run the tests that need no Docker engine (ARGS=... goes to
 	$(BIN)/pytest -m 'not image' $(ARGS)
 
 test-image: deps engine $(VENV) ## Build the image with Docker and run the tests that need it
-	$(BIN)/pytest -m image $(ARGS)
+	$(BIN)/pytest tests/image tests/test_engine.py $(ARGS)
 
 cover: deps $(VENV) ## Run the tests and show which lines they miss
 	$(BIN)/pytest -m 'not image' --cov $(ARGS)

@@ -46,8 +46,11 @@ def test_change_of_code_rebuilds_one_small_layer(
     assert 0 < next(size for size in map(int, sizes) if size) < LAST_LAYER_BYTES
 
 
-def layers(docker: Engine, image: str, directory: Path) -> list[list[tarfile.TarInfo]]:
-    """Return the members of each layer."""
+def layers_on(
+    system: str, docker: Engine, image: str, directory: Path
+) -> list[list[tarfile.TarInfo]]:
+    """Return the members of each layer that an image adds to the system below."""
+    below = len(docker.image(system)["RootFS"]["Layers"])
     archive = directory / "image.tar"
     docker("save", "--output", str(archive), image)
     with tarfile.open(archive) as saved:
@@ -55,7 +58,7 @@ def layers(docker: Engine, image: str, directory: Path) -> list[list[tarfile.Tar
         assert manifest is not None
         names: list[str] = json.load(manifest)[0]["Layers"]
         found = []
-        for name in names:
+        for name in names[below:]:
             with tarfile.open(fileobj=saved.extractfile(name)) as layer:
                 found.append(layer.getmembers())
     archive.unlink()
@@ -66,7 +69,7 @@ def test_layers_hold_nothing_twice_and_no_cache(
     docker: Engine, image: str, system: str, tmp_path: Path
 ) -> None:
     """No layer has package lists or caches, and each file of the runner is in one layer only."""
-    ours = layers(docker, image, tmp_path)[len(docker.image(system)["RootFS"]["Layers"]) :]
+    ours = layers_on(system, docker, image, tmp_path)
     files = [member.name for layer in ours for member in layer if member.isfile() and member.size]
     assert [name for name in files if name.startswith(CACHES)] == []
     runner = Counter(name for name in files if name.startswith(("home/runner/", "opt/")))

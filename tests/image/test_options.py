@@ -7,13 +7,29 @@ import pty
 import re
 import subprocess
 
-import pytest
-
 from simulator import Simulator
 from tests.image.conftest import StartRunner
 from tests.image.engine import Container, Engine
 
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID"]
+OPTIONS = {
+    "user": ["--user", "runner"],
+    "unprivileged": [
+        *("--user", "1001:1001", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+    ],
+    "read-only": [
+        *("--read-only", "--tmpfs", "/run", "--tmpfs", "/tmp", "--volume", "/home/runner"),
+    ],
+    "few-capabilities": ["--cap-drop", "ALL", *(f"--cap-add={name}" for name in CAPABILITIES)],
+    "init": ["--init"],
+    "pid-host": ["--pid", "host"],
+}
+REFUSED = {
+    "RUNNER_USER: only root can become runner": ["--user", "1234"],
+    "RUNNER_HOME: runner cannot write to /home/runner": ["--read-only"],
+    "RUNNER_USER: root cannot run jobs as runner without": ["--cap-drop", "ALL"],
+    "capabilities SETUID": ["--cap-drop", "SETUID"],
+}
 
 
 def on_a_terminal(engine: Engine, *arguments: str, typed: str) -> tuple[int, str]:
@@ -59,46 +75,29 @@ def test_exec(docker: Engine, start: StartRunner, github: Simulator) -> None:
     assert code == 9, output
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        ["--user", "runner"],
-        ["--user", "1001:1001", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
-        ["--read-only", "--tmpfs", "/run", "--tmpfs", "/tmp", "--volume", "/home/runner"],
-        ["--cap-drop", "ALL", *(f"--cap-add={name}" for name in CAPABILITIES)],
-        ["--init"],
-        ["--pid", "host"],
-    ],
-    ids=["user", "unprivileged", "read-only", "few-capabilities", "init", "pid-host"],
-)
-def test_life_with(options: list[str], start: StartRunner, github: Simulator) -> None:
-    """With such options too a container takes a job, another is stopped idle; nothing is left."""
-    job = github.queue_job(labels=["busy"])
-    busy = start(*options, RUNNER_NAME="busy", RUNNER_LABELS="busy")
-    idle = start(*options, RUNNER_NAME="idle")
-    github.wait_for("session_opened", runner="idle")
-    idle.stop()
-    assert idle.wait() == 143, idle.logs()
-    assert busy.wait() == 0, busy.logs()
-    assert github.job(job["id"])["result"] == "succeeded"
+def test_lives(docker: Engine, start: StartRunner, github: Simulator) -> None:
+    """With other options too a container takes a job, another is stopped idle; nothing is left."""
+    jobs, busy, idle = {}, {}, {}
+    for name, options in OPTIONS.items():  # they all live side by side
+        jobs[name] = github.queue_job(labels=[name])
+        busy[name] = start(*options, RUNNER_NAME=f"busy-{name}", RUNNER_LABELS=name)
+        idle[name] = start(*options, RUNNER_NAME=f"idle-{name}")
+    for name in OPTIONS:
+        github.wait_for("session_opened", runner=f"idle-{name}", timeout=30)
+    docker("stop", *(container.id for container in idle.values()))
+    for name in OPTIONS:
+        assert idle[name].wait() == 143, (name, idle[name].logs())
+        assert busy[name].wait() == 0, (name, busy[name].logs())
+        assert github.job(jobs[name]["id"])["result"] == "succeeded", name
     assert github.runners() == []
 
 
-@pytest.mark.parametrize(
-    ("options", "word"),
-    [
-        (["--user", "1234"], "RUNNER_USER: only root can become runner"),
-        (["--read-only"], "RUNNER_HOME: runner cannot write to /home/runner"),
-        (["--cap-drop", "ALL"], "RUNNER_USER: root cannot run jobs as runner without"),
-        (["--cap-drop", "SETUID"], "capabilities SETUID"),
-    ],
-    ids=["user", "read-only", "no-capability", "capability"],
-)
-def test_refusal_of(options: list[str], word: str, start: StartRunner, github: Simulator) -> None:
+def test_refusals(start: StartRunner, github: Simulator) -> None:
     """Where a runner could not live the container says why, with 78, and registers nothing."""
-    container = start(*options)
-    assert container.wait() == 78
-    assert word in container.logs()
+    containers = {word: start(*options) for word, options in REFUSED.items()}
+    for word, container in containers.items():
+        assert container.wait() == 78, word
+        assert word in container.logs()
     assert [r for r in github.requests() if r["method"] == "POST"] == []
 
 
