@@ -16,7 +16,6 @@ from entrypoint.listener import Listener
 from entrypoint.settings import Settings
 
 LEAVE_TIMEOUT = 2.0  # seconds; an interrupted idle listener needs 0.1
-WORKER_TIMEOUT = 3.0  # seconds from the arrival of a job to its worker; 0.15 were measured
 REPORT_TIME = 2.0  # seconds that a worker needs to report a job whose processes are gone
 LOOK_RESERVE = 1.0  # seconds kept for looking at GitHub's list after the listener has gone
 _KILL_EVERY = 0.5  # seconds
@@ -30,7 +29,7 @@ def stop(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) 
     if not listener.busy() and _off_the_list(settings, listener, remover):
         leave(pid_1, listener)
         return False
-    _wait_for_worker(pid_1, listener)
+    _wait_for_worker(pid_1, listener, remover.deadline)
     remover.registration.tidy = False
     if settings.drain_timeout and _drained(pid_1, settings, listener, remover):
         return True
@@ -38,13 +37,15 @@ def stop(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) 
     return False
 
 
-def _wait_for_worker(pid_1: Init, listener: Listener) -> None:
-    """Wait until the job that GitHub speaks of is in the hands of a worker."""
-    pid_1.wait_for(
-        lambda: listener.busy() or listener.ended(),
-        time.monotonic() + WORKER_TIMEOUT,
-        poll=_LOOK_EVERY,
-    )
+def _wait_for_worker(pid_1: Init, listener: Listener, deadline: float) -> None:
+    """Wait until the job that GitHub speaks of is in the hands of a worker.
+
+    0.15 s were measured; with a throttled CPU it has all the time that a report does not need,
+    and half of it in a stop that is short.
+    """
+    now = time.monotonic()
+    until = max(deadline - REPORT_TIME - LOOK_RESERVE, now + (deadline - now) / 2)
+    pid_1.wait_for(lambda: listener.busy() or listener.ended(), until, poll=_LOOK_EVERY)
 
 
 def _drained(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) -> bool:
@@ -68,7 +69,7 @@ def _drained(pid_1: Init, settings: Settings, listener: Listener, remover: Remov
         if _off_the_list(settings, listener, remover):
             leave(pid_1, listener)
             return True
-        _wait_for_worker(pid_1, listener)
+        _wait_for_worker(pid_1, listener, remover.deadline)
 
 
 def _off_the_list(settings: Settings, listener: Listener, remover: Remover) -> bool:

@@ -165,6 +165,22 @@ def test_job_that_arrives_during_a_stop_is_told_though_its_listener_is_killed(
     assert simulator.runners() == []
 
 
+def test_job_whose_worker_is_slow_to_start_is_waited_for(
+    new_life: Callable[..., Life], simulator: Simulator
+) -> None:
+    """A signal before the worker is there would lose the job of a runner that GitHub calls busy."""
+    life = new_life(worker_start=4.0)
+    life.start(RUNNER_CANCEL_TIMEOUT="0.5")
+    simulator.wait_for("session_opened")
+    job = simulator.queue_job("sleep 60")
+    simulator.wait_for("job_acquired")
+    stopped = time.monotonic()
+    assert life.signal().wait(timeout=20) == 143, life.output
+    assert time.monotonic() - stopped < DOCKER_STOP
+    assert simulator.job(job["id"])["result"] == "failed"
+    assert simulator.runners() == []
+
+
 def test_job_that_arrives_while_github_cannot_be_asked_is_cancelled_in_time(
     new_life: Callable[..., Life], simulator: Simulator
 ) -> None:
