@@ -27,6 +27,11 @@ def main() -> int:
             package = "entrypoint.doctor" if tool == "check" else "entrypoint"
             code: int = importlib.import_module(f"{package}.{tool}").main(arguments)
             return code
+        case ["--help" | "-h"] | ["run", "--help" | "-h"]:
+            from entrypoint import usage  # noqa: PLC0415
+
+            sys.stdout.write(usage.TEXT)
+            return 0
         case arguments:
             from entrypoint import command  # noqa: PLC0415 - each start loads what it needs
 

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 USAGE = "usage: gh-runner exec [-c] [-r SIGNAL:REPLACEMENT]... [-v] [--] COMMAND [ARG...]"
+_HELP = """
+  -c, --single-child    signal the command only, not its process group
+  -r, --rewrite S:R     send it signal R where S comes in; 0 drops S
+  -v, --verbose         tell on stderr what happens
+"""
 FAILED = 125  # as env(1) and timeout(1) have it
 _LONG = {"--single-child": "-c", "--rewrite": "-r", "--verbose": "-v"}
 
@@ -90,6 +95,9 @@ def _number(text: str, pair: str) -> int:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command that a command line asks for, `exec` in front or not; return its code."""
+    if argv in (["exec", "--help"], ["exec", "-h"]):
+        os.write(1, f"{USAGE}\n{_HELP}".encode())
+        return 0
     try:
         options = Options(argv[1:] if argv[:1] == ["exec"] else argv)
     except UsageError as error:

@@ -25,6 +25,13 @@ _FOREIGN = {
     "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS",
 }
 
+# config.sh's and run.sh's own variables for a secret: unlike ours they would reach every job.
+_INPUTS = {
+    "ACTIONS_RUNNER_INPUT_TOKEN": "RUNNER_TOKEN",
+    "ACTIONS_RUNNER_INPUT_PAT": "GITHUB_PERSONAL_TOKEN",
+    "ACTIONS_RUNNER_INPUT_JITCONFIG": "RUNNER_REGISTRATION=jit",
+}
+
 
 def contradictions(settings: Settings, given: Mapping[str, str]) -> list[str]:
     """Return all of it; `given` are the values by variable, secrets included."""
@@ -93,6 +100,11 @@ def _credential(settings: Settings, given: Mapping[str, str]) -> Iterator[str]:
             parsers.private_key(key)
         except parsers.Problem as problem:
             yield f"GITHUB_APP_PRIVATE_KEY: {problem}"
+    yield from (
+        f"{variable}: every job could read it; give {instead} in its place"
+        for variable, instead in _INPUTS.items()
+        if given.get(variable)
+    )
     if given.get("RUNNER_TOKEN") and settings.registration == "jit":
         yield "RUNNER_REGISTRATION: jit needs a personal access token or an App, not RUNNER_TOKEN"
 

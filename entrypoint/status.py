@@ -17,11 +17,19 @@ from entrypoint.listener import LISTENER, WORKER
 from entrypoint.settings import in_environment
 
 _HEALTHY_PHASES = {state.REGISTERING, state.STOPPING}
+_USAGE = b"""\
+usage: gh-runner status [--json]
+
+Tell whether the runner in this container is healthy (exit code 0) or not (1).
+"""
 _RUNNING = {"run.sh", LISTENER, WORKER}
 
 
 def main(argv: Sequence[str]) -> int:
     """Print one line, or with --json one object; return 0 if healthy, 1 if not, 78 if misused."""
+    if list(argv) in (["--help"], ["-h"]):
+        os.write(1, _USAGE)
+        return 0
     if list(argv) not in ([], ["--json"]):
         os.write(2, b"gh-runner status: takes no argument but --json\n")
         return 78

@@ -156,6 +156,14 @@ def test_misspelt(variable: str, meant: str) -> None:
     assert f"{variable}: is not known, did you mean {meant}?" in refused({variable: "x", **LEAST})
 
 
+@pytest.mark.parametrize("name", ["TOKEN", "PAT", "JITCONFIG"])
+def test_secret_for_the_runner_itself_is_refused(name: str) -> None:
+    """config.sh's own variables are passed on to every job, so no secret may stand in one."""
+    message = refused({**LEAST, f"ACTIONS_RUNNER_INPUT_{name}": "hunter2"})
+    assert f"ACTIONS_RUNNER_INPUT_{name}: every job could read it; give " in message
+    assert "hunter2" not in message
+
+
 @pytest.mark.parametrize("variable", ["GITHUB_ACTIONS", "RUNNER_ALLOW_RUNASROOT", "RUNNER_TEMP"])
 def test_foreign_names_pass(variable: str) -> None:
     """Names of the runner's own, and those that resemble none of ours, are left alone."""
