@@ -9,6 +9,7 @@ import pytest
 
 from simulator import Simulator
 from tests.life import Life
+from tests.probe.cage import mutated
 
 TOKEN_PATH = "/registration-token"
 US = "gh-runner"
@@ -68,6 +69,19 @@ def test_lost_answer_leaves_nobody(life: Life, simulator: Simulator) -> None:
     simulator.fault(path="/actions/runners/register", after=True, status=500, times=0)
     assert life.start().wait() == 76, life.output
     assert simulator.last_event()
+    assert any(event["kind"] == "runner_registered" for event in simulator.events())
+    assert simulator.runners() == []
+
+
+def test_stop_while_a_config_sh_that_hangs_is_ended(life: Life, simulator: Simulator) -> None:
+    """GitHub has registered, config.sh is given up, and just then comes a stop: nobody is left."""
+    changes = {
+        "CONFIG_TIMEOUT = 120.0": "CONFIG_TIMEOUT = 0.5",
+        "pid_1.end(child)": "pid_1.handle(15)",
+    }
+    life.program = mutated(life.directory, "registration.py", *changes.items())
+    simulator.fault(path="/actions/runners/register", after=True, hang=True)
+    assert life.start(GITHUB_TIMEOUT="2").wait() == 143, life.output
     assert any(event["kind"] == "runner_registered" for event in simulator.events())
     assert simulator.runners() == []
 
