@@ -29,9 +29,10 @@ class Pulse:
 class EventLog:
     """Everything that has happened, in order, each with an id that only grows."""
 
-    def __init__(self) -> None:
+    def __init__(self, after: int = 0) -> None:
+        """Begin with the id that follows `after`."""
         self._events: list[dict[str, Any]] = []
-        self._next = 1
+        self._next = after + 1
         self._pulse = Pulse()
 
     def add(self, kind: str, **data: Any) -> int:
@@ -58,7 +59,3 @@ class EventLog:
         while not self.after(event_id) and time.monotonic() < deadline:
             await self._pulse.wait(deadline - time.monotonic())
         return self.after(event_id)
-
-    def clear(self) -> None:
-        """Forget the events, not their numbering."""
-        self._events = []

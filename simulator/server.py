@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from . import access, apps, control, faults, registration, rest, service
+from .pulse import EventLog
 from .refusals import Refusal, not_found
 from .state import STATE, State, scope_of
 
@@ -58,20 +59,25 @@ async def _record(request: web.Request, handler: faults.Handler) -> web.StreamRe
     if request.path.startswith(control.PATH):
         return await handler(request)
     state = request.app[STATE]
+    events = state.events
     entry = await _begin_entry(state, request)
     fault = state.faults.take(request)
     if fault is not None:
-        state.events.add("fault", request=entry["id"], method=request.method, path=request.path)
+        events.add("fault", request=entry["id"], method=request.method, path=request.path)
     answer = faults.suffer(fault, request, handler) if fault else handler(request)
     task = asyncio.ensure_future(answer)
+    state.under_way.add(task)
+    task.add_done_callback(state.under_way.discard)
     try:
         response = await (task if _may_be_cancelled(request, fault) else asyncio.shield(task))
     except asyncio.CancelledError:
-        _end_entry(state, entry, None)
+        _end_entry(events, entry, None)
+        if events is not state.events:  # nobody has gone, but all begins anew
+            faults.hang_up(request)
         raise
     except Refusal as refusal:
         response = _refused(refusal)
-    _end_entry(state, entry, None if fault and fault.reset else response.status)
+    _end_entry(events, entry, None if fault and fault.reset else response.status)
     response.headers["x-github-request-id"] = entry["id"]
     return response
 
@@ -100,11 +106,11 @@ async def _begin_entry(state: State, request: web.Request) -> dict[str, Any]:
     return entry
 
 
-def _end_entry(state: State, entry: dict[str, Any], status: int | None) -> None:
+def _end_entry(events: EventLog, entry: dict[str, Any], status: int | None) -> None:
     entry["status"] = status
     entry["seconds"] = round(time.time() - entry["time"], 4)
     shown = {name: entry[name] for name in ("method", "path", "status")}
-    state.events.add("answer", request=entry["id"], **shown)
+    events.add("answer", request=entry["id"], **shown)
 
 
 @web.middleware

@@ -1,5 +1,6 @@
 """What the handlers share, and how they reach it."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -16,16 +17,23 @@ class State:
 
     def __init__(self) -> None:
         self.events = EventLog()
+        self.under_way: set[asyncio.Future[web.StreamResponse]] = set()
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything but the numbering of events."""
+        """Forget everything but the numbering of events.
+
+        What began before, such as a slow request whose client is gone, changes and tells nothing
+        afterwards.
+        """
+        for request in self.under_way:
+            request.cancel()
+        self.events = EventLog(self.events.last)
         self.world = World(self.events)
         self.vault = Vault()
         self.faults = Faults()
         self.requests: list[dict[str, Any]] = []
         self.started = time.time()
-        self.events.clear()
         self.events.add("reset")
 
 

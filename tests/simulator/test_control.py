@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_the_server_speaks_tls_as_well(tmp_path: Path, private_key: rsa.RSAPriva
     )
     with Simulator("--certificate", str(pem)) as simulator:
         url = f"https://localhost:{simulator.tls_port}/meta"
-        assert requests.get(url, verify=str(pem), timeout=5).status_code == 200
+        assert requests.get(url, verify=str(pem), timeout=30).status_code == 200
 
 
 def test_the_server_tells_a_file_when_it_is_ready(tmp_path: Path) -> None:
@@ -73,9 +74,22 @@ def test_the_server_tells_a_file_when_it_is_ready(tmp_path: Path) -> None:
     with subprocess.Popen(command) as process:
         assert until(ready.exists)
         url = json.loads(ready.read_text())["url"]
-        assert requests.get(f"{url}/meta", timeout=5).status_code == 200
+        assert requests.get(f"{url}/meta", timeout=30).status_code == 200
         process.terminate()
     assert process.returncode == 0
+
+
+def test_a_reset_ends_what_is_under_way(simulator: Simulator, call: Call) -> None:
+    """A slow request of one test neither changes nor tells anything in the next one."""
+    simulator.fault(path="/registration-token$", hold="request")
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(call, "POST", "repos/acme/shop/actions/runners/registration-token")
+        simulator.wait_for("fault")
+        simulator.reset()
+        with pytest.raises(requests.ConnectionError):
+            slow.result()
+    assert [event["kind"] for event in simulator.events()] == ["reset"]
+    assert simulator.tokens() == {"installation": []}
 
 
 def test_the_control_api_refuses_what_it_does_not_know(simulator: Simulator) -> None:
