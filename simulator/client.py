@@ -182,7 +182,7 @@ class Simulator:
         found = self.events()
         return int(found[-1]["id"]) if found else 0
 
-    def wait_for(self, kind: str, *, timeout: float = 10.0, after: int = 0, **match: Any) -> Event:
+    def wait_for(self, kind: str, *, timeout: float = 30.0, after: int = 0, **match: Any) -> Event:
         """The first event of a kind after an id whose members match; TimeoutError if none.
 
         A member that is text matches if it contains the text wanted.

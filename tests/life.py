@@ -98,7 +98,10 @@ class Life:
         if self._process is not None and self._process.poll() is None:  # else its pid is free
             # Not all go with their parent: one that changes its user forgets PR_SET_PDEATHSIG.
             for pid in self._children():
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)  # unshare ends when nobody is left in its namespace
             self._process.kill()
             self._process.wait()
 
@@ -125,7 +128,7 @@ class Life:
         return errors[-1]
 
 
-def until(look: Any, timeout: float = 10) -> Any:
+def until(look: Any, timeout: float = 30) -> Any:
     """Return what `look` returns as soon as that is true; for what sends no event."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:

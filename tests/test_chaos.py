@@ -15,7 +15,7 @@ from tests.chaos.mutation import Mutation, mutated
 from tests.chaos.plan import START, Plan
 
 LIVES, STOPS_IN_WINDOW = 200, 60
-MUTATED_LIVES, MUTATED_AT_A_TIME = 8, 4
+MUTATED_LIVES, MUTATED_AT_A_TIME = 24, 4  # the first that tells is the last
 FAILING_REMOVAL = {"path": "/actions/runners/[0-9]", "method": "DELETE", "status": 500, "times": 3}
 
 

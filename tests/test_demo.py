@@ -16,6 +16,7 @@ from entrypoint.validation import parse
 from simulator.demo.envfile import SAMPLE, fill
 from tests import unprivileged
 
+pytestmark = pytest.mark.timeout(200)
 DEMO = [sys.executable, "-m", "simulator.demo"]
 PROJECT = SAMPLE.parent
 
@@ -70,7 +71,7 @@ def useless(directory: Path, program: str) -> Path:
 def shown(request: pytest.FixtureRequest, demos: dict[str, "subprocess.Popen[str]"]) -> Shown:
     """The demo that a test names, at its end."""
     process = demos[request.param]
-    text, _ = process.communicate(timeout=50)
+    text, _ = process.communicate(timeout=150)
     return Shown(text, process.returncode)
 
 
@@ -152,7 +153,7 @@ def test_fails_where_a_promise_is_broken(shown: Shown) -> None:
 def test_refuses_a_stop_that_it_does_not_know() -> None:
     """A misspelt STOP is a usage error, not a demo of something else."""
     process = demo(STOP="TREM")
-    text, _ = process.communicate(timeout=20)
+    text, _ = process.communicate(timeout=50)
     assert process.returncode == 2
     assert "STOP is TERM or INT" in text
 

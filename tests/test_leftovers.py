@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 
 import pytest
@@ -17,8 +16,7 @@ def test_runner_of_a_killed_start_is_removed(life: Life, simulator: Simulator) -
     life.start()
     simulator.wait_for("listening")
     [first] = simulator.runners()
-    life.process.send_signal(signal.SIGKILL)
-    life.wait()
+    life.end()
     seen = simulator.last_event()
     life.start()
     simulator.wait_for("runner_removed", after=seen)

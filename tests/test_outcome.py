@@ -12,10 +12,12 @@ from tests.life import Life, until
 
 def test_killed_listener_does_not_end_the_job(life: Life, simulator: Simulator) -> None:
     """The worker goes on as an orphan: it is waited for, and its result is told."""
-    job = simulator.queue_job("echo begun; sleep 1")
+    end = life.directory / "end"
+    job = simulator.queue_job(f"echo begun; until [ -e {end} ]; do sleep 0.05; done")
     life.start()
     simulator.wait_for("job_output", text="begun")
     os.kill(life.pid_of("Runner.Listener"), signal.SIGKILL)
+    end.touch()
     assert life.wait() == 0
     assert simulator.job(job["id"])["result"] == "succeeded"
     assert simulator.runners() == []

@@ -5,7 +5,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from entrypoint import parsers
@@ -103,6 +103,7 @@ def test_secrets_are_not_repeated(value: str) -> None:
     assert "secret@" not in str(problem.value)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a loaded machine
 @given(st.text(), st.sampled_from([parse for parse, _, _ in TAKEN]))
 def test_nothing_else_is_ever_raised(value: str, parse: Parser) -> None:
     """Whatever the value, a parser takes it or says what is wrong with it."""

@@ -33,7 +33,7 @@ def test_answer_that_is_none_of_githubs(life: Life, simulator: Simulator, case: 
     """A success without a token is somebody else's answer: no listener starts, and 78 says why."""
     fault, words = NO_ANSWERS[case]
     simulator.fault(path=TOKEN_PATH, **fault)
-    assert life.start(GITHUB_TIMEOUT="1.5").wait() == 78, life.output
+    assert life.start().wait() == 78, life.output
     assert words in life.error()
     assert f"POST /repos/acme/shop/actions/runners{TOKEN_PATH}" in life.error()
     assert {request["user_agent"] for request in simulator.requests()} == {US}
@@ -81,7 +81,7 @@ def test_stop_while_a_config_sh_that_hangs_is_ended(life: Life, simulator: Simul
     }
     life.program = mutated(life.directory, "registration.py", *changes.items())
     simulator.fault(path="/actions/runners/register", after=True, hang=True)
-    assert life.start(GITHUB_TIMEOUT="2").wait() == 143, life.output
+    assert life.start(GITHUB_TIMEOUT="4").wait() == 143, life.output
     assert any(event["kind"] == "runner_registered" for event in simulator.events())
     assert simulator.runners() == []
 

@@ -4,6 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
@@ -40,6 +41,7 @@ class Patient(HTTPAdapter):
         return response
 
 
+@pytest.mark.timeout(180)
 def test_a_thousand_runners(simulator: Simulator) -> None:
     """All are registered, none twice, although answers are refused and lost on the way."""
     for passed in (100, 400, 700):
@@ -55,7 +57,7 @@ def test_a_thousand_runners(simulator: Simulator) -> None:
     )
 
     def register(_: int) -> tuple[str, Patient]:
-        api = github.connect(wanted, {"GITHUB_PERSONAL_TOKEN": TOKEN}, time.monotonic() + 60)
+        api = github.connect(wanted, {"GITHUB_PERSONAL_TOKEN": TOKEN}, time.monotonic() + 120)
         patient = Patient()
         with api.session as session:
             session.mount("http://", patient)

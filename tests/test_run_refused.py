@@ -14,7 +14,7 @@ from tests.test_parsers import PEM
 REGISTRATION = "/registration-token$"
 JIT = {"RUNNER_REGISTRATION": "jit"}
 APP = {"GITHUB_PERSONAL_TOKEN": "", "GITHUB_APP_ID": "7"}
-SHORT = "0.5"  # seconds for what is tried again
+SHORT = {75: "2"}  # by exit code: seconds for what is tried again, else there is all the time
 
 # By row of the table: what goes wrong, the settings, exit code, and a part of the message.
 Row = tuple[dict[str, Any], dict[str, str], int, str]
@@ -90,7 +90,7 @@ UNREACHED: dict[str, tuple[dict[str, str], int, str]] = {
 
 def refused(life: Life, code: int, words: str, **settings: str) -> str:
     """Start it, and check how it ended: nothing may be on GitHub's list."""
-    life.start(namespace=None, **{"GITHUB_TIMEOUT": SHORT, **settings})
+    life.start(namespace=None, **{"GITHUB_TIMEOUT": SHORT.get(code, ""), **settings})
     assert life.wait() == code, life.output
     message = life.error()
     assert words in message
@@ -174,7 +174,7 @@ def test_app_key_is_no_key(life: Life) -> None:
 
 def test_registration_token_is_not_accepted(life: Life) -> None:
     """A registration token that GitHub does not accept is told by `check`."""
-    life.start("check", GITHUB_PERSONAL_TOKEN="", RUNNER_TOKEN="A" * 29, GITHUB_TIMEOUT=SHORT)
+    life.start("check", GITHUB_PERSONAL_TOKEN="", RUNNER_TOKEN="A" * 29)
     assert life.wait() == 77
     assert "a registration token is valid for one hour" in life.output
 

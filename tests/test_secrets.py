@@ -131,7 +131,7 @@ def test_what_config_sh_says_of_its_token_is_not_repeated(life: Life, simulator:
 
 def test_no_secret_in_any_argument_list(life: Life, simulator: Simulator) -> None:
     """config.sh gets its token by its environment, which only its own user can read."""
-    simulator.fault(path="/actions/runner-registration", delay=0.5)
+    simulator.fault(path="/actions/runner-registration", hang=True)
     life.start()
     pid = life.pid_of("config.sh")
     simulator.wait_for("request", path="/actions/runner-registration")
@@ -230,7 +230,7 @@ def test_app_key_that_is_none(life: Life, simulator: Simulator, kind: str, in_fi
 def test_vaults_are_no_ones_inheritance(life: Life, simulator: Simulator) -> None:
     """The listener and what is below it have none of PID 1's memory files."""
     life.start()
-    simulator.wait_for("session_opened")
+    simulator.wait_for("listening")
     until(lambda: "Runner.Listener" in life.inside().values())
     for pid in set(life.inside()) - {life.pid_1}:
         targets = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]

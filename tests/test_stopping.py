@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from simulator import Simulator
-from tests.life import Life
+from tests.life import Life, until
 
 DOCKER_STOP = 10  # seconds
 
@@ -28,7 +28,7 @@ def test_idle_runner_leaves_the_list_before_its_listener_is_signalled(
 ) -> None:
     """A job cannot be lost to a listener that is signalled only once nobody can reach it."""
     life.start()
-    simulator.wait_for("session_opened")
+    simulator.wait_for("listening")  # else it might hear of its removal before any signal
     assert life.signal().wait() == 143
     assert simulator.runners() == []
     removed = simulator.wait_for("runner_removed")
@@ -67,9 +67,10 @@ def test_stubborn_job_is_reported_and_nobody_stays(
 def test_cancelled_job_may_clean_up(new_life: Callable[..., Life], simulator: Simulator) -> None:
     """A step that needs two seconds after its SIGINT has them."""
     life = new_life(cancel_scale=1.0)
-    job = simulator.queue_job("trap 'sleep 2; echo cleaned; exit 1' INT; sleep 60 & wait")
+    script = "trap 'sleep 2; echo cleaned; exit 1' INT; echo begun; sleep 60 & wait"
+    job = simulator.queue_job(script)
     life.start()
-    simulator.wait_for("worker_started")
+    simulator.wait_for("job_output", text="begun")
     assert life.signal().wait() == 143
     assert "cleaned" in simulator.job(job["id"])["log"]
 
@@ -83,7 +84,7 @@ def test_second_stop_kills_the_job_at_once(
     life.start(RUNNER_STOP_TIMEOUT="30", RUNNER_CANCEL_TIMEOUT="20")
     simulator.wait_for("job_output", text="deaf")
     life.signal()
-    simulator.wait_for("job_output", text="deaf")
+    until(lambda: "cancelling the job" in life.output)  # two pending signals would merge
     stopped = time.monotonic()
     assert life.signal().wait() == 143
     assert time.monotonic() - stopped < DOCKER_STOP
@@ -92,10 +93,14 @@ def test_second_stop_kills_the_job_at_once(
 
 def test_drained_job_runs_to_its_end(life: Life, simulator: Simulator) -> None:
     """With RUNNER_DRAIN_TIMEOUT a stop waits for the job, and that is a success."""
-    job = simulator.queue_job("echo begun; sleep 1; echo ended")
+    end = life.directory / "end"
+    job = simulator.queue_job(f"echo begun; until [ -e {end} ]; do sleep 0.05; done; echo ended")
     life.start(RUNNER_DRAIN_TIMEOUT="30")
     simulator.wait_for("job_output", text="begun")
-    assert life.signal().wait() == 0
+    life.signal()
+    until(lambda: "a job is running and may end" in life.output)
+    end.touch()
+    assert life.wait() == 0
     assert simulator.job(job["id"])["result"] == "succeeded"
     assert "ended" in simulator.job(job["id"])["log"]
     assert simulator.runners() == []
@@ -152,7 +157,7 @@ def test_job_that_arrives_during_a_stop_is_told_though_its_listener_is_killed(
     life: Life, simulator: Simulator
 ) -> None:
     """The worker is known from its first moment on, also while GitHub is being asked."""
-    simulator.fault(path="/remove-token$", delay=2)
+    simulator.fault(path="/remove-token$", hold="removal")
     life.start()
     simulator.wait_for("session_opened")
     life.signal()
@@ -160,7 +165,8 @@ def test_job_that_arrives_during_a_stop_is_told_though_its_listener_is_killed(
     job = simulator.queue_job("sleep 60")
     simulator.wait_for("worker_started")
     os.kill(life.pid_of("Runner.Listener"), signal.SIGKILL)
-    life.wait(timeout=20)
+    simulator.release("removal")
+    life.wait()
     assert simulator.job(job["id"])["result"] == "failed"
     assert simulator.runners() == []
 

@@ -17,8 +17,13 @@ def test_idle_runner_leaves_after_its_time(life: Life, simulator: Simulator) -> 
 
 def test_job_of_the_last_moment_runs_on(life: Life, simulator: Simulator) -> None:
     """GitHub refuses to remove a runner that has just got a job: then the job comes first."""
+    simulator.fault(path="/remove-token$", hold="removal")
+    life.start(RUNNER_IDLE_TIMEOUT="0.5")
+    simulator.wait_for("fault")
     job = simulator.queue_job("sleep 1.5; echo ended")
-    assert life.start(RUNNER_IDLE_TIMEOUT="0.5").wait() == 0
+    simulator.wait_for("worker_started")
+    simulator.release("removal")
+    assert life.wait() == 0
     assert simulator.job(job["id"])["result"] == "succeeded"
 
 
@@ -34,7 +39,7 @@ def test_ghost_is_found(life: Life, simulator: Simulator) -> None:
 
 def test_watchdog_forgives_a_github_that_fails(life: Life, simulator: Simulator) -> None:
     """Trouble at GitHub is no proof that the runner is gone."""
-    life.start(RUNNER_WATCHDOG="0.1", GITHUB_TIMEOUT="1")
+    life.start(RUNNER_WATCHDOG="0.1")
     simulator.wait_for("session_opened")
     seen = simulator.last_event()
     simulator.fault(path="/actions/runners/", method="GET", status=500, times=3)
@@ -48,7 +53,7 @@ def test_watchdog_forgives_a_github_that_fails(life: Life, simulator: Simulator)
 
 def test_looping_listener_is_given_up(new_life: Callable[..., Life], simulator: Simulator) -> None:
     """run.sh starts a failing listener again without end; RUNNER_MAX_RESTARTS is an end."""
-    life = new_life()
+    life = new_life(relaunch=0.4)  # the next start must not come before the end is told
     with (life.home / "config.sh").open("a") as script:
         script.write("\necho unusable > .credentials\n")
     assert life.start(RUNNER_MAX_RESTARTS="0").wait() == 76
@@ -58,9 +63,8 @@ def test_looping_listener_is_given_up(new_life: Callable[..., Life], simulator: 
 
 def test_runner_whose_removal_fails_goes_on_listening(life: Life, simulator: Simulator) -> None:
     """Where GitHub cannot be asked when the idle time is up, a job that arrives is done."""
-    life.start(RUNNER_IDLE_TIMEOUT="0.3", GITHUB_TIMEOUT="1")
-    simulator.wait_for("session_opened")
-    simulator.fault(path="^/repos/", status=401, times=0)
+    simulator.fault(path=r"/remove-token$|/actions/runners/\d", status=401, times=0)
+    life.start(RUNNER_IDLE_TIMEOUT="0.3")
     simulator.wait_for("answer", status=401)
     job = simulator.queue_job("sleep 0.5")
     assert life.wait() == 0

@@ -69,9 +69,19 @@ def proxy(upstream: int, heard: list[str]) -> Talk:
 
     def talk(connection: socket.socket) -> None:
         with socket.create_connection(("127.0.0.1", upstream), timeout=20) as server:
+            back = threading.Thread(target=_copy, args=(server, connection))
+            back.start()
             while request := connection.recv(65536):
                 heard.append(request.decode().partition("\r\n")[0])
                 server.sendall(request)
-                connection.sendall(server.recv(65536))
+            server.shutdown(socket.SHUT_WR)
+            back.join()
 
     return talk
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    """Pass on all that comes; an answer may come in pieces."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)

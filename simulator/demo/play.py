@@ -14,7 +14,7 @@ from .story import PID_1, US, Moment, Story
 
 TICK = 0.05  # seconds; also how often the bars grow
 PAUSE = 1.0  # seconds in which the audience can see what is
-LIMIT = 60.0  # seconds after which the demo has failed
+LIMIT = 120.0  # seconds after which the demo has failed
 
 # What a job that is after the credential can look at. The brackets keep the pattern from
 # finding itself.

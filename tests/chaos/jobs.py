@@ -26,7 +26,7 @@ SHAPES = {
     "ignores signals": Shape("trap '' INT TERM\nwhile :; do sleep 0.2; done"),
     "other sessions": Shape("setsid sleep 60 &\nsetsid sleep 61 &\nwait"),
     "double fork": Shape("(setsid bash -c 'sleep 60 & sleep 61' &) >/dev/null 2>&1\nsleep 62"),
-    "cleans up": Shape(f"trap 'sleep 2; echo {CLEANED}; exit 1' INT\nsleep 60 & wait"),
+    "cleans up": Shape(f"trap 'sleep 2; echo {CLEANED}; exit 1' INT\necho begun\nsleep 60 & wait"),
 }
 ENDING = [name for name, shape in SHAPES.items() if shape.ends]
 ENDLESS = [name for name, shape in SHAPES.items() if not shape.ends]

@@ -77,8 +77,8 @@ def a_step_may_clean_up(story: Story) -> Iterator[str]:
     job = story.job
     if not (job and job["name"] == "cleans up" and job["worker_pid"] and len(story.stops) == 1):
         return
-    begun = story.first("worker_started")
-    if begun and begun["time"] < story.stops[0].time - 0.3 and CLEANED not in job["log"]:
+    begun = story.first("job_output")  # from then on it is ready for its SIGINT
+    if begun and begun["time"] < story.stops[0].time and CLEANED not in job["log"]:
         yield "the step that cleans up for two seconds was not given them"
 
 

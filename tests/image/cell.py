@@ -78,6 +78,8 @@ class Cell:
         volumes = {self._shared: "/probe", self._secrets: Path(FILE).parent}
         mounts = [word for item in volumes.items() for word in ("--volume", "{}:{}".format(*item))]
         own = {"RUNNER_NAME": self._name, "GITHUB_URL": f"https://github.com/{self._repository}"}
+        # A stop leaves the time for looks; nobody but us waits for its end.
+        own["RUNNER_STOP_TIMEOUT"] = "60"
         usual = {"GITHUB_PERSONAL_TOKEN": "", "RUNNER_LOG_LEVEL": "debug", **own}
         self.container = self._start(*HEALTH, *mounts, *options, **{**usual, **settings})
         return self

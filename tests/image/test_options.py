@@ -58,11 +58,11 @@ def test_command(docker: Engine, image: str) -> None:
 
 def test_shell_on_a_terminal(docker: Engine, image: str) -> None:
     """`docker run -it IMAGE bash` is a shell with a terminal and job control."""
-    typed = "tty; sleep 0.2 & jobs; fg; exit $((6 * 7))\n"
+    typed = "tty; sleep 1 & jobs; fg; exit $((6 * 7))\n"
     code, output = on_a_terminal(docker, "run", "--rm", "-it", image, "bash", typed=typed)
     assert code == 42
     assert "/dev/pts/0" in output
-    assert re.search(r"\[1\]\+? +Running +sleep 0.2", output)
+    assert re.search(r"\[1\]\+? +Running +sleep 1", output)
     assert "job control" not in output
 
 

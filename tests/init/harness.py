@@ -24,7 +24,7 @@ PROGRAM = (
     if MUTANT
     else [sys.executable, "-I", "-m", "entrypoint"]
 )
-TIMEOUT = float(os.environ.get("EXEC_TIMEOUT", "20"))  # seconds
+TIMEOUT = float(os.environ.get("EXEC_TIMEOUT", "45"))  # seconds
 
 
 def wait_until(condition: Callable[[], object]) -> None:

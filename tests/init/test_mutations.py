@@ -116,6 +116,7 @@ def test_a_broken_init_is_noticed(package: Path, mutation: Mutation) -> None:
     assert ran.returncode == pytest.ExitCode.TESTS_FAILED, ran.stdout + ran.stderr
 
 
+@pytest.mark.timeout(300)
 def test_an_unbroken_copy_passes(package: Path) -> None:
     """It is the mutation that is noticed, not the copy."""
     ran = run_tests(package, 20, *sorted({mutation.test for mutation in MUTATIONS.values()}))

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from tests.init.conftest import Start
+from tests.init.harness import wait_until
 
 
 def test_the_command_starts_where_it_was_called(start: Start, tmp_path: Path) -> None:
@@ -11,7 +12,7 @@ def test_the_command_starts_where_it_was_called(start: Start, tmp_path: Path) ->
     started = start("--", "sh", "-c", "echo 'ready (pid '; pwd; exec sleep 60", cwd=tmp_path)
     started.ready()
     assert started.line() == str(tmp_path)
-    assert os.readlink(f"/proc/{started.pid}/cwd") == "/"
+    wait_until(lambda: os.readlink(f"/proc/{started.pid}/cwd") == "/")
 
 
 def test_a_directory_that_is_gone(start: Start, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_what_is_left_of_a_job_during_the_removal(cage: Cage) -> None:
     looked.touch(mode=0o666)
     looked.chmod(0o666)
     cage.start("sys_ptrace").idle()
-    cage.simulator.fault(method="GET", path="/actions/runners/1", delay=1.0)
+    cage.simulator.fault(method="GET", path="/actions/runners/1", hold="look", times=0)
     command = " ".join(cage.command("--until", str(stop)))
     cage.simulator.queue_job(f"setsid {command} >{looked} & echo begun; exec sleep 60")
     until(lambda: len(results(looked.read_text())) > 0)
@@ -87,6 +87,7 @@ def test_what_is_left_of_a_job_during_the_removal(cage: Cage) -> None:
     cage.simulator.wait_for("request", method="GET", path="/actions/runners/1")
     asked = time.time()
     until(lambda: any(look.began > asked for look in results(looked.read_text())))
+    cage.simulator.release("look")
     stop.touch()
     assert cage.life.wait() == 143, cage.life.output
     looks = results(looked.read_text())
@@ -95,12 +96,13 @@ def test_what_is_left_of_a_job_during_the_removal(cage: Cage) -> None:
 
 def test_during_the_removal_of_an_idle_runner(cage: Cage) -> None:
     """Nothing but config.sh has the remove-token, and no job is there that could look."""
-    cage.start().idle()
-    cage.simulator.fault(method="DELETE", path="/actions/runners/1", delay=1.0)
+    cage.start(RUNNER_STOP_TIMEOUT="60").idle()
+    cage.simulator.fault(method="DELETE", path="/actions/runners/1", hold="removal")
     cage.life.signal()
     cage.simulator.wait_for("request", method="DELETE", path="/actions/runners/1")
     cage.idle()
     root, runner = cage.look(AS_ROOT), cage.look(AS_RUNNER)
+    cage.simulator.release("removal")
     assert unexpected([root]) == set()
     known = {(name, place) for name, place in runner.found if name == "remove token 0"}
     assert {re.sub(".* of ", "", place) for _name, place in known} <= {
@@ -138,6 +140,7 @@ def arriving(cage: Cage, code: int = 0, **env: str) -> list[Result]:
     hook = cage.life.directory / "hook.sh"
     hook.write_text("sleep 0.3\n")
     cage.life.env |= {"ACTIONS_RUNNER_HOOK_JOB_STARTED": str(hook), "RUNNER_DRAIN_TIMEOUT": "30"}
+    cage.life.env["RUNNER_STOP_TIMEOUT"] = "20"  # a quarter of it is for config.sh
     cage.start(**env).idle()
     cage.life.signal()
     cage.simulator.wait_for("request", method="DELETE", path="/actions/runners/1")
@@ -160,7 +163,9 @@ def test_runner_that_stays_is_not_removed_by_config_sh(cage: Cage) -> None:
     looked.chmod(0o666)
     cage.start(RUNNER_EPHEMERAL="0").idle()
     command = " ".join(cage.command("--until", "/never"))
-    cage.simulator.queue_job(f"setsid {command} >{looked} & while [ ! -s {looked} ]; do :; done")
+    cage.simulator.queue_job(
+        f"setsid {command} >{looked} & while [ ! -s {looked} ]; do sleep 0.1; done"
+    )
     cage.simulator.wait_for("request", path="/completejob")
     until(lambda: "Runner.Worker" not in cage.life.inside().values())
     cage.life.signal()

@@ -45,7 +45,7 @@ def call(simulator: Simulator) -> Call:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers |= options.pop("headers", {})
         url = f"{simulator.url}/{path}"
-        with requests.request(method, url, headers=headers, timeout=10, **options) as response:
+        with requests.request(method, url, headers=headers, timeout=30, **options) as response:
             sent = str(response.request.url)
             enterprise = sent.startswith(f"{simulator.url}/api/v3")
             host = "https://ghe.example.com" if enterprise else "https://api.github.com"

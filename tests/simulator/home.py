@@ -130,7 +130,7 @@ class RunnerHome:
             process.communicate()
 
 
-def finish(process: Program, timeout: float = 10) -> tuple[int, str]:
+def finish(process: Program, timeout: float = 30) -> tuple[int, str]:
     """The exit code and the output of a program, as soon as it has ended."""
     output, _ = process.communicate(timeout=timeout)
     return process.returncode, output

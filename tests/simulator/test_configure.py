@@ -180,12 +180,13 @@ def test_a_request_under_way_registers_whoever_is_killed(
     simulator: Simulator, home: RunnerHome, signum: int, code: int
 ) -> None:
     """The listener leaves at once; the runner is registered all the same."""
-    simulator.fault(path="/actions/runners/register$", delay=0.2)
+    simulator.fault(path="/actions/runners/register$", hold="request")
     usual = ["configure", "--unattended", "--url", URL, "--token", home.token(), "--name", "r"]
     process = home.start("bin/Runner.Listener", *usual)
     simulator.wait_for("request", path="/actions/runners/register")
     os.kill(process.pid, signum)
     assert finish(process)[0] == code
+    simulator.release("request")
     assert simulator.wait_for("runner_registered", runner="r")
     assert ".runner" not in home.files()
 
@@ -194,11 +195,13 @@ def test_a_signal_to_its_shell_leaves_the_listener_registering(
     simulator: Simulator, home: RunnerHome
 ) -> None:
     """Only the bash of config.sh dies; the registration goes on to its end."""
-    simulator.fault(path="/actions/runners/register$", delay=0.2)
+    simulator.fault(path="/actions/runners/register$", hold="request")
     usual = ["--unattended", "--url", URL, "--token", home.token(), "--name", "r"]
     process = home.start("config.sh", *usual)
     simulator.wait_for("request", path="/actions/runners/register")
     os.kill(process.pid, signal.SIGTERM)
+    process.wait()
+    simulator.release("request")
     code, output = finish(process)
     assert code == -signal.SIGTERM
     assert "√ Settings Saved." in output

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+
 import pytest
 import requests
 
@@ -39,17 +42,32 @@ def test_a_lost_answer_leaves_its_effect(simulator: Simulator, call: Call) -> No
 
 def test_a_request_that_its_client_gave_up_is_carried_out(simulator: Simulator) -> None:
     """A slow request has its effect though nobody waits for the answer any more."""
-    simulator.fault(path="/generate-jitconfig$", delay=0.4)
-    path = f"{simulator.url}/repos/acme/shop/actions/runners/generate-jitconfig"
-    with pytest.raises(requests.Timeout):
-        requests.post(path, json=JIT, headers={"Authorization": f"Bearer {PAT}"}, timeout=0.1)
+    simulator.fault(path="/generate-jitconfig$", hold="request")
+    connection = post(simulator, "generate-jitconfig", JIT)
+    simulator.wait_for("fault")
+    connection.close()
+    simulator.wait_for("answer", path="/generate-jitconfig")
+    simulator.release("request")
     assert simulator.wait_for("runner_registered", runner="r")
 
 
 def test_a_request_that_hangs_never_answers(simulator: Simulator) -> None:
     """It is seen, and it has no effect."""
     simulator.fault(path="/remove-token$", hang=True)
-    path = f"{simulator.url}/repos/acme/shop/actions/runners/remove-token"
-    with pytest.raises(requests.Timeout):
-        requests.post(path, headers={"Authorization": f"Bearer {PAT}"}, timeout=0.1)
+    connection = post(simulator, "remove-token")
+    simulator.wait_for("fault")
+    connection.sock.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        connection.getresponse()
+    connection.close()
     assert simulator.requests()[-1]["status"] is None
+    assert not simulator.tokens().get("remove")
+
+
+def post(simulator: Simulator, path: str, body: object = None) -> http.client.HTTPConnection:
+    """Send a request of the list of runners; the answer has yet to be read."""
+    connection = http.client.HTTPConnection(simulator.url.removeprefix("http://"), timeout=30)
+    headers = {"Authorization": f"Bearer {PAT}", "User-Agent": "test"}
+    address = f"/repos/acme/shop/actions/runners/{path}"
+    connection.request("POST", address, json.dumps(body), headers)
+    return connection

@@ -83,11 +83,10 @@ def test_a_signal_before_the_worker_loses_the_job(
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
-def test_a_signal_cancels_the_job(
-    simulator: Simulator, home: RunnerHome, signum: int, code: int
-) -> None:
+def test_a_signal_cancels_the_job(simulator: Simulator, make: Make, signum: int, code: int) -> None:
     """The shell gets SIGINT, then SIGTERM, then SIGKILL; the job is reported; the files stay."""
-    process, job = home.configured().work(RECORD_OF_SIGNALS, program=LISTENER)
+    home = make(interrupt_grace=1.0, terminate_grace=1.0).configured()
+    process, job = home.work(RECORD_OF_SIGNALS, program=LISTENER)
     simulator.wait_for("job_output", text="ready")
     os.kill(home.listener, signum)
     ended, output = finish(process)
@@ -179,7 +178,7 @@ def test_run_sh_is_deaf_and_dies_alone(home: RunnerHome) -> None:
     process = home.configured().listen()
     os.kill(process.pid, signal.SIGINT)
     os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(5) == -signal.SIGTERM
+    assert process.wait(30) == -signal.SIGTERM
     assert comm(home.listener) == "Runner.Listener"
 
 
@@ -192,11 +191,10 @@ def test_a_trapping_run_sh_interrupts_its_group(home: RunnerHome) -> None:
     assert "Exiting..." in output
 
 
-def test_processes_of_a_job_can_outlive_the_listener(
-    simulator: Simulator, home: RunnerHome
-) -> None:
+def test_processes_of_a_job_can_outlive_the_listener(simulator: Simulator, make: Make) -> None:
     """Killed processes of the job speed up its cancel: the job is reported, the runner gone."""
-    process, job = home.configured().work("echo $$; trap '' INT TERM; while :; do sleep 1; done")
+    home = make(interrupt_grace=60.0).configured()
+    process, job = home.work("trap '' INT TERM; echo $$; while :; do sleep 1; done")
     step = int(simulator.wait_for("job_output", job_id=job["id"])["text"])
     os.kill(home.listener, signal.SIGINT)
     os.kill(step, signal.SIGKILL)

@@ -10,8 +10,8 @@ signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 reading, writing = os.pipe()
 if os.fork() == 0:
     os.setsid()  # out of reach of whoever signals a process group only
-    if os.fork() == 0:
-        os.write(writing, b"!")
+    pid = os.fork()
+    if pid == 0:
         if how == "stopped":
             os.kill(os.getpid(), signal.SIGSTOP)
         while signal.sigwaitinfo(signal.valid_signals()).si_signo != signal.SIGTERM:
@@ -21,6 +21,9 @@ if os.fork() == 0:
         time.sleep(0.2 if how == "slow" else 0)  # cleaning up takes its time
         print("cleaned up", flush=True)
         os._exit(0)
+    if how == "stopped":
+        os.waitpid(pid, os.WUNTRACED)
+    os.write(writing, b"!")
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.pause()
 os.read(reading, 1)

@@ -5,7 +5,7 @@ import sys
 import time
 
 BATCH = 500
-TIMEOUT = 10.0  # seconds
+TIMEOUT = 40.0  # seconds
 
 print(f"ready (pid {os.getpid()})", flush=True)
 before = set(os.listdir("/proc"))
