@@ -328,6 +328,7 @@ def test_stop_while_config_sh_works(new_life: Callable[..., Life], simulator: Si
     simulator.release("answer")
     assert life.wait() == 143, life.output
     assert simulator.runners() == []
+    assert list(life.home.glob(".credentials*")) == []  # which it only deletes once it has all
     assert "session_opened" not in [event["kind"] for event in simulator.events()]
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -191,12 +191,17 @@ def test_a_version_that_is_no_longer_accepted(life: Life) -> None:
 
 @both_ways
 def test_a_listener_that_is_refused_for_its_version(
-    way: dict[str, str], new_life: Callable[..., Life], simulator: Simulator
+    way: dict[str, str], life: Life, simulator: Simulator
 ) -> None:
     """It says 1 and not 7 where it gets no session; what GitHub says of the version tells why."""
     simulator.deprecate("2.336.0", registration_at="2020-01-01T00:00:00Z", told_at="session")
-    life = new_life(listen_start=1.0)  # the real one's is 0.5, and our question takes 0.2
+    simulator.fault(path="/_services/session", hold="session")
     life.start(namespace=None, RUNNER_VERSION="2.336.0", **way)
+    simulator.wait_for("answer", path="/deprecations/")
+    simulator.wait_for("fault")
+    us = life.inside()[life.pid_1]
+    until(lambda: list(life.inside().values()).count(us) == 1)  # who has asked beside PID 1 is gone
+    simulator.release("session")
     assert life.wait() == 7, life.output
     assert "until 2020-01-01" in life.error()
     assert simulator.runners() == []

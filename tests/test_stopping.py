@@ -165,6 +165,7 @@ def test_job_that_arrives_during_a_stop_is_told_though_its_listener_is_killed(
     job = simulator.queue_job("sleep 60")
     simulator.wait_for("worker_started")
     os.kill(life.pid_of("Runner.Listener"), signal.SIGKILL)
+    until(lambda: "run.sh" not in life.inside().values())
     simulator.release("removal")
     life.wait()
     assert simulator.job(job["id"])["result"] == "failed"

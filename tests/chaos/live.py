@@ -100,7 +100,7 @@ def _settle(simulator: Simulator, story: Story) -> None:
     delays = [a.value.get("delay", 0.0) for a in story.plan.actions if a.what == "fault"]
     late = max((e["time"] for e in story.events if e["kind"] == "fault"), default=0.0)
     time.sleep(min(10.0, max(0.0, late + max(delays, default=0.0) + POLL - time.time())))
-    deadline = time.monotonic() + 1
+    deadline = time.monotonic() + 5
     while True:
         story.jobs, story.runners = simulator.jobs(), simulator.runners()
         if not _unsettled(story) or time.monotonic() > deadline:

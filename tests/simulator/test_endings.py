@@ -64,10 +64,12 @@ def test_a_registration_that_vanishes_is_noticed_at_the_next_poll(
     """The listener cleans up and ends with 0."""
     simulator.settings(poll_seconds=0.3)
     process = home.configured().listen()
+    simulator.fault(path="/_services/message", hold="next poll", times=0)
     if by_config_sh:
         home.run("config.sh", "remove", "--token", home.token("remove"))
     else:
         simulator.delete_runner(1)
+    simulator.release("next poll")  # not before config.sh has deleted its files
     code, output = finish(process)
     assert code == 0
     assert "The runner no longer exists on the server." in output
