@@ -24,7 +24,7 @@ def limited() -> Iterator[Path]:
     group.mkdir()
     (group / "pids.max").write_text(str(LIMIT))
     yield group
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while (group / "cgroup.procs").read_text() and time.monotonic() < deadline:
         time.sleep(0.01)
     group.rmdir()
@@ -41,7 +41,7 @@ def test_full_limit_of_processes_does_not_keep_the_runner_registered(
     life.start(namespace=[*enter, *NAMESPACE], RUNNER_CANCEL_TIMEOUT="1")
     simulator.wait_for("job_output", text="begun")
     current = limited / "pids.current"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while int(current.read_text()) < LIMIT - 5 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert life.signal().wait() == 143

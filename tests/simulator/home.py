@@ -106,7 +106,7 @@ class RunnerHome:
         """POST to the REST API; the answer's JSON."""
         headers = {"Authorization": "Bearer ghp_simulator"}
         url = f"{self.simulator.url}/{path}"
-        return requests.post(url, json=body, headers=headers, timeout=10).json()
+        return requests.post(url, json=body, headers=headers, timeout=30).json()
 
     def files(self) -> set[str]:
         """The identity files that are there."""

@@ -77,7 +77,9 @@ def test_a_signal_before_the_worker_loses_the_job(
     assert simulator.job(job["id"])["status"] == "in_progress"
     assert simulator.runners()[0]["busy"]
     answer = requests.delete(
-        f"{simulator.url}/{RUNNERS}/1", headers={"Authorization": "Bearer ghp_simulator"}, timeout=5
+        f"{simulator.url}/{RUNNERS}/1",
+        headers={"Authorization": "Bearer ghp_simulator"},
+        timeout=30,
     )
     assert answer.status_code == 422
 
