@@ -56,12 +56,12 @@ def test_a_thousand_runners(simulator: Simulator) -> None:
         }
     )
 
-    def register(_: int) -> tuple[str, Patient]:
+    def register(number: int) -> tuple[str, Patient]:
         api = github.connect(wanted, {"GITHUB_PERSONAL_TOKEN": TOKEN}, time.monotonic() + 120)
         patient = Patient()
         with api.session as session:
             session.mount("http://", patient)
-            runner, _files = jit.jit_config(api, wanted, naming.unique("r"))
+            runner, _files = jit.jit_config(api, wanted, naming.unique(f"r{number}"))
         return runner.name, patient
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:
