@@ -73,6 +73,12 @@ def test_beside_a_health_check(cage: Cage) -> None:
     assert unexpected(looks) == set()
 
 
+def told(file: Path) -> list[Result]:
+    """The looks that a probe has written into a file; it may be writing another one."""
+    text, _, _incomplete = file.read_text().rpartition("\n")
+    return results(text)
+
+
 def test_what_is_left_of_a_job_during_the_removal(cage: Cage) -> None:
     """A process that has outlived its job finds nothing while the runner is taken off the list."""
     looked, stop = cage.life.directory / "looked", cage.life.directory / "stop"
@@ -82,15 +88,15 @@ def test_what_is_left_of_a_job_during_the_removal(cage: Cage) -> None:
     cage.simulator.fault(method="GET", path="/actions/runners/1", hold="look", times=0)
     command = " ".join(cage.command("--until", str(stop)))
     cage.simulator.queue_job(f"setsid {command} >{looked} & echo begun; exec sleep 60")
-    until(lambda: len(results(looked.read_text())) > 0)
+    until(lambda: told(looked))
     cage.life.signal()
     cage.simulator.wait_for("request", method="GET", path="/actions/runners/1")
     asked = time.time()
-    until(lambda: any(look.began > asked for look in results(looked.read_text())))
+    until(lambda: any(look.began > asked for look in told(looked)))
     cage.simulator.release("look")
     stop.touch()
     assert cage.life.wait() == 143, cage.life.output
-    looks = results(looked.read_text())
+    looks = told(looked)
     assert unexpected(looks) == set()
 
 
@@ -171,6 +177,6 @@ def test_runner_that_stays_is_not_removed_by_config_sh(cage: Cage) -> None:
     cage.life.signal()
     assert cage.life.wait() == 143, cage.life.output
     assert "remove" not in cage.simulator.tokens()
-    looks = results(looked.read_text())
+    looks = told(looked)
     assert looks
     assert unexpected(looks) == set()
