@@ -11,6 +11,7 @@ from simulator import Simulator
 from tests.image.conftest import StartRunner
 from tests.image.engine import Container, Engine
 
+PROMPT = b"# "
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID"]
 OPTIONS = {
     "user": ["--user", "runner"],
@@ -33,17 +34,20 @@ REFUSED = {
 
 
 def on_a_terminal(engine: Engine, *arguments: str, typed: str) -> tuple[int, str]:
-    """Run the client on a terminal of its own, type something; its exit code and its output."""
+    """Run a shell on a terminal of its own and type something; its exit code and its output."""
     here, there = pty.openpty()
     process = subprocess.Popen(
         [engine.program, *arguments], stdin=there, stdout=there, stderr=there
     )
     os.close(there)
-    os.write(here, typed.encode())
-    output = b""
+    output, is_typed = b"", False
     try:
         while part := os.read(here, 4096):
             output += part
+            # Not earlier: while the client changes the terminal's mode it can take what is typed
+            # for the end of its input, and the shell's terminal is hung up.
+            if PROMPT in output and not is_typed:
+                is_typed = bool(os.write(here, typed.encode()))
     except OSError:  # EIO: nobody has the other end any more
         pass
     os.close(here)
