@@ -79,9 +79,9 @@ class Handover:
         try:
             state.make_directory(settings.state_dir)
             # Write-only and read-only for the runner's group.
-            self._ask, self._answer = (
-                _fifo(path, group, mode) for path, mode in zip(fifos, (0o620, 0o640), strict=True)
-            )
+            # For reading alone: with O_ASYNC each look of a reader wakes whoever may write, too.
+            self._ask = _fifo(fifos[0], group, 0o620, os.O_RDONLY)
+            self._answer = _fifo(fifos[1], group, 0o640, os.O_RDWR)
         except OSError as error:
             raise Failure(
                 ExitCode.CONFIG,
@@ -157,14 +157,13 @@ def problems(settings: Settings) -> list[str]:
     return [problem]
 
 
-def _fifo(path: str, group: int, mode: int) -> int:
-    """Make a FIFO with this group and mode, and open it."""
+def _fifo(path: str, group: int, mode: int, access: int) -> int:
+    """Make a FIFO with this group and mode, and open it without waiting for its other end."""
     os.mkfifo(path, 0o600)
     if os.geteuid() == 0:
         os.chown(path, 0, group)
     os.chmod(path, mode)
-    # Both ways, so that nobody waits for another to open it (fifo(7)).
-    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    return os.open(path, access | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _next_hook(path: str, home: str) -> str:

@@ -164,6 +164,32 @@ def files(root: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize(
+    "env",
+    [
+        {},
+        {"RUNNER_EPHEMERAL": "0"},
+        {"RUNNER_CREDENTIAL": "until-job"},
+        {"RUNNER_IDLE_TIMEOUT": "3600", "RUNNER_WATCHDOG": "3600"},
+    ],
+    ids=lambda env: " ".join(env) or "as usual",
+)
+def test_idle_runner_sleeps(life: Life, simulator: Simulator, env: dict[str, str]) -> None:
+    """While the listener waits for a job PID 1 uses no processor time at all."""
+    life.start(**env)
+    simulator.wait_for("session_opened")
+
+    def used() -> str:
+        return Path(f"/proc/{life.pid_1}/schedstat").read_text()
+
+    def sleeps() -> bool:
+        before = used()
+        time.sleep(0.2)
+        return used() == before
+
+    until(sleeps)
+
+
 def test_orphans_are_reaped(life: Life, simulator: Simulator) -> None:
     """Processes that a job leaves to PID 1 never stay as zombies."""
     job = simulator.queue_job(

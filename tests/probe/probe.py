@@ -93,11 +93,10 @@ class Probe:
         self.looked[kind] += 1
 
     def _file(self, kind: str, path: str, place: str = "") -> None:
-        """Search a file; what is none (a pipe would block) or cannot be opened is left out."""
+        """Search a file; what is none or cannot be opened is left out."""
         with contextlib.suppress(OSError):
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-            with open(descriptor, "rb") as file:
-                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            if stat.S_ISREG(os.stat(path).st_mode):  # to open a FIFO would tell its other end
+                with open(path, "rb") as file:
                     self._search(kind, place or path, file.read(LARGEST))
 
     def _process(self, pid: int) -> None:
