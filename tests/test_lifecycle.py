@@ -174,7 +174,7 @@ def files(root: Path) -> set[str]:
     ],
     ids=lambda env: " ".join(env) or "as usual",
 )
-def test_idle_runner_sleeps(life: Life, simulator: Simulator, env: dict[str, str]) -> None:
+def test_idle_runner_sleeps(life: Life, simulator: Simulator, env: dict[str, Any]) -> None:
     """While the listener waits for a job PID 1 uses no processor time at all."""
     life.start(**env)
     simulator.wait_for("session_opened")
