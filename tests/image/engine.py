@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import IO, Any
 
 ROOT = Path(__file__).parent.parent.parent
+START_SECONDS = 120  # after which a container will not come up any more
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Container:
     @cached_property
     def id(self) -> str:
         """What the engine calls it; AssertionError with its words if it did not start."""
-        output, _ = self._coming.communicate()
+        output, _ = self._coming.communicate(timeout=START_SECONDS)
         assert self._coming.returncode == 0, output
         return output.strip().splitlines()[-1]
 
