@@ -99,7 +99,7 @@ def the_exit_code_is_true(story: Story) -> Iterator[str]:
     codes = set(story.plan.honest) | {128 + stop.signum for stop in story.stops}
     if _code_of_a_job(story) or _idle_time_was_up(story):
         codes.add(0)
-    if _job_died_at_birth(story) or (story.stops and story.faults(story.stops[0].time)):
+    if _job_died_at_birth(story) or _github_failed(story):
         codes.add(LEFT)
     if story.code is not None and story.code not in codes:
         yield f"exit code {story.code}, where {sorted(codes)} would be true"
@@ -125,6 +125,14 @@ def _cannot_be_helped(story: Story) -> bool:
     """GitHub was gone, or the job was lost already; the exit code has to say so."""
     honest = LEFT in story.plan.honest or _job_died_at_birth(story)
     return story.code == LEFT and honest
+
+
+def _github_failed(story: Story) -> bool:
+    """GitHub was out of order after the stop, or already for the config.sh that this has met."""
+    if not story.stops:
+        return False
+    stop = story.stops[0]
+    return story.faults(0.0 if stop.phase == "config.sh" else stop.time) > 0
 
 
 def _job_died_at_birth(story: Story) -> bool:
