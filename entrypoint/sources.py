@@ -148,7 +148,7 @@ def gather_secrets(
         path = parsers.bare(given.get(f"{variable}_FILE", ""))
         origin = f"{variable}_FILE: {path}" if path else f"{variable}:"
         try:
-            raw = _raw_secret(variable, given, files)
+            raw = _raw_secret(variable, path, given, files)
             value = parsers.bare(raw)
             _require_form(variable, value)
         except Problem as problem:
@@ -161,9 +161,10 @@ def gather_secrets(
     return secrets, notes, problems
 
 
-def _raw_secret(variable: str, given: Mapping[str, str], files: dict[str, SecretFile]) -> str:
+def _raw_secret(
+    variable: str, path: str, given: Mapping[str, str], files: dict[str, SecretFile]
+) -> str:
     """Return one secret as it is given, but without the line break that ends a file."""
-    path = parsers.bare(given.get(f"{variable}_FILE", ""))
     if not path:
         return given.get(variable, "")
     if given.get(variable):
