@@ -109,7 +109,7 @@ def test_container_of_a_cancelled_job_is_stopped(life: Life, simulator: Simulato
         RUNNER_ENGINE_OPTIONS=OPTIONS,
         RUNNER_CANCEL_TIMEOUT="1",
     )
-    simulator.wait_for("job_output", text="begun", timeout=30)
+    simulator.wait_for("job_output", text="begun")
     stopped = time.monotonic()
     assert life.signal().wait() == 143
     assert time.monotonic() - stopped < DOCKER_STOP
@@ -126,7 +126,7 @@ def test_engine_outlives_the_job_that_a_stop_cancels(life: Life, simulator: Simu
         RUNNER_ENGINE_OPTIONS=OPTIONS,
         RUNNER_CANCEL_TIMEOUT="0.2",
     )
-    simulator.wait_for("job_output", text="begun", timeout=30)
+    simulator.wait_for("job_output", text="begun")
     assert "dockerd" in life.inside().values()
     assert life.signal().wait() == 143
     assert simulator.job(job["id"])["status"] == "completed"

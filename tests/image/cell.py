@@ -19,7 +19,7 @@ from tests.image.conftest import StartRunner
 from tests.image.engine import Container
 from tests.life import until
 from tests.probe import needles, probe
-from tests.probe.looks import Finding, Result, results
+from tests.probe.looks import Finding, Result, results, written
 
 RUNNER, ROOT = 1001, 0
 # Wherever a life of a container writes something; that this is all shows in `docker diff`.
@@ -86,7 +86,7 @@ class Cell:
 
     def idle(self) -> Self:
         """Wait until its listener waits, and until others are there who were given the secrets."""
-        event = self._simulator.wait_for("session_opened", runner=self._name, timeout=30)
+        event = self._simulator.wait_for("session_opened", runner=self._name)
         self._path = f"/actions/runners/{event['runner_id']}"
         key_file = self.container.execute("cat", f"/home/runner/{needles.KEY_FILE}")
         self.needles |= needles.of_runner(key_file.encode())
@@ -122,10 +122,10 @@ class Cell:
     def job(self) -> list[Result]:
         """Have a job probe, as each user that it can be."""
         job = self._simulator.queue_job(JOB, scope=f"repos/{self._repository}")
-        self._simulator.wait_for("job_output", job_id=job["id"], timeout=30)
+        self._simulator.wait_for("job_output", job_id=job["id"])
         self._take_in()
         (self._shared / "go").touch()
-        self._simulator.wait_for("job_output", job_id=job["id"], text="done", timeout=30)
+        self._simulator.wait_for("job_output", job_id=job["id"], text="done")
         looks = results(self._simulator.job(job["id"])["log"])
         assert {look.uid for look in looks} == self._users
         return looks
@@ -147,8 +147,7 @@ class Cell:
         """Return what processes that outlive their job have found since some time."""
 
         def looks() -> list[Result]:
-            text, _, _incomplete = (self._shared / "left").read_text().rpartition("\n")
-            return [look for look in results(text) if look.began > since]
+            return [look for look in written(self._shared / "left") if look.began > since]
 
         until(lambda: {look.uid for look in looks()} == self._users)
         (self._shared / "stop").touch()

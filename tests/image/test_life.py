@@ -27,9 +27,9 @@ def test_stop(docker: Engine, start: StartRunner, github: Simulator) -> None:
     jobs = [github.queue_job(run, labels=["busy"]) for run in ("echo asleep; sleep 60", STUBBORN)]
     containers = [start(scale=1, RUNNER_LABELS="busy") for _ in jobs]
     containers.append(start(scale=1, RUNNER_NAME="idle"))
-    github.wait_for("listening", timeout=30, runner="idle")
+    github.wait_for("listening", runner="idle")
     for job in jobs:
-        github.wait_for("job_output", timeout=30, job_id=job["id"])
+        github.wait_for("job_output", job_id=job["id"])
     begin = time.monotonic()
     docker("stop", *(container.id for container in containers))  # all at the same time
     assert time.monotonic() - begin < STOP_SECONDS

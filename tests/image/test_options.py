@@ -87,7 +87,7 @@ def test_lives(docker: Engine, start: StartRunner, github: Simulator) -> None:
         busy[name] = start(*options, RUNNER_NAME=f"busy-{name}", RUNNER_LABELS=name)
         idle[name] = start(*options, RUNNER_NAME=f"idle-{name}")
     for name in OPTIONS:
-        github.wait_for("session_opened", runner=f"idle-{name}", timeout=30)
+        github.wait_for("session_opened", runner=f"idle-{name}")
     docker("stop", *(container.id for container in idle.values()))
     for name in OPTIONS:
         assert idle[name].wait() == 143, (name, idle[name].logs())

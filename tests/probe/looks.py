@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from tests.probe.needles import KEY_FILE, RUNNER_KEY
@@ -35,6 +36,12 @@ class Result:
 def results(text: str) -> list[Result]:
     """The looks that are told of in a log."""
     return [Result(line) for line in text.splitlines() if line.startswith("PROBE ")]
+
+
+def written(file: Path) -> list[Result]:
+    """The looks that a probe has written into a file; it may be writing another one."""
+    text, _, _incomplete = file.read_text().rpartition("\n")
+    return results(text)
 
 
 def unexpected(looks: Iterable[Result]) -> set[Finding]:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.life import Life, until
 from tests.probe.cage import AS_ROOT, AS_RUNNER, DOCKER, Cage, powers
-from tests.probe.looks import Result, results, unexpected
+from tests.probe.looks import Result, unexpected, written
 from tests.probe.needles import APP_ID, of_app
 
 WAYS = ["environment", "env file", "file"]
@@ -73,12 +73,6 @@ def test_beside_a_health_check(cage: Cage) -> None:
     assert unexpected(looks) == set()
 
 
-def told(file: Path) -> list[Result]:
-    """The looks that a probe has written into a file; it may be writing another one."""
-    text, _, _incomplete = file.read_text().rpartition("\n")
-    return results(text)
-
-
 def test_what_is_left_of_a_job_during_the_removal(cage: Cage) -> None:
     """A process that has outlived its job finds nothing while the runner is taken off the list."""
     looked, stop = cage.life.directory / "looked", cage.life.directory / "stop"
@@ -88,15 +82,15 @@ def test_what_is_left_of_a_job_during_the_removal(cage: Cage) -> None:
     cage.simulator.fault(method="GET", path="/actions/runners/1", hold="look", times=0)
     command = " ".join(cage.command("--until", str(stop)))
     cage.simulator.queue_job(f"setsid {command} >{looked} & echo begun; exec sleep 60")
-    until(lambda: told(looked))
+    until(lambda: written(looked))
     cage.life.signal()
     cage.simulator.wait_for("request", method="GET", path="/actions/runners/1")
     asked = time.time()
-    until(lambda: any(look.began > asked for look in told(looked)))
+    until(lambda: any(look.began > asked for look in written(looked)))
     cage.simulator.release("look")
     stop.touch()
     assert cage.life.wait() == 143, cage.life.output
-    looks = told(looked)
+    looks = written(looked)
     assert unexpected(looks) == set()
 
 
@@ -177,6 +171,6 @@ def test_runner_that_stays_is_not_removed_by_config_sh(cage: Cage) -> None:
     cage.life.signal()
     assert cage.life.wait() == 143, cage.life.output
     assert "remove" not in cage.simulator.tokens()
-    looks = told(looked)
+    looks = written(looked)
     assert looks
     assert unexpected(looks) == set()
