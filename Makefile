@@ -5,7 +5,7 @@
 # Variables named on make's command line (STOP, N, SEED, PYTHON) are in every recipe's environment.
 BIN := .venv/bin
 VENV := .venv/.installed
-PACKAGES := $(wildcard entrypoint simulator tests bench)
+PACKAGES := $(wildcard entrypoint simulator demo tests bench)
 DOCKERFILES := $(wildcard Dockerfile Dockerfile.* tests/image/*.Dockerfile)
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 SHELL_SCRIPTS = $(shell git grep --untracked -lE '^\#!.*[ /](ba|da)?sh( |$$)' -- \
@@ -29,7 +29,7 @@ engine: ## Start a Docker engine, installed if need be; where that cannot be, sa
 	@scripts/docker-engine >/dev/null || true
 
 demo: $(VENV) ## Show one runner's life against the simulator (STOP=... stops it on the way)
-	$(BIN)/python -m simulator.demo
+	$(BIN)/python -m demo
 
 image: ## Build the image (BASE=ubuntu|fedora, VARIANT=full|slim, BUILD_ARGS=...)
 	@scripts/build-image
@@ -41,7 +41,7 @@ test: deps $(VENV) ## Run the tests that need no Docker engine (ARGS=... goes to
 	$(BIN)/pytest -m 'not image' $(ARGS)
 
 test-image: deps engine $(VENV) ## Build the image with Docker and run the tests that need it
-	$(BIN)/pytest tests/image tests/test_engine.py $(ARGS)
+	$(BIN)/pytest tests/image tests/lives/test_engine.py $(ARGS)
 
 cover: deps $(VENV) ## Run the tests and show which lines they miss
 	$(BIN)/pytest -m 'not image' --cov $(ARGS)

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from simulator import Simulator
-from tests import pki
+from tests.support import pki
 
 USER = "nobody"
 TOKEN = "ghp_simulator"

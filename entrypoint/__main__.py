@@ -11,9 +11,9 @@ import importlib
 import os
 import sys
 
-from entrypoint import init
+from entrypoint.init import child, pid1, signals
 
-init.block_signals()
+signals.block_signals()
 
 
 def main() -> int:
@@ -22,10 +22,9 @@ def main() -> int:
         case [] | ["run"]:
             return run()
         case ["status" | "check" | "sweep" as tool, *arguments]:
-            init.restore_signals()  # an ordinary program: Ctrl-C ends it
-            init.forbid_dumps()  # its environment may hold what a job is after
-            package = "entrypoint.doctor" if tool == "check" else "entrypoint"
-            code: int = importlib.import_module(f"{package}.{tool}").main(arguments)
+            signals.restore_signals()  # an ordinary program: Ctrl-C ends it
+            pid1.forbid_dumps()  # its environment may hold what a job is after
+            code: int = importlib.import_module(f"entrypoint.commands.{tool}").main(arguments)
             return code
         case ["--help" | "-h"] | ["run", "--help" | "-h"]:
             from entrypoint import usage  # noqa: PLC0415
@@ -33,28 +32,28 @@ def main() -> int:
             sys.stdout.write(usage.TEXT)
             return 0
         case arguments:
-            from entrypoint import command  # noqa: PLC0415 - each start loads what it needs
+            from entrypoint.init import command  # noqa: PLC0415 - each start loads what it needs
 
             return command.main(arguments)
 
 
 def run() -> int:
     """Be PID 1 of a runner's container."""
-    from entrypoint.secrets import leave_environment  # noqa: PLC0415
+    from entrypoint.vault import leave_environment  # noqa: PLC0415
 
-    init.open_standard_streams()
+    child.open_standard_streams()
     gc.disable()  # until all is loaded: what is looked at then is no garbage
-    init.forbid_dumps()
+    pid1.forbid_dumps()
     given = leave_environment()
-    pid_1 = init.Init()
-    from entrypoint import settings  # noqa: F401, PLC0415 - before the fork: both need them
-    from entrypoint.registrar import Registrar  # noqa: PLC0415
+    pid_1 = pid1.Init()
+    from entrypoint.registration.register import Registrar  # noqa: PLC0415
+    from entrypoint.settings import schema  # noqa: F401, PLC0415 - before the fork: both need them
 
     registrar = Registrar(pid_1, os.environ)
-    from entrypoint import lifecycle  # noqa: PLC0415 - after the fork: both import at once
+    from entrypoint.lifecycle import life  # noqa: PLC0415 - after the fork: both import at once
 
     gc.enable()
-    return lifecycle.run(pid_1, os.environ, given, registrar)
+    return life.run(pid_1, os.environ, given, registrar)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,12 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from entrypoint import log, processes
+from entrypoint import log
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.init import Child, Init, kill
+from entrypoint.init import processes
+from entrypoint.init.child import Child
+from entrypoint.init.pid1 import Init
+from entrypoint.init.signals import kill
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -4,7 +4,7 @@
 talks to it.
 """
 
-from .client import Simulator
-from .distribution import Distribution, make_distribution, make_tar
+from simulator.client import Simulator
+from simulator.distribution import Distribution, make_distribution, make_tar
 
 __all__ = ["Distribution", "Simulator", "make_distribution", "make_tar"]

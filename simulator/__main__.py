@@ -5,7 +5,7 @@ import sys
 from dataclasses import fields
 from typing import Any
 
-from .distribution import Distribution, make_distribution, make_tar
+from simulator.distribution import Distribution, make_distribution, make_tar
 
 
 def main(words: list[str]) -> None:
@@ -14,7 +14,7 @@ def main(words: list[str]) -> None:
     command = options.pop("command")
     if command == "serve":
         # The server needs aiohttp, which writing a distribution does not.
-        from .server import Options, serve  # noqa: PLC0415
+        from simulator.hub.server import Options, serve  # noqa: PLC0415
 
         serve(Options(**options))
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from .distribution import make_distribution
+from simulator.distribution import make_distribution
 
 Event = dict[str, Any]
 START_SECONDS = 20.0

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from simulator import Simulator
-from tests.life import Life, directory
+from tests.support.life import Life, directory
 
 # A shell starts what runs in the background with SIGINT ignored, and runners would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["pytester", "tests.no_skips"]
+pytest_plugins = ["pytester", "tests.support.no_skips"]
 
 
 @pytest.fixture(scope="session")

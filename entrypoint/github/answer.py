@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from entrypoint.credential import Kind
 from entrypoint.errors import ExitCode
-from entrypoint.target import Target
+from entrypoint.settings.credential import Kind
+from entrypoint.settings.target import Target
 
 
 @dataclass(frozen=True)

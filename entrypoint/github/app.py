@@ -6,12 +6,12 @@ import time
 
 import jwt
 
-from entrypoint import parsers
-from entrypoint.credential import Kind
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.github import rest
-from entrypoint.github.rest import Api
-from entrypoint.settings import Settings
+from entrypoint.github import client
+from entrypoint.github.client import Api
+from entrypoint.settings import parsers
+from entrypoint.settings.credential import Kind
+from entrypoint.settings.schema import Settings
 
 SETTING = "GITHUB_APP_PRIVATE_KEY"
 _LIFETIME = 540  # seconds; GitHub takes ten minutes at most, by its own clock
@@ -20,20 +20,20 @@ _SKEW = 60  # seconds that our clock may be ahead
 
 def connect(settings: Settings, key: str, deadline: float) -> Api:
     """Return an Api with a new token of the App's installation for the settings' scope."""
-    as_app = rest.open_api(
+    as_app = client.open_api(
         settings, deadline, kind=Kind.APP, setting=SETTING, token=web_token(settings.app_id, key)
     )
     number = settings.app_installation_id or installation(as_app)
     path = f"/app/installations/{number}/access_tokens"
-    token = rest.request(as_app, "POST", path).text("token")
-    return rest.open_api(
+    token = client.request(as_app, "POST", path).text("token")
+    return client.open_api(
         settings, deadline, kind=Kind.APP, setting=SETTING, token=token, fresh=True
     )
 
 
 def installation(as_app: Api) -> int:
     """Return the id of the App's installation for the scope."""
-    number: int = rest.request(as_app, "GET", f"{as_app.target.path}/installation")["id"]
+    number: int = client.request(as_app, "GET", f"{as_app.target.path}/installation")["id"]
     return number
 
 

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 from entrypoint import log
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.github import rest
-from entrypoint.github.rest import Api
-from entrypoint.target import is_hosted
+from entrypoint.github import client
+from entrypoint.github.client import Api
+from entrypoint.settings.target import is_hosted
 
 _REMEDY = "rebuild the image with the newest runner"
 
@@ -36,7 +36,7 @@ def _last_day(api: Api, version: str) -> datetime | None:
     path = f"{api.target.path}/actions/runners/deprecations/{quote(version, safe='')}"
     keys = ("registration_deprecates_at", "runtime_deprecates_at")
     try:
-        body = rest.request(api, "GET", path, also=(404,)).body
+        body = client.request(api, "GET", path, also=(404,)).body
         return min((_moment(body[key]) for key in keys if body.get(key)), default=None)
     except (Failure, ValueError, TypeError, AttributeError) as error:
         log.debug("no word on the runner's version", why=str(error))

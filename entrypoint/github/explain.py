@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from entrypoint.credential import needs
 from entrypoint.errors import Failure
 from entrypoint.github.answer import Answer, Asked
 from entrypoint.github.refusals import refusal
+from entrypoint.settings.credential import needs
 
 _MAX_WORDS = 300  # characters of a foreign text that one log line may hold
 _MAX_ERRORS = 5

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from entrypoint import github
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.github.rest import Api
-from entrypoint.target import Scope
+from entrypoint.github import runners
+from entrypoint.github.client import Api
+from entrypoint.settings.target import Scope
 
 DEFAULT = 1  # the id of each list's default group, and of the only one that a repository has
 _SHOWN = 20
@@ -19,7 +19,7 @@ def group_id(api: Api, name: str) -> int:
     if name.casefold() in {"", "default"} or api.target.scope is Scope.REPOSITORY:
         return DEFAULT
     path = f"{api.target.path}/actions/runner-groups"
-    found = {group["name"]: int(group["id"]) for group in github.pages(api, path, "runner_groups")}
+    found = {group["name"]: int(group["id"]) for group in runners.pages(api, path, "runner_groups")}
     if name not in found:
         names = ", ".join(repr(known) for known in sorted(found)[:_SHOWN])
         raise Failure(

@@ -12,11 +12,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from entrypoint import github, naming
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.github import Runner, groups, rest
-from entrypoint.github.rest import Api, Reply
-from entrypoint.settings import Settings
+from entrypoint.github import client, groups, runners
+from entrypoint.github.client import Api, Reply
+from entrypoint.github.runners import Runner
+from entrypoint.settings import runner_names
+from entrypoint.settings.schema import Settings
 
 FILES = frozenset({".runner", ".credentials", ".credentials_rsaparams"})
 _ARCHITECTURES = {"x86_64": "X64", "aarch64": "ARM64", "armv7l": "ARM"}
@@ -27,7 +28,7 @@ def names(name: str) -> tuple[str, str]:
 
     Whoever has to clean up after a registration that was broken off looks for both.
     """
-    return name, naming.substitute(name)
+    return name, runner_names.substitute(name)
 
 
 def jit_config(api: Api, settings: Settings, name: str) -> tuple[Runner, dict[str, bytes]]:
@@ -64,29 +65,29 @@ def _generate(
     api: Api, wanted: Mapping[str, Any], name: str, *, also: tuple[int, ...] = ()
 ) -> Reply:
     path = f"{api.target.path}/actions/runners/generate-jitconfig"
-    return rest.request(api, "POST", path, json={"name": name, **wanted}, also=also)
+    return client.request(api, "POST", path, json={"name": name, **wanted}, also=also)
 
 
 def _discarded(api: Api, name: str) -> bool:
     """Remove the runner of that name if it can only be our own, whose answer was lost."""
-    found = github.find(api, name)
+    found = runners.find(api, name)
     if found is None:
         return True
     if found.busy or found.status != "offline":
         return False
-    return github.delete(api, found.id) is not github.Removal.BUSY
+    return runners.delete(api, found.id) is not runners.Removal.BUSY
 
 
 def _opened(api: Api, reply: Reply) -> tuple[Runner, dict[str, bytes]]:
     """Unpack an answer; a runner whose files we do not understand is removed again."""
-    runner = github.runner(reply["runner"])
+    runner = runners.runner(reply["runner"])
     try:
         packed = json.loads(base64.b64decode(reply["encoded_jit_config"], validate=True))
         files = {name: base64.b64decode(code, validate=True) for name, code in packed.items()}
     except (ValueError, TypeError, AttributeError):
         files = {}
     if files.keys() != FILES:
-        github.delete(api, runner.id)
+        runners.delete(api, runner.id)
         raise Failure(
             ExitCode.DEFECT,
             f"GitHub's JIT configuration holds the files {sorted(files)}, not {sorted(FILES)}",

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from entrypoint.credential import Kind
 from entrypoint.errors import ExitCode
 from entrypoint.github.answer import Answer, Asked, Refusal, Retry
 from entrypoint.github.troubles import TROUBLES
+from entrypoint.settings.credential import Kind
 
 
 def _status(*statuses: int) -> Callable[[Answer, Asked], bool]:

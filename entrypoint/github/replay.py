@@ -9,8 +9,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
-from entrypoint.github.rest import Api
-from entrypoint.shortcut import Known
+from entrypoint.github.client import Api
+from entrypoint.github.first_request import Known
 
 
 def replay(api: Api, known: Known) -> None:

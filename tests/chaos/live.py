@@ -14,7 +14,7 @@ from simulator import Simulator
 from tests.chaos.jobs import SHAPES
 from tests.chaos.plan import BLOCKED, STOPPED, Action, Plan
 from tests.chaos.story import Event, Stop, Story
-from tests.life import Life, directory, until
+from tests.support.life import Life, directory, until
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 LAUNCHER = Path(__file__).with_name("launch.py")

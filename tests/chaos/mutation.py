@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.live import PROJECT
-from tests.life import directory
+from tests.support.life import directory
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from entrypoint.secrets import SECRETS
+from entrypoint.vault import SECRETS
 from simulator import Simulator
 from tests.image.conftest import StartRunner
 from tests.image.engine import Container
-from tests.life import until
 from tests.probe import needles, probe
 from tests.probe.looks import Finding, Result, results, written
+from tests.support.life import until
 
 RUNNER, ROOT = 1001, 0
 # Wherever a life of a container writes something; that this is all shows in `docker diff`.

@@ -14,9 +14,9 @@ from pathlib import Path
 from simulator import Simulator
 from tests.image.cell import FILE, LEFTOVER, ROOT, RUNNER, Cell
 from tests.image.conftest import StartRunner
-from tests.life import until
 from tests.probe.looks import Finding, unexpected
 from tests.probe.needles import APP_ID, of_app
+from tests.support.life import until
 
 ENV_FILE = "GITHUB_PERSONAL_TOKEN={}\n"
 TOKEN_FILE = {"GITHUB_PERSONAL_TOKEN_FILE": FILE}

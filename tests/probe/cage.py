@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from simulator import Simulator
-from tests.life import NAMESPACE, USER, Life
 from tests.probe import needles, probe
 from tests.probe.looks import Result, results
+from tests.support.life import NAMESPACE, USER, Life
 
 # moby, oci/caps/defaults.go
 DOCKER = [

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.life import Life, until
 from tests.probe.cage import AS_ROOT, AS_RUNNER, DOCKER, Cage, powers
 from tests.probe.looks import Result, unexpected, written
 from tests.probe.needles import APP_ID, of_app
+from tests.support.life import Life, until
 
 WAYS = ["environment", "env file", "file"]
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import pytest
 
-from tests import unprivileged
-from tests.life import NAMESPACE, Life, until
 from tests.probe.cage import AS_RUNNER, DOCKER, Cage, mutated, powers
 from tests.probe.test_job import arriving
+from tests.support import unprivileged
+from tests.support.life import NAMESPACE, Life, until
 
 UNTIL_JOB = {"RUNNER_CREDENTIAL": "until-job", "RUNNER_ALLOW_PTRACE": "1"}
 JIT = {"RUNNER_REGISTRATION": "jit"}
@@ -21,7 +21,7 @@ JIT = {"RUNNER_REGISTRATION": "jit"}
 Change = tuple[str, str, str]  # module, old text, new text
 
 _NO_EXEC = (
-    "secrets.py",
+    "vault.py",
     "    os.execve(sys.executable, sys.orig_argv, clean)\n",
     "    return vault\n",
 )
@@ -31,7 +31,7 @@ _CODE = (
     " code(open(os.path.join(settings.home, name), 'rb').read()).decode() for name in"
     " ('.runner', '.credentials', '.credentials_rsaparams')}).encode()).decode()"
 )
-_ENV, _VARIABLE = "runner.environment(environ, settings, user)", "ACTIONS_RUNNER_INPUT_JITCONFIG"
+_ENV, _VARIABLE = "program.environment(environ, settings, user)", "ACTIONS_RUNNER_INPUT_JITCONFIG"
 
 
 class Mutant(NamedTuple):
@@ -48,39 +48,39 @@ class Mutant(NamedTuple):
 MUTANTS = {
     "environment is kept": Mutant((_NO_EXEC,), 0, "environ of PID 1", UNTIL_JOB, ("sys_ptrace",)),
     "listener has the whole environment": Mutant(
-        (_NO_EXEC, ("runner.py", " if k not in ours()", "")),
+        (_NO_EXEC, ("runner/program.py", " if k not in ours()", "")),
         65534,
         "environ of Runner.Listener",
         {},
     ),
     "vault is kept": Mutant(
-        (("deregistration.py", "        self._vault.forget()\n", ""),),
+        (("registration/remove.py", "        self._vault.forget()\n", ""),),
         0,
         "fd of PID 1",
         UNTIL_JOB,
         ("sys_ptrace",),
     ),
     "env file is kept": Mutant(
-        (("secretfile.py", "_delete({files", "set({files"),),
+        (("settings/secret_files.py", "_delete({files", "set({files"),),
         65534,
         "secret",
         {"RUNNER_ENVFILE": "secret", "GITHUB_PERSONAL_TOKEN": ""},
     ),
     "root's file is kept": Mutant(
-        (("secretfile.py", "(way := way_to_root(settings, user))", '(way := "")'),),
+        (("settings/secret_files.py", "(way := way_to_root(settings, user))", '(way := "")'),),
         0,
         "secret",
         {"GITHUB_PERSONAL_TOKEN_FILE": "secret", "GITHUB_PERSONAL_TOKEN": ""},
     ),
     "JIT configuration as an argument": Mutant(
-        (("runner.py", '/run.sh"]', f'/run.sh", "--jitconfig", {_CODE}]'),),
+        (("runner/program.py", '/run.sh"]', f'/run.sh", "--jitconfig", {_CODE}]'),),
         65534,
         "cmdline of Runner.Listener",
         JIT,
         name="JIT configuration",
     ),
     "JIT configuration as a variable": Mutant(
-        (("listener.py", f"env={_ENV}", f"env=dict({_ENV}, {_VARIABLE}={_CODE})"),),
+        (("runner/listener.py", f"env={_ENV}", f"env=dict({_ENV}, {_VARIABLE}={_CODE})"),),
         65534,
         "environ of Runner.Listener",
         JIT,
@@ -111,7 +111,7 @@ def test_probe_finds_a_health_check_of_the_same_power(new_life: Callable[..., Li
     """Without the capability that jobs lack, root reads what the engine starts."""
     cage = Cage(new_life())
     dropped = ('return [f"--bounding-set=-{dropped}"]', "return []")
-    cage.life.program = mutated(cage.life.directory, "account.py", dropped)
+    cage.life.program = mutated(cage.life.directory, "container/account.py", dropped)
     cage.start().idle()
     with cage.inside(*powers(*DOCKER), "sleep", "60", GITHUB_PERSONAL_TOKEN=cage.token):
         until(lambda: "sleep" in cage.life.inside().values())
@@ -124,7 +124,7 @@ def test_probe_reads_a_dumpable_pid_1(new_life: Callable[..., Life], is_mutant: 
     """Where PID 1 is the runner's own user, only that it is not dumpable keeps a job out."""
     cage = Cage(new_life())
     if is_mutant:
-        change = ("    init.forbid_dumps()\n    given", "    given")
+        change = ("    pid1.forbid_dumps()\n    given", "    given")
         cage.life.program = mutated(cage.life.directory, "__main__.py", change)
     cage.walls = [*NAMESPACE, *unprivileged.prefix()]
     cage.start().idle()
@@ -140,7 +140,7 @@ def test_probe_finds_who_asks_beside_all_else(
     cage = Cage(new_life())
     if is_mutant:
         change = ("self._registrar.dismiss(self._init)", "pass")
-        cage.life.program = mutated(cage.life.directory, "handover.py", change)
+        cage.life.program = mutated(cage.life.directory, "runner/hook.py", change)
     cage.simulator.fault(path="/deprecations/", hang=True)
     cage.start("sys_ptrace", RUNNER_VERSION="2.336.0", **UNTIL_JOB).idle()
     _runner, root = cage.probed()
@@ -151,6 +151,6 @@ def test_probe_finds_config_sh_beside_a_job(new_life: Callable[..., Life]) -> No
     """Did config.sh remove go on while a job runs, the job would read its token."""
     cage = Cage(new_life())
     change = (" or any(p.comm == WORKER for p in alive if p.pid in ours)", "")
-    cage.life.program = mutated(cage.life.directory, "removal.py", change)
+    cage.life.program = mutated(cage.life.directory, "registration/remove_child.py", change)
     runner, _root = arriving(cage, code=143)
     assert ("remove token 0", "environ of config.sh") in runner.found

@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.life import NAMESPACE
 from tests.probe import probe
 from tests.probe.cage import PYTHON
 from tests.probe.looks import results
+from tests.support.life import NAMESPACE
 
 ROOT = Path(__file__).parents[2]
 PLACES = {

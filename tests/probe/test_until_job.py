@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from simulator import Simulator
-from tests.life import NAMESPACE, Life, until
 from tests.probe.cage import Cage
 from tests.probe.test_job import WAYS, given
+from tests.support.life import NAMESPACE, Life, until
 
 HOOK = "ACTIONS_RUNNER_HOOK_JOB_STARTED"
 REMOVE_TOKEN = "/actions/runners/remove-token"

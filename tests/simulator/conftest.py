@@ -10,10 +10,10 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from simulator import Simulator
-from tests import contract
-from tests.life import directory
 from tests.simulator.api import PAT, Call
 from tests.simulator.home import RunnerHome
+from tests.support import contract
+from tests.support.life import directory
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from simulator import Simulator
-from tests.life import until
 from tests.simulator.api import PAT, Call
+from tests.support.life import until
 
 
 def test_the_log_of_requests_keeps_no_secret(simulator: Simulator, call: Call) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from simulator import Simulator
-from tests.life import until
 from tests.simulator.home import RunnerHome, comm, finish
+from tests.support.life import until
 
 Make = Callable[..., RunnerHome]
 LISTENER = "bin/Runner.Listener"

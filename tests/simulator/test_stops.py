@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from simulator import Simulator
-from tests.life import until
 from tests.simulator.home import RUNNERS, RunnerHome, comm, finish
+from tests.support.life import until
 
 Make = Callable[..., RunnerHome]
 LISTENER = "bin/Runner.Listener"

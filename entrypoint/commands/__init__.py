@@ -1,0 +1,1 @@
+"""Programs for people and platforms: check, status, sweep."""

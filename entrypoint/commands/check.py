@@ -1,0 +1,71 @@
+"""`gh-runner check`: whether `run` would work here, without registering anything."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+
+from entrypoint import log
+from entrypoint.commands import check_container, check_github, finding
+from entrypoint.commands.finding import Finding, Verdict
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.settings import sources
+from entrypoint.settings.schema import environment
+
+_MARKS = {Verdict.FINE: "✓", Verdict.WARNING: "!", Verdict.WRONG: "✗"}
+_COLOURS = {Verdict.FINE: "32", Verdict.WARNING: "33", Verdict.WRONG: "31"}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print what was found, and return the exit code that `run` would end with."""
+    parser = argparse.ArgumentParser(
+        prog="gh-runner check",
+        description="Try everything that `run` needs, without registering a runner.",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(argv)
+    log.configure("error")
+    found = []
+    try:
+        for one in examine(environment()):
+            found.append(one)
+            if not options.json:
+                _print(_lines(one))
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    code = next((one.code for one in found if one.verdict is Verdict.WRONG), ExitCode.DONE)
+    if options.json:
+        _print(json.dumps({"exit_code": code, "findings": [asdict(one) for one in found]}))
+    return code
+
+
+def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Go through all checks, in the order in which `run` would meet with trouble."""
+    try:
+        settings, secrets, notes, others = sources.read(environ)
+        environment().update(others)  # a proxy, for example
+    except Failure as failure:
+        yield finding.wrong("settings", failure)
+        return
+    yield finding.fine("settings", str(settings.target))
+    yield from (finding.warning("settings", note) for note in notes)
+    log.keep_out(*secrets.values())
+    yield from check_container.look(settings)
+    yield from check_github.ask(settings, secrets)
+
+
+def _lines(found: Finding) -> str:
+    mark = _MARKS[found.verdict]
+    if sys.stdout.isatty():
+        mark = f"\x1b[{_COLOURS[found.verdict]}m{mark}\x1b[0m"
+    remedy = f"\n{'':14}→ {found.remedy}" if found.remedy else ""
+    return f"{mark} {found.check:12}{found.said}{remedy}"
+
+
+def _print(text: str) -> None:
+    """Write in UTF-8 whatever the locale, and without any secret."""
+    os.write(1, f"{log.redact(text)}\n".encode(errors="backslashreplace"))

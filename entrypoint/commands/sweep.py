@@ -1,0 +1,133 @@
+"""`gh-runner sweep`: takes off GitHub's list what killed containers and lost nodes have left on it.
+
+GitHub's list has no times, and a runner is offline too between its registration and its first
+session. So only those are removed that are offline in two looks some time apart, and each is
+looked at once more just before. It may run from cron, and several times at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from entrypoint import log
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.github import client, runners
+from entrypoint.github.runners import Api, Removal, Runner
+from entrypoint.settings import runner_names, sources
+from entrypoint.settings.schema import Settings, environment
+
+Chosen = Callable[[Runner], bool]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Sweep the list of runners that the environment's settings name; return the exit code."""
+    options = _options(argv)
+    try:
+        settings, secrets, _, others = sources.read(environment())
+        environment().update(others)  # a proxy, for example
+        log.configure(settings.log_level, settings.log_format)
+        sweep(settings, secrets, _chosen(options, settings), options)
+    except Failure as failure:
+        log.error(failure.message, hint=failure.hint, code=int(failure.code))
+        return failure.code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    return ExitCode.DONE
+
+
+def _options(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="gh-runner sweep",
+        description="Remove runners that are offline and stay so, and never one that is busy.",
+        epilog="The list of runners and the credential come from the settings, as for `run`.",
+    )
+    parser.add_argument("--prefix", help="how names begin (default: runners made by RUNNER_NAME)")
+    parser.add_argument(
+        "--label", action="append", default=[], help="a label they must have; may be repeated"
+    )
+    parser.add_argument(
+        "--older-than",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="time between the two looks (default: %(default)g)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    return parser.parse_args(argv)
+
+
+def _seconds(value: str) -> float:
+    number = float(value)
+    if not 0 <= number < 10**6:
+        raise ValueError(value)
+    return number
+
+
+def _chosen(options: argparse.Namespace, settings: Settings) -> Chosen:
+    """Return whether a runner is meant, by its name and labels; online ones never are."""
+    if options.prefix is None and not settings.name:
+        raise Failure(
+            ExitCode.CONFIG,
+            "gh-runner sweep: neither --prefix nor RUNNER_NAME says whose runners are meant",
+            "give --prefix; an empty one means all runners of the list",
+        )
+    ours = runner_names.made_from(settings.name)
+    labels = {label.lower() for label in options.label}
+
+    def chosen(runner: Runner) -> bool:
+        if options.prefix is None:
+            named = bool(ours.fullmatch(runner.name))
+        else:
+            named = runner.name.startswith(options.prefix)
+        offline = runner.status == "offline" and not runner.busy
+        return offline and named and labels <= {label.lower() for label in runner.labels}
+
+    return chosen
+
+
+def sweep(
+    settings: Settings,
+    secrets: Mapping[str, str],
+    chosen: Chosen,
+    options: argparse.Namespace,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Look twice, and remove what was offline both times; raises a Failure where GitHub refuses."""
+    first = set(_look(_api(settings, secrets), chosen))
+    if not first:
+        log.info("nothing to sweep", target=str(settings.target))
+        return
+    log.info("looking again", offline=len(first), seconds=options.older_than)
+    sleep(options.older_than)
+    api = _api(settings, secrets)  # the wait may have been longer than an App's token lives
+    stale = [runner for runner in _look(api, chosen) if runner in first]
+    if options.dry_run:
+        for runner in stale:
+            log.info("would be removed", name=runner.name, id=runner.id)
+        return
+    ends = [_remove(client.until(api, _deadline(settings)), runner, chosen) for runner in stale]
+    log.info("swept", removed=ends.count(Removal.DELETED), stale=len(stale))
+
+
+def _look(api: Api, chosen: Chosen) -> list[Runner]:
+    return [runner for runner in runners.runners(api) if chosen(runner)]
+
+
+def _remove(api: Api, runner: Runner, chosen: Chosen) -> Removal:
+    """Remove a runner, unless it has come back since: GitHub itself spares only the busy ones."""
+    now = runners.get(api, runner.id)
+    if now is None:
+        return Removal.GONE
+    removal = runners.delete(api, runner.id) if chosen(now) else Removal.BUSY
+    log.info(removal.value, name=runner.name, id=runner.id)
+    return removal
+
+
+def _api(settings: Settings, secrets: Mapping[str, str]) -> Api:
+    return runners.connect(settings, secrets, _deadline(settings))
+
+
+def _deadline(settings: Settings) -> float:
+    return time.monotonic() + settings.github_timeout

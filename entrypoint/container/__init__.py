@@ -1,0 +1,1 @@
+"""What this container is and what it allows: users, kernel, certificates, state."""

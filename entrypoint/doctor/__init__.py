@@ -1,1 +1,0 @@
-"""`gh-runner check`: finds what is wrong before a runner does, without registering anything."""

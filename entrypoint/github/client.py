@@ -1,0 +1,234 @@
+"""One request to GitHub's REST API: sent, tried again where that may help, or explained.
+
+Plain blocking code: it runs in a child of PID 1, and a stop kills that child.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.auth import AuthBase
+from requests.utils import select_proxy
+
+from entrypoint import log
+from entrypoint.container import certificates
+from entrypoint.errors import Failure
+from entrypoint.github import explain, retries, transport_errors
+from entrypoint.github.answer import Answer, Asked, Refusal, Retry
+from entrypoint.github.refusals import refusal
+from entrypoint.settings.credential import Kind
+from entrypoint.settings.schema import Settings
+from entrypoint.settings.target import HEADERS, Target
+
+_CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 30.0  # seconds of one try
+_SHORT_TRY = 2.0  # seconds that a try gets even if nothing remains for another one
+_LEAST = 0.1  # seconds that even a try at the deadline gets
+_REDIRECTS = 3
+_FRESH = 10.0  # seconds in which some of GitHub's servers do not yet know a new App token
+
+
+class _Authorization(AuthBase):
+    """The credential; a session's header would be replaced by what ~/.netrc says.
+
+    An empty one sends none.
+    """
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._value:
+            prepared.headers["Authorization"] = self._value
+        return prepared
+
+
+@dataclass(frozen=True)
+class Api:
+    """A way to one list of runners, until a moment of time.monotonic() for all calls together."""
+
+    target: Target
+    kind: Kind
+    setting: str  # the variable that the credential came in
+    deadline: float
+    session: requests.Session = field(repr=False)
+    token: str = field(default="", repr=False)  # a registration token, which is passed on
+    verify: str | None = None  # a bundle that wins over REQUESTS_CA_BUNDLE
+    fresh_until: float = 0.0  # until then a 401 may only mean that the token is new
+    sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer that is no refusal: `body` is the decoded JSON, None without one."""
+
+    status: int
+    body: Any
+    answer: Answer
+    asked: Asked
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a field of the body; a Failure if it has none, as GitHub's answers do."""
+        if isinstance(self.body, dict) and key in self.body:
+            return self.body[key]
+        raise self._foreign(key)
+
+    def text(self, key: str) -> str:
+        """Return a field that is text and not empty, such as a token; a Failure otherwise."""
+        value = self[key]
+        if isinstance(value, str) and value:
+            return value
+        raise self._foreign(key)
+
+    def _foreign(self, key: str) -> Failure:
+        foreign = replace(self.answer, words=f"no {key!r} in the answer", is_github=False)
+        return explain.explain(foreign, self.asked)
+
+
+def open_api(  # noqa: PLR0913 - each is a part of the credential
+    settings: Settings,
+    deadline: float,
+    *,
+    kind: Kind,
+    setting: str,
+    token: str,
+    scheme: str = "Bearer",
+    fresh: bool = False,
+) -> Api:
+    """Return an Api with a session of its own; nothing is sent yet."""
+    log.keep_out(token)
+    session = requests.Session()
+    session.headers.update(HEADERS)
+    session.auth = _Authorization(f"{scheme} {token}" if token else "")
+    session.verify = certificates.system_authorities() or True
+    return Api(
+        settings.target,
+        kind,
+        setting,
+        deadline,
+        session,
+        token=token if kind is Kind.REGISTRATION else "",
+        verify=certificates.bundle(settings) or None,
+        fresh_until=time.monotonic() + _FRESH if fresh else 0.0,
+    )
+
+
+def until(api: Api, deadline: float) -> Api:
+    """Return the same way to GitHub with another deadline."""
+    return replace(api, deadline=deadline)
+
+
+def asked(api: Api, method: str, path: str) -> Asked:
+    """Return a request as messages tell it."""
+    return Asked(method, path, api.target, api.kind, api.setting)
+
+
+def probe(api: Api, path: str) -> Answer:
+    """Send one GET, and return whatever comes back."""
+    return _try(api, "GET", path, None, None)[0]
+
+
+def proxy(api: Api) -> str:
+    """Return the proxy that requests go through, without its password, or an empty string."""
+    url = api.target.api_url
+    merged = api.session.merge_environment_settings(url, {}, None, None, None)
+    address = select_proxy(url, merged["proxies"]) or ""
+    return re.sub(r"//[^/@]*@", "//", address)
+
+
+def request(
+    api: Api,
+    method: str,
+    path: str,
+    *,
+    json: Mapping[str, Any] | None = None,
+    params: Mapping[str, str] | None = None,
+    also: tuple[int, ...] = (),
+) -> Reply:
+    """Send a request to a path below the API's root, and return the answer.
+
+    Statuses that are named in `also` are returned as any success; all others, and troubles on
+    the way, are tried again where the table of refusals says so, or raised as a Failure.
+    Whoever calls it says by that that the request may be repeated.
+    """
+    question = asked(api, method, path)
+    attempt = 0
+    while True:
+        attempt += 1
+        answer, body = _try(api, method, path, json, params)
+        if answer.is_github and (200 <= answer.status < 300 or answer.status in also):
+            return Reply(answer.status, body, answer, question)
+        row = refusal(answer, question)
+        pause = _pause(api, row, answer, attempt)
+        given_up = "" if pause is None else _too_long(api, pause)
+        if pause is None or given_up:
+            raise explain.explain(answer, question, attempt, given_up)
+        log.warning(
+            "GitHub is asked again", why=row.name, status=answer.status, seconds=round(pause, 1)
+        )
+        api.sleep(pause)
+
+
+def _pause(api: Api, row: Refusal, answer: Answer, attempt: int) -> float | None:
+    """Return the seconds until the next try, or None if there shall be none."""
+    if row.retry is Retry.LIMIT:
+        return retries.limit(answer, attempt)
+    if row.retry is Retry.BACKOFF or (row.retry is Retry.FRESH and api.now() < api.fresh_until):
+        return retries.backoff(answer, attempt)
+    return None
+
+
+def _too_long(api: Api, pause: float) -> str:
+    left = max(0.0, api.deadline - api.now())
+    if pause < left:
+        return ""
+    return f"the next try would be in {pause:.0f} s, and {left:.0f} s are left"
+
+
+def _try(
+    api: Api,
+    method: str,
+    path: str,
+    json: Mapping[str, Any] | None,
+    params: Mapping[str, str] | None,
+) -> tuple[Answer, Any]:
+    url = api.target.api_url + path
+    try:
+        response = _send(api, method, url, json=json, params=params)
+    except OSError as error:  # what requests raises, and a bundle that cannot be read
+        return transport_errors.trouble(error), None
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    try:
+        body = response.json() if response.content else None
+    except ValueError:
+        return Answer(response.status_code, response.reason, headers, is_github=False), None
+    return Answer(response.status_code, explain.words(body), headers), body
+
+
+def _patience(left: float) -> float:
+    """Return the seconds of a try: half of what is left, so that one that hangs is no end."""
+    return max(_LEAST, min(left, max(left / 2, _SHORT_TRY)))
+
+
+def _send(api: Api, method: str, url: str, **request: Any) -> requests.Response:
+    """Send; redirects are followed within the same server only, and keep the method.
+
+    requests itself would turn a POST that is redirected with 301 into a GET.
+    """
+    origin = urlsplit(url)[:2]
+    for _ in range(_REDIRECTS + 1):
+        patience = _patience(api.deadline - api.now())
+        timeout = (min(_CONNECT_TIMEOUT, patience), min(_READ_TIMEOUT, patience))
+        response = api.session.request(
+            method, url, timeout=timeout, verify=api.verify, allow_redirects=False, **request
+        )
+        url = urljoin(url, response.headers.get("location", ""))
+        if not response.is_redirect or urlsplit(url)[:2] != origin:
+            break
+    return response

@@ -1,0 +1,1 @@
+"""An init for any program: signals, children, waiting. Standard library, nothing of ours."""

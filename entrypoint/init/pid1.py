@@ -1,0 +1,241 @@
+"""PID 1's own work: spawn, wait, reap, sweep. Standard library only; knows nothing of runners.
+
+The model is that of tini and catatonit: every signal is blocked, and one loop takes signals with
+sigtimedwait(2) when it is ready for them. There are no handlers, so nothing is interrupted half
+way; there are no threads, so forking is safe; there are no timers, so an idle PID 1 never wakes.
+Whatever may block (HTTP, a program) is a child process, so a stop is noticed at once.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from entrypoint.init.child import Child, Parent, become, descendants, open_standard_streams
+from entrypoint.init.signals import (
+    ALL_SIGNALS,
+    block_signals,
+    interrupt,
+    kill,
+    restore_signals,
+    signal_name,
+    terminate,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+else:
+    import _signal as signal  # as in signals.py
+
+__all__ = [
+    "Child",
+    "Init",
+    "Parent",
+    "Stopped",
+    "become",
+    "block_signals",
+    "exit_code",
+    "forbid_dumps",
+    "interrupt",
+    "kill",
+    "open_standard_streams",
+    "restore_signals",
+    "terminate",
+]
+
+STOPS = (signal.SIGINT, signal.SIGTERM)
+_STOP_TIMEOUT = 0.2  # seconds that a child has to stop before we do
+_SI_USER = 0  # siginfo.h: sent by kill(2), or by the kernel on behalf of `si_pid`
+_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36  # linux/prctl.h
+
+
+class Stopped(Exception):
+    """SIGINT or SIGTERM has arrived; raised at most once in the life of an `Init`."""
+
+    def __init__(self, signum: int) -> None:
+        """Keep the signal's number."""
+        super().__init__(signal_name(signum))
+        self.signum = signum
+
+
+def exit_code(status: int) -> int:
+    """Turn a wait status into an exit code: death by signal N is 128+N, as in a shell."""
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def forbid_dumps() -> None:
+    """Make this process non-dumpable: no core, and its /proc files are closed to its own user.
+
+    Set again after every exec, which resets it (PR_SET_DUMPABLE in prctl(2)).
+    """
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+class Init(Parent):
+    """The children of this process and the signals that come to it."""
+
+    def __init__(self) -> None:
+        """Block all signals; where we are not PID 1, become the reaper of our descendants."""
+        super().__init__()
+        block_signals()
+        self.is_pid_1 = os.getpid() == 1
+        if not self.is_pid_1:
+            _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        self.stops: list[int] = []
+        self._interruptible = True
+
+    def wait(
+        self, child: Child, deadline: float | None = None, *, hurry: bool = False
+    ) -> int | None:
+        """Wait for the end of a child and return its exit code, or None at the deadline.
+
+        `deadline` is a moment of time.monotonic(). With `hurry`, a second stop counts as the
+        deadline. Raises Stopped at the first stop.
+        """
+        self.wait_for(lambda: child.outcome is not None, deadline, hurry=hurry)
+        return child.outcome
+
+    def wait_for(
+        self,
+        condition: Callable[[], bool],
+        deadline: float | None = None,
+        *,
+        hurry: bool = False,
+        poll: float | None = None,
+    ) -> bool:
+        """Sleep until a condition holds, and return whether it does; see `wait`.
+
+        It is looked at after each signal; `poll` (seconds) is for what comes without one.
+        """
+        while not condition():
+            if hurry and len(self.stops) > 1:
+                return False
+            remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+            self._take_signal(min((s for s in (remaining, poll) if s is not None), default=None))
+            if remaining == 0:  # signals that never cease must not put off the deadline
+                return condition()
+        return True
+
+    def _take_signal(self, timeout: float | None) -> None:
+        """Sleep until a signal comes, but not longer than `timeout` (seconds); act on it."""
+        if timeout is None:
+            info: signal.struct_siginfo | None = signal.sigwaitinfo(ALL_SIGNALS)
+        else:
+            info = signal.sigtimedwait(ALL_SIGNALS, timeout)
+        if info is None:
+            return
+        if info.si_signo != signal.SIGCHLD and not _is_own(info):
+            self.handle(info.si_signo)
+        # Not only after SIGCHLD: lower numbers come first, and a storm of them would hide it.
+        self.reap()
+
+    def handle(self, signum: int) -> None:
+        """Act on a signal other than SIGCHLD: a stop is kept and told once, the rest is dropped."""
+        if signum not in STOPS:
+            return
+        self.stops.append(signum)
+        if len(self.stops) == 1 and self._interruptible:
+            raise Stopped(signum)
+
+    def begin_cleanup(self) -> None:
+        """From now on no stop is raised, so that what has been acquired is released."""
+        self._interruptible = False
+
+    def reap(self) -> None:
+        """Collect every child that has ended, ours or an orphan; pending signals merge."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in self._children:
+                self._children.pop(pid).outcome = exit_code(status)
+
+    def signal_group(self, child: Child, signum: int) -> None:
+        """Send a signal to the process group that a child leads, if it is still there.
+
+        A forked child leads none until it has come to setsid; until then it gets it alone.
+        """
+        if child.outcome is None and not kill(-child.pid, signum):
+            kill(child.pid, signum)
+
+    def end(self, child: Child) -> None:
+        """Kill a child with its whole group and wait for its end."""
+        self.signal_group(child, signal.SIGKILL)
+        self.wait(child, time.monotonic() + 2)
+
+    def suspend(self, child: Child | None = None) -> None:
+        """Stop this process until SIGCONT; PID 1 cannot be stopped from within its namespace.
+
+        A child that has been told to stop as well comes first, if it does so soon: until it has
+        done so, it could still read what is typed for the shell that sees us stopped.
+        """
+        if self.is_pid_1:
+            return
+        deadline = time.monotonic() + _STOP_TIMEOUT
+        while child and _is_running(child) and (left := deadline - time.monotonic()) > 0:
+            signal.sigtimedwait({signal.SIGCHLD}, left)
+        if signal.SIGCONT not in signal.sigpending():  # to stop would discard it (signal(7))
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def alone(self) -> bool:
+        """Return whether no child is left, neither ours nor an orphan."""
+        self.reap()
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return True
+        return False
+
+    def freeze(self) -> None:
+        """As PID 1 stop every other process, in one step that no fork can outrun (kill(2))."""
+        if self.is_pid_1:
+            kill(-1, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let go on whoever was frozen and is still alive."""
+        if self.is_pid_1:
+            kill(-1, signal.SIGCONT)
+
+    def sweep(self, grace: float) -> None:
+        """End every process that is left: TERM, `grace` seconds, then KILL."""
+        if self.alone():
+            return
+        self._signal_rest(signal.SIGTERM)
+        self._signal_rest(signal.SIGCONT)  # who is stopped could not act on TERM
+        if not self.wait_for(self.alone, time.monotonic() + grace, hurry=True):
+            self.wait_for(self._killed_rest, time.monotonic() + 2)
+
+    def _killed_rest(self) -> bool:
+        """Kill what is left, and what has been started since; return whether all are gone."""
+        self._signal_rest(signal.SIGKILL)
+        return self.alone()
+
+    def _signal_rest(self, signum: int) -> None:
+        """As PID 1 reach the whole namespace, in one step; otherwise only our descendants."""
+        for pid in [-1] if self.is_pid_1 else descendants():
+            kill(pid, signum)
+
+
+def _is_running(child: Child) -> bool:
+    """Whether a child is neither stopped nor at its end; nothing is reaped by this."""
+    options = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return child.outcome is None and os.waitid(os.P_PID, child.pid, options) is None
+
+
+def _is_own(info: signal.struct_siginfo) -> bool:
+    """Whether we are the cause: our own write to a broken pipe, or giving up the terminal."""
+    return info.si_code == _SI_USER and info.si_pid == os.getpid()
+
+
+def _prctl(option: int, value: int) -> None:
+    import ctypes  # noqa: PLC0415 - costs 4 ms, which PID 1 of `exec` need not spend
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option}, {value})")

@@ -1,0 +1,83 @@
+"""What has really happened: run.sh turns most of the listener's exit codes into 0."""
+
+from __future__ import annotations
+
+import re
+
+from entrypoint import log
+from entrypoint.container import cgroup
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.registration.register import Marks
+from entrypoint.registration.remove import Registration
+from entrypoint.runner import program
+from entrypoint.runner.listener import Listener
+from entrypoint.settings.schema import Settings
+
+_RETURN_CODE = re.compile(r"Runner execution has finished with return code (\d+)")
+_DEPRECATED = 7  # with ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE; run.sh passes it on
+_CONFLICT = 5
+# How a worker's exit code tells the result of its job (TaskResultUtil in actions/runner).
+_RESULTS = {100: "succeeded", 101: "succeeded with issues", 102: "failed", 103: "cancelled"}
+
+
+def judge(
+    settings: Settings, listener: Listener, registration: Registration, marks: Marks
+) -> ExitCode:
+    """Return DONE if a job ran to its end; otherwise raise the Failure that says what happened.
+
+    After an ephemeral job the runner deletes its own record. It also does when GitHub no longer
+    knows the registration, so only a worker proves that there was a job.
+    """
+    if listener.had_job:
+        registration.tidy = False
+        registration.possible = program.registration(settings.home) is not None
+        _tell_result(listener)
+        return ExitCode.DONE
+    log.warning(
+        "no job has run",
+        diag=listener.last_words(),
+        free_disk=cgroup.free_disk(settings.workdir_path),
+    )
+    marks.check_version()  # the answer has come since, and the listener may have said 1
+    raise _without_job(settings, listener)
+
+
+def _tell_result(listener: Listener) -> None:
+    """Say what only we know: how a worker without a listener has ended, and who was killed."""
+    if listener.worker is not None and listener.worker.outcome is not None:
+        code = listener.worker.outcome
+        log.warning(
+            "the listener was killed, and the job went on without it",
+            result=_RESULTS.get(code, f"unknown, the worker ended with {code}"),
+        )
+    if kills := cgroup.oom_kills() - listener.oom_kills_before:
+        log.warning("the kernel has killed processes for want of memory", oom_kill=kills)
+
+
+def _without_job(settings: Settings, listener: Listener) -> Failure:
+    code = listener.child.outcome
+    told = _RETURN_CODE.findall(listener.last_words())
+    if code == _DEPRECATED:
+        return Failure(
+            ExitCode.VERSION,
+            "GitHub no longer accepts this version of the runner",
+            "rebuild the image with a newer RUNNER_VERSION",
+        )
+    if told and int(told[-1]) == _CONFLICT:
+        return Failure(
+            ExitCode.RUNNER,
+            "another listener uses the same registration (session conflict)",
+            "do not share the runner's directory between containers",
+        )
+    if program.registration(settings.home) is None:
+        return Failure(
+            ExitCode.RUNNER,
+            "GitHub no longer knows the registration, and no job has run",
+            "a new container registers anew; look for who or what removes your runners",
+        )
+    return Failure(
+        ExitCode.RUNNER,
+        f"the listener ended without a job (listener: {told[-1] if told else 'unknown'},"
+        f" run.sh: {code})",
+        "the end of its own log, printed above, says why",
+    )

@@ -1,0 +1,114 @@
+"""A stop, whenever it arrives: ask first, stop second.
+
+A listener that is still registered is not signalled without a worker: between a job's arrival
+and the start of its worker, 0.1 s later, a signal would lose the job.
+"""
+
+from __future__ import annotations
+
+import time
+
+from entrypoint import log
+from entrypoint.errors import Failure
+from entrypoint.init.pid1 import Init
+from entrypoint.registration.remove import Remover
+from entrypoint.runner.listener import Listener
+from entrypoint.settings.schema import Settings
+
+LEAVE_TIMEOUT = 2.0  # seconds; an interrupted idle listener needs 0.1
+REPORT_TIME = 2.0  # seconds that a worker needs to report a job whose processes are gone
+LOOK_RESERVE = 1.0  # seconds kept for looking at GitHub's list after the listener has gone
+_KILL_EVERY = 0.5  # seconds
+_LOOK_EVERY = 0.02  # seconds; the start of somebody else's child sends us no signal
+_IDLE_EVERY = 0.2  # seconds; nor does its end
+
+
+def stop(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) -> bool:
+    """Stop the listener; return True if a job ran on to its end meanwhile, as a drain lets it."""
+    remover.hasten()
+    if not listener.busy() and _off_the_list(settings, listener, remover):
+        leave(pid_1, listener)
+        return False
+    _wait_for_worker(pid_1, listener, remover.deadline)
+    remover.registration.tidy = False
+    if settings.drain_timeout and _drained(pid_1, settings, listener, remover):
+        return True
+    _cancel(pid_1, settings, listener, remover.deadline - LOOK_RESERVE)
+    return False
+
+
+def _wait_for_worker(pid_1: Init, listener: Listener, deadline: float) -> None:
+    """Wait until the job that GitHub speaks of is in the hands of a worker.
+
+    0.15 s were measured; with a throttled CPU it has all the time that a report does not need,
+    and half of it in a stop that is short.
+    """
+    now = time.monotonic()
+    until = max(deadline - REPORT_TIME - LOOK_RESERVE, now + (deadline - now) / 2)
+    pid_1.wait_for(lambda: listener.busy() or listener.ended(), until, poll=_LOOK_EVERY)
+
+
+def _drained(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) -> bool:
+    """Let the job go on to its end, and the listener with it; False when the drain is over.
+
+    A listener that is not ephemeral would stay, and take the next job.
+    """
+    log.info("a job is running and may end", seconds=settings.drain_timeout)
+    left, end = remover.deadline - time.monotonic(), time.monotonic() + settings.drain_timeout
+    stays = not settings.ephemeral
+    while True:
+        over = listener.wait_for(
+            lambda: listener.ended() or (stays and not listener.busy()),
+            end,
+            hurry=True,
+            poll=_IDLE_EVERY if stays else None,
+        )
+        remover.deadline = time.monotonic() + left  # the drain is no part of RUNNER_STOP_TIMEOUT
+        if not over or listener.ended():
+            return over
+        if _off_the_list(settings, listener, remover):
+            leave(pid_1, listener)
+            return True
+        _wait_for_worker(pid_1, listener, remover.deadline)
+
+
+def _off_the_list(settings: Settings, listener: Listener, remover: Remover) -> bool:
+    """Whether an idle listener may be ended: its registration is gone, or GitHub does not answer.
+
+    Then half of the time has passed, and the other half is for trying while nobody listens.
+    Either way a job may have arrived meanwhile, which has to be cancelled first: False then.
+    """
+    try:
+        return remover.remove(time.monotonic() + settings.stop_timeout / 2) and not listener.busy()
+    except OSError as error:  # the limit of processes: a job's leftovers must go first
+        log.warning("GitHub cannot be asked", why=error.strerror)
+        return False
+    except Failure as failure:
+        log.warning("GitHub does not take the runner off its list", why=failure.message)
+        return not listener.busy()
+
+
+def leave(pid_1: Init, listener: Listener) -> None:
+    """End an idle listener: SIGINT, and KILL if that is not enough."""
+    listener.interrupt()
+    if not pid_1.wait_for(listener.ended, time.monotonic() + LEAVE_TIMEOUT, hurry=True):
+        listener.kill()
+
+
+def _cancel(pid_1: Init, settings: Settings, listener: Listener, deadline: float) -> None:
+    """Have the job cancelled and reported: the worker alone would wait for it for too long."""
+    log.info("cancelling the job", seconds=settings.cancel_timeout)
+    listener.interrupt()
+    killing = min(time.monotonic() + settings.cancel_timeout, deadline - REPORT_TIME)
+    over = pid_1.wait_for(listener.ended, killing, hurry=True)
+    if not over:
+        log.info("killing the job's processes")
+    while not over:
+        listener.kill_job()
+        # And again: a worker that has just started comes to its step later, cancelled or not.
+        over = pid_1.wait_for(listener.ended, min(deadline, time.monotonic() + _KILL_EVERY))
+        if time.monotonic() >= deadline:
+            break
+    if not over:
+        log.warning("the listener did not leave in time and is killed")
+        listener.kill()

@@ -1,0 +1,1 @@
+"""Onto GitHub's list of runners, and off it whatever happens."""

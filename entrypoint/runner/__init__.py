@@ -1,0 +1,1 @@
+"""GitHub's own program: its files, its commands, its processes."""

@@ -1,0 +1,190 @@
+"""RUNNER_CREDENTIAL=until-job: the credential is gone before the first step of a job runs.
+
+The listener gets a job-started hook of ours, which the runner runs before anything that a workflow
+has brought, and whose end it waits for. The hook writes into a FIFO, which wakes PID 1 by a signal
+(O_ASYNC in open(2)); PID 1 has the credential exchanged for a remove-token, forgets it, and lets
+the hook go on. A job can do nothing with the FIFOs: before its first step they are gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+from entrypoint import log
+from entrypoint.container import account, state
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.init.pid1 import Init
+from entrypoint.registration.register import Registrar
+from entrypoint.registration.remove import Remover
+from entrypoint.settings.schema import Settings
+
+HOOK = "ACTIONS_RUNNER_HOOK_JOB_STARTED"
+_NAMES = ("job-started.sh", "job-started.ask", "job-started.answer")
+_READABLE = 0o555
+# `read` fails, and with it the job, if PID 1 leaves without an answer.
+_SCRIPT = """\
+# gh-runner: the credential of this container is dropped before the first step of a job.
+set -e
+if [ -p {ask} ]; then
+    exec 3<{answer}
+    echo >{ask}
+    read -r _ <&3
+    exec 3<&-
+fi
+{then}
+"""
+
+
+@contextmanager
+def offered(
+    pid_1: Init, settings: Settings, registrar: Registrar, remover: Remover
+) -> Iterator[Handover | None]:
+    """Make what a job needs to ask, and remove it in the end; None where nobody shall ask.
+
+    Raises a Failure (78) if the state directory cannot hold it.
+    """
+    if settings.credential != "until-job":
+        yield None
+        return
+    paths = [os.path.join(settings.state_dir, name) for name in _NAMES]
+    _remove(paths)
+    try:
+        yield Handover(pid_1, settings, registrar, remover, paths)
+    finally:
+        _remove(paths)
+
+
+class Handover:
+    """The hook, its two FIFOs, and what happens when a job asks through them."""
+
+    def __init__(
+        self,
+        pid_1: Init,
+        settings: Settings,
+        registrar: Registrar,
+        remover: Remover,
+        paths: list[str],
+    ) -> None:
+        """Make the two FIFOs."""
+        self._init = pid_1
+        self._home = settings.home
+        self._registrar = registrar
+        self._remover = remover
+        self._script, *fifos = self._paths = paths
+        self._is_asked = self._is_over = False
+        group = account.require(settings.user).gid
+        try:
+            state.make_directory(settings.state_dir)
+            # Write-only and read-only for the runner's group.
+            # For reading alone: with O_ASYNC each look of a reader wakes whoever may write, too.
+            self._ask = _fifo(fifos[0], group, 0o620, os.O_RDONLY)
+            self._answer = _fifo(fifos[1], group, 0o640, os.O_RDWR)
+        except OSError as error:
+            raise Failure(
+                ExitCode.CONFIG,
+                "RUNNER_STATE_DIR: RUNNER_CREDENTIAL=until-job cannot do without it, and"
+                f" {settings.state_dir} cannot be written to: {error.strerror}",
+                "mount a tmpfs there, or name another directory that belongs to root",
+            ) from None
+        fcntl.fcntl(self._ask, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(self._ask, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+
+    def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Write the hook and return the environment with it; a hook that was there comes next."""
+        _, ask, answer = (shlex.quote(path) for path in self._paths)
+        then = _next_hook(environ.get(HOOK, ""), self._home)
+        with open(self._script, "x", encoding="utf-8") as file:
+            file.write(_SCRIPT.format(ask=ask, answer=answer, then=then))
+            os.fchmod(file.fileno(), _READABLE)
+        return {**environ, HOOK: self._script}
+
+    def wait_for(
+        self,
+        condition: Callable[[], bool],
+        deadline: float | None = None,
+        *,
+        hurry: bool = False,
+        poll: float | None = None,
+    ) -> bool:
+        """Wait as Init.wait_for does, and let a job begin that asks for it meanwhile."""
+        while self._init.wait_for(
+            lambda: condition() or self._asked(), deadline, hurry=hurry, poll=poll
+        ):
+            if condition():
+                return True
+            self._let_begin()
+        return False
+
+    def _asked(self) -> bool:
+        """Return whether a job waits for its answer; there is one job, so only one can."""
+        if not self._is_asked and not self._is_over:
+            with suppress(BlockingIOError):
+                self._is_asked = bool(os.read(self._ask, 1))
+        return self._is_asked and not self._is_over
+
+    def _let_begin(self) -> None:
+        """Forget the credential, wherever it is, then answer.
+
+        A stop raises Stopped from here; the job goes on waiting then, and may be answered later.
+        """
+        self._remover.let_go()
+        self._registrar.dismiss(self._init)
+        log.info("the credential is gone, and a job begins")
+        self._is_over = True
+        _remove(self._paths[1:])
+        os.write(self._answer, b"\n")
+        os.close(self._answer)
+        os.close(self._ask)
+
+
+def problems(settings: Settings) -> list[str]:
+    """Return what would keep the listener from running our hook: its own .env wins over all."""
+    path = os.path.join(settings.home, ".env")
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            names = {line.partition("=")[0] for line in file}
+    except OSError:
+        return []
+    if settings.credential != "until-job" or HOOK not in names:
+        return []
+    problem = (
+        f"{HOOK}: is set in {path}, which would replace the hook that RUNNER_CREDENTIAL=until-job"
+        " needs; set it in the container's environment"
+    )
+    return [problem]
+
+
+def _fifo(path: str, group: int, mode: int, access: int) -> int:
+    """Make a FIFO with this group and mode, and open it without waiting for its other end."""
+    os.mkfifo(path, 0o600)
+    if os.geteuid() == 0:
+        os.chown(path, 0, group)
+    os.chmod(path, mode)
+    return os.open(path, access | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _next_hook(path: str, home: str) -> str:
+    """Return the line of shell that becomes the user's own hook, started as the runner would."""
+    quoted = shlex.quote(path)
+    match os.path.splitext(path)[1]:
+        case "" if not path:
+            return "exit 0"
+        case ".sh":
+            return f"exec bash --noprofile --norc -e -o pipefail {quoted}"
+        case ".ps1":
+            dotted = shlex.quote(f". '{path}'")
+            return f"exec pwsh -command {dotted}"
+        case ".js":
+            programs = f"{shlex.quote(home)}/externals/node*/bin/node"
+            return f'exec "$(ls -d {programs} | tail -n 1)" {quoted}'
+    return f"echo {shlex.quote(f'{HOOK}: {path} ends in neither .sh nor .ps1 nor .js')}; exit 1"
+
+
+def _remove(paths: list[str]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            os.unlink(path)

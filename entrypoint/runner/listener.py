@@ -1,0 +1,148 @@
+"""The listener and its worker: which processes they are, and what can be done to them.
+
+run.sh and its helper are shells around `Runner.Listener`, which starts a `Runner.Worker` for a
+job. A signal for the listener must go to that very process: the shells alone would die of it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+
+from entrypoint.container import account, cgroup
+from entrypoint.init import processes, signals
+from entrypoint.init.child import Child
+from entrypoint.init.pid1 import Init
+from entrypoint.runner import program
+from entrypoint.runner.hook import Handover
+from entrypoint.settings.schema import Settings
+
+LISTENER, WORKER = "Runner.Listener", "Runner.Worker"
+_KILL_TIMEOUT = 2.0  # seconds for what was killed to be gone
+
+
+class Listener:
+    """run.sh and all that it has started."""
+
+    def __init__(
+        self,
+        pid_1: Init,
+        settings: Settings,
+        environ: Mapping[str, str],
+        handover: Handover | None = None,
+    ) -> None:
+        """Start run.sh as the runner's user; a new log of the listener's will wake PID 1."""
+        user = account.require(settings.user)
+        # What waits for a job lets it begin, too.
+        self.wait_for = pid_1.wait_for if handover is None else handover.wait_for
+        environ = environ if handover is None else handover.environment(environ)
+        self._init = pid_1
+        self._home = settings.home
+        self._logs_before = program.diagnostics(settings.home)
+        self._logs: set[str] = set()
+        self.worker: Child | None = None
+        self.oom_kills_before = cgroup.oom_kills()
+        program.announce_logs(settings.home, user)
+        self.child: Child = pid_1.spawn(
+            account.command(settings, user, program.run_command(settings)),
+            env=program.environment(environ, settings, user),
+            cwd=settings.home,
+        )
+
+    def look(self) -> None:
+        """Take in what a new log tells: each start of a listener writes one, and each worker."""
+        logs = self._new_logs()
+        if logs == self._logs:
+            return
+        self._logs = logs
+        _, worker = self.pids()
+        if worker and (self.worker is None or self.worker.pid != worker):
+            # Should the listener be killed, the worker becomes our child, and we learn its result.
+            self.worker = self._init.adopt(worker)
+
+    @property
+    def relaunches(self) -> int:
+        """How often run.sh has started the listener again."""
+        return sum("/Runner_" in path for path in self._logs) - 1
+
+    @property
+    def had_job(self) -> bool:
+        """Whether a worker has been at work; its log a job may have deleted."""
+        return self.worker is not None or any("/Worker_" in path for path in self._new_logs())
+
+    def pids(self) -> tuple[int | None, int | None]:
+        """Return the pids of the listener and of its worker, as far as they are there.
+
+        The listener is found by its name below run.sh, the worker by its name below the
+        listener, since a job may give a process of its own any name; or it is the one that was
+        found so before the listener was killed.
+        """
+        alive = processes.snapshot()
+        shells = {self.child.pid}
+        shells |= {p.pid for p in alive if p.parent in shells}  # run-helper.sh
+        listener = _named(LISTENER, shells, alive)
+        worker = _named(WORKER, {listener}, alive) if listener else None
+        if worker is None and listener is None and self.worker is None:
+            # No job has run that could have forged the name: the listener was killed just now.
+            worker = _named(WORKER, {os.getpid()}, alive)
+        elif worker is None and self.worker is not None:
+            orphan = processes.Process(self.worker.pid, os.getpid(), WORKER)
+            worker = orphan.pid if orphan in alive else None
+        return listener, worker
+
+    def busy(self) -> bool:
+        """Return whether there is a worker."""
+        return self.pids()[1] is not None
+
+    def ended(self) -> bool:
+        """Return whether run.sh has ended and no worker goes on without it."""
+        self.look()
+        return self.child.outcome is not None and not self.busy()
+
+    def interrupt(self) -> None:
+        """Send SIGINT to the listener: idle, it leaves; in a job, it cancels the job first."""
+        listener, _ = self.pids()
+        if listener is not None:
+            signals.interrupt(listener)
+
+    def kill(self) -> None:
+        """End run.sh with its group at once; harmless without registration and worker."""
+        self._init.end(self.child)
+
+    def kill_job(self) -> None:
+        """Kill every process of the job, so that the worker can report and leave.
+
+        All are stopped first: a loop over /proc never catches up with processes that fork.
+        """
+        self._init.freeze()
+        try:
+            deadline = time.monotonic() + _KILL_TIMEOUT
+            while (victims := self._job()) and time.monotonic() < deadline:
+                for pid in victims:
+                    signals.kill(pid)
+                self._init.reap()
+        finally:
+            self._init.thaw()
+
+    def _job(self) -> set[int]:
+        """Return the job's processes: all below the worker, and orphans with all below them."""
+        alive = processes.snapshot()
+        worker = {pid for pid in self.pids()[1:] if pid is not None}
+        strangers = {p.pid for p in alive if p.parent == os.getpid()}
+        orphans = {pid for pid in strangers if not self._init.is_ours(pid)} - worker
+        return orphans | processes.below(worker | orphans, alive)
+
+    def _new_logs(self) -> set[str]:
+        """Return the logs that have been made, or have grown, since we started run.sh."""
+        now = program.diagnostics(self._home)
+        return {path for path, size in now.items() if size > self._logs_before.get(path, -1)}
+
+    def last_words(self) -> str:
+        """Return the end of the listener's newest log, or "" if it has written none."""
+        named = sorted(path for path in self._new_logs() if "/Runner_" in path)
+        return program.tail(named[-1]) if named else ""
+
+
+def _named(comm: str, parents: set[int], alive: list[processes.Process]) -> int | None:
+    return next((p.pid for p in alive if p.comm == comm and p.parent in parents), None)

@@ -1,0 +1,145 @@
+"""What is wrong with settings that are each fine by themselves, and names that are misspelt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from entrypoint.settings import credential, parsers
+from entrypoint.settings.target import Scope
+from entrypoint.vault import SECRETS
+
+if TYPE_CHECKING:
+    from entrypoint.settings.schema import Settings
+
+MAX_LABELS = 100  # that a JIT configuration may have, the default ones included
+_DEFAULT_LABELS = 3
+
+# Names of the runner's own that happen to look like ours; they are passed on as they are.
+_FOREIGN = {
+    "RUNNER_ALLOW_RUNASROOT",
+    "RUNNER_MANUALLY_TRAP_SIG",
+    "RUNNER_TEMP",
+    "RUNNER_TOOL_CACHE",
+    "RUNNER_UPDATE_CA_CERTS",
+    "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS",
+}
+
+# config.sh's and run.sh's own variables for a secret: unlike ours they would reach every job.
+_INPUTS = {
+    "ACTIONS_RUNNER_INPUT_TOKEN": "RUNNER_TOKEN",
+    "ACTIONS_RUNNER_INPUT_PAT": "GITHUB_PERSONAL_TOKEN",
+    "ACTIONS_RUNNER_INPUT_JITCONFIG": "RUNNER_REGISTRATION=jit",
+}
+
+
+def contradictions(settings: Settings, given: Mapping[str, str]) -> list[str]:
+    """Return all of it; `given` are the values by variable, secrets included."""
+    return [
+        *_scope(settings, given),
+        *_credential(settings, given),
+        *_registration(settings),
+        *_certificates(settings),
+    ]
+
+
+def _scope(settings: Settings, given: Mapping[str, str]) -> Iterator[str]:
+    """The list of runners is named once: by a URL, or by owner and repository, or enterprise."""
+    apart = ("GITHUB_OWNER", "GITHUB_REPOSITORY", "GITHUB_ENTERPRISE", "GITHUB_HOST")
+    if settings.url:
+        yield from (
+            f"{variable}: is given together with GITHUB_URL, which says it all"
+            for variable in apart
+            if parsers.bare(given.get(variable, "")) and not _repeats(settings, variable)
+        )
+    elif settings.enterprise and (settings.owner or settings.repository):
+        yield (
+            "GITHUB_ENTERPRISE: is given together with GITHUB_OWNER or GITHUB_REPOSITORY; a"
+            " runner belongs to one of them"
+        )
+    elif settings.repository and not settings.owner:
+        yield "GITHUB_OWNER: is missing; it names the owner of GITHUB_REPOSITORY"
+    elif not (settings.enterprise or settings.owner):
+        yield (
+            "GITHUB_OWNER: is missing; it names the user or organization (or give GITHUB_URL or"
+            " GITHUB_ENTERPRISE)"
+        )
+
+
+def _repeats(settings: Settings, variable: str) -> bool:
+    """Return whether a part is given beside the URL, but says the same."""
+    target = settings.target
+    same = {
+        "GITHUB_OWNER": target.scope is not Scope.ENTERPRISE
+        and settings.owner == target.name.partition("/")[0],
+        "GITHUB_REPOSITORY": settings.repository == target.name.partition("/")[2],
+        "GITHUB_ENTERPRISE": target.scope is Scope.ENTERPRISE
+        and settings.enterprise == target.name,
+        "GITHUB_HOST": settings.host == target.host,
+    }
+    return same[variable]
+
+
+def _credential(settings: Settings, given: Mapping[str, str]) -> Iterator[str]:
+    """Exactly one credential, and an App's is whole."""
+    found = [variable for variable in credential.VARIABLES if given.get(variable)]
+    if len(found) > 1:
+        yield f"{found[0]}: is given together with {' and '.join(found[1:])}; give one credential"
+    key = given.get("GITHUB_APP_PRIVATE_KEY")
+    if key and not settings.app_id:
+        yield "GITHUB_APP_ID: is missing; GITHUB_APP_PRIVATE_KEY is the key of that App"
+    if not key and (settings.app_id or settings.app_installation_id):
+        yield "GITHUB_APP_PRIVATE_KEY: is missing (or GITHUB_APP_PRIVATE_KEY_FILE)"
+    elif not found:
+        yield (
+            "GITHUB_PERSONAL_TOKEN: no credential is given (nor GITHUB_PERSONAL_TOKEN_FILE,"
+            " GITHUB_APP_PRIVATE_KEY, RUNNER_TOKEN)"
+        )
+    if key:
+        try:
+            parsers.private_key(key)
+        except parsers.Problem as problem:
+            yield f"GITHUB_APP_PRIVATE_KEY: {problem}"
+    yield from (
+        f"{variable}: every job could read it; give {instead} in its place"
+        for variable, instead in _INPUTS.items()
+        if given.get(variable)
+    )
+    if given.get("RUNNER_TOKEN") and settings.registration == "jit":
+        yield "RUNNER_REGISTRATION: jit needs a personal access token or an App, not RUNNER_TOKEN"
+
+
+def _registration(settings: Settings) -> Iterator[str]:
+    """What config.sh or a JIT configuration could not do."""
+    if settings.no_default_labels and not settings.labels:
+        yield "RUNNER_NO_DEFAULT_LABELS: needs RUNNER_LABELS, a runner must have a label"
+    if settings.registration == "jit" and not settings.ephemeral:
+        yield "RUNNER_REGISTRATION: jit is for ephemeral runners; RUNNER_EPHEMERAL=0 needs config"
+    if settings.credential == "until-job" and not settings.ephemeral:
+        yield "RUNNER_CREDENTIAL: until-job is for ephemeral runners, which do a single job"
+    if settings.registration == "jit" and len(settings.labels) > MAX_LABELS - _DEFAULT_LABELS:
+        yield f"RUNNER_LABELS: jit takes {MAX_LABELS} labels at most, the default ones included"
+    in_repository = settings.target.scope is Scope.REPOSITORY
+    if in_repository and settings.group.lower() not in {"", "default"}:
+        yield "RUNNER_GROUP: a repository has no runner groups, only organization and enterprise do"
+
+
+def _certificates(settings: Settings) -> Iterator[str]:
+    if settings.ca_file:
+        from entrypoint.container import certificates  # noqa: PLC0415 - ssl is loaded only where it is used
+
+        yield from certificates.problems(settings.ca_file)
+
+
+def misspelt(given: Mapping[str, str], known: list[str]) -> list[str]:
+    """Return a question for each unknown name that is close to one of ours."""
+    names = {*known, *(f"{secret}_FILE" for secret in SECRETS)}
+    questions = []
+    for variable in sorted(given):
+        if variable.startswith(("RUNNER_", "GITHUB_")) and variable not in names | _FOREIGN:
+            import difflib  # noqa: PLC0415 - needed only where a name is unknown
+
+            close = difflib.get_close_matches(variable, names, n=1, cutoff=0.8)
+            if close:
+                questions.append(f"{variable}: is not known, did you mean {close[0]}?")
+    return questions

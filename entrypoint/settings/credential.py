@@ -1,0 +1,66 @@
+"""The kinds of credential, and what each must be allowed to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from entrypoint.settings.target import Scope
+
+
+class Kind(StrEnum):
+    """The kinds of credential that GitHub tells apart."""
+
+    CLASSIC = "classic personal access token"
+    FINE_GRAINED = "fine-grained personal access token"
+    TOKEN = "personal access token"  # noqa: S105 - one whose form does not tell which kind
+    APP = "GitHub App"
+    REGISTRATION = "registration token"
+
+
+_PREFIXES = {"ghp_": Kind.CLASSIC, "github_pat_": Kind.FINE_GRAINED}
+VARIABLES = ("GITHUB_PERSONAL_TOKEN", "GITHUB_APP_PRIVATE_KEY", "RUNNER_TOKEN")
+
+
+def given(secrets: Mapping[str, str]) -> tuple[str, Kind]:
+    """Return the variable that the credential came in, and its kind."""
+    if secrets.get("GITHUB_APP_PRIVATE_KEY"):
+        return "GITHUB_APP_PRIVATE_KEY", Kind.APP
+    if secrets.get("RUNNER_TOKEN"):
+        return "RUNNER_TOKEN", Kind.REGISTRATION
+    token = secrets.get("GITHUB_PERSONAL_TOKEN", "")
+    kinds = [kind for prefix, kind in _PREFIXES.items() if token.startswith(prefix)]
+    return "GITHUB_PERSONAL_TOKEN", kinds[0] if kinds else Kind.TOKEN
+
+
+_CLASSIC = {
+    Scope.REPOSITORY: "the scope `repo`, of a user who is an admin of the repository",
+    Scope.ORGANIZATION: "the scope `admin:org`, of an owner of the organization",
+    Scope.ENTERPRISE: "the scope `manage_runners:enterprise`, of an owner of the enterprise",
+}
+_PERMISSION = {
+    Scope.REPOSITORY: "the repository permission `Administration: read and write`",
+    Scope.ORGANIZATION: "the organization permission `Self-hosted runners: read and write`",
+    Scope.ENTERPRISE: "a classic token instead: for an enterprise GitHub offers no such permission",
+}
+
+
+def needs(kind: Kind, scope: Scope) -> str:
+    """Return what a kind of credential must be allowed to do for the runners of a scope."""
+    if kind is Kind.CLASSIC:
+        return _CLASSIC[scope]
+    if kind is Kind.TOKEN:
+        return f"{_CLASSIC[scope]} (classic), or {_PERMISSION[scope]} (fine-grained)"
+    return _PERMISSION[scope]
+
+
+def caveats(secrets: Mapping[str, str]) -> list[str]:
+    """Return what an operator must know of the credential from the start."""
+    if given(secrets)[1] is not Kind.REGISTRATION:
+        return []
+    said = (
+        "RUNNER_TOKEN: a registration token is valid for one hour after it was made; a stop later"
+        " than that cannot take the runner off GitHub's list; a personal access token or a GitHub"
+        " App can"
+    )
+    return [said]

@@ -1,0 +1,209 @@
+"""Every setting, once: its variable, its default, its check and its sentence in the README.
+
+A new setting is one more field of `Settings`. What makes one of what the operator has written is
+sources.py, parsers.py and validation.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from entrypoint.settings import parsers
+from entrypoint.settings.parsers import Parser
+from entrypoint.settings.target import Target, target
+
+
+def setting(variable: str, default: str, parse: Parser, about: str) -> Any:
+    """Declare one setting: the default is written as a user would write it."""
+    return field(
+        metadata={"variable": variable, "default": default, "parse": parse, "about": about}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the operator wants; made once, never changed, and without any secret."""
+
+    owner: str = setting(
+        "GITHUB_OWNER", "", parsers.name, "user or organization that owns the runner"
+    )
+    repository: str = setting(
+        "GITHUB_REPOSITORY", "", parsers.name, "repository of that owner; empty: all of them"
+    )
+    enterprise: str = setting(
+        "GITHUB_ENTERPRISE", "", parsers.name, "enterprise that owns it, instead of an owner"
+    )
+    url: str = setting(
+        "GITHUB_URL",
+        "",
+        parsers.optional(parsers.page),
+        "all of these at once: the page of a repository, organization or enterprise",
+    )
+    host: str = setting("GITHUB_HOST", "github.com", parsers.host, "GitHub's host")
+    api_url: str = setting(
+        "GITHUB_API_URL", "", parsers.url, "URL of the REST API; empty: derived from the host"
+    )
+    ca_file: str = setting(
+        "RUNNER_CA_FILE",
+        "",
+        parsers.optional(parsers.path),
+        "certificate authorities (PEM) to trust as well",
+    )
+    app_id: str = setting("GITHUB_APP_ID", "", parsers.name, "id or client id of a GitHub App")
+    app_installation_id: int = setting(
+        "GITHUB_APP_INSTALLATION_ID",
+        "0",
+        parsers.count,
+        "installation of that App; 0: found by itself",
+    )
+    registration: str = setting(
+        "RUNNER_REGISTRATION",
+        "config",
+        parsers.choice("config", "jit"),
+        "how to register: by config.sh, or by a just-in-time configuration, which is faster",
+    )
+    name: str = setting(
+        "RUNNER_NAME",
+        "",
+        parsers.text,
+        "runner name; empty: the host name. A random suffix is added",
+    )
+    labels: tuple[str, ...] = setting(
+        "RUNNER_LABELS", "", parsers.labels, "labels, divided by commas"
+    )
+    group: str = setting("RUNNER_GROUP", "", parsers.text, "runner group; empty: the default group")
+    workdir: str = setting("RUNNER_WORKDIR", "_work", parsers.text, "work folder of the jobs")
+    user: str = setting("RUNNER_USER", "runner", parsers.text, "user that jobs run as")
+    home: str = setting("RUNNER_HOME", "/home/runner", parsers.path, "directory of GitHub's runner")
+    ephemeral: bool = setting("RUNNER_EPHEMERAL", "1", parsers.flag, "one job, then leave")
+    disable_update: bool = setting(
+        "RUNNER_DISABLE_UPDATE", "1", parsers.flag, "do not let the runner replace itself"
+    )
+    no_default_labels: bool = setting(
+        "RUNNER_NO_DEFAULT_LABELS",
+        "0",
+        parsers.flag,
+        "leave out self-hosted, Linux and X64 or ARM64",
+    )
+    version: str = setting(
+        "RUNNER_VERSION", "", parsers.text, "version of GitHub's runner; the image sets it"
+    )
+    envfile: str = setting(
+        "RUNNER_ENVFILE", "", parsers.text, "env file, deleted once read; beats the environment"
+    )
+    credential: str = setting(
+        "RUNNER_CREDENTIAL",
+        "until-exit",
+        parsers.choice("until-exit", "until-job"),
+        "how long the credential is kept; until-job: it is gone before a job's first step",
+    )
+    engine: str = setting(
+        "RUNNER_ENGINE",
+        "none",
+        parsers.choice("none", "auto", "docker", "podman"),
+        "container engine for jobs; auto: docker, where the container can run it",
+    )
+    engine_options: str = setting(
+        "RUNNER_ENGINE_OPTIONS", "", parsers.text, "further words of the engine's command line"
+    )
+    sudo: bool = setting("RUNNER_SUDO", "1", parsers.flag, "leave sudo and su to jobs")
+    allow_ptrace: bool = setting(
+        "RUNNER_ALLOW_PTRACE", "0", parsers.flag, "leave CAP_SYS_PTRACE to jobs, if it is there"
+    )
+    allow_readable_secrets: bool = setting(
+        "RUNNER_ALLOW_READABLE_SECRETS", "0", parsers.flag, "start with secrets that jobs can read"
+    )
+    log_format: str = setting(
+        "RUNNER_LOG_FORMAT",
+        "auto",
+        parsers.choice("auto", "console", "json"),
+        "auto: console on a terminal",
+    )
+    log_level: str = setting(
+        "RUNNER_LOG_LEVEL",
+        "info",
+        parsers.choice("debug", "info", "warning", "error"),
+        "least level that is logged",
+    )
+    stop_timeout: float = setting(
+        "RUNNER_STOP_TIMEOUT", "9", parsers.seconds, "seconds a stop may take, a drain left out"
+    )
+    cancel_timeout: float = setting(
+        "RUNNER_CANCEL_TIMEOUT",
+        "4",
+        parsers.seconds,
+        "seconds a cancelled job has before its processes are killed",
+    )
+    drain_timeout: float = setting(
+        "RUNNER_DRAIN_TIMEOUT", "0", parsers.seconds, "seconds a running job may go on after a stop"
+    )
+    idle_timeout: float = setting(
+        "RUNNER_IDLE_TIMEOUT",
+        "0",
+        parsers.seconds,
+        "seconds without a job before it leaves; 0: never",
+    )
+    watchdog: float = setting(
+        "RUNNER_WATCHDOG",
+        "0",
+        parsers.seconds,
+        "seconds between looks whether GitHub still lists an idle runner; 0: never",
+    )
+    max_restarts: int = setting(
+        "RUNNER_MAX_RESTARTS", "10", parsers.count, "restarts of the listener before a job"
+    )
+    state_dir: str = setting(
+        "RUNNER_STATE_DIR", "/run/gh-runner", parsers.path, "directory of state.json"
+    )
+    github_timeout: float = setting(
+        "GITHUB_TIMEOUT",
+        "60",
+        parsers.seconds,
+        "seconds GitHub may take at the start, retries included",
+    )
+
+    @classmethod
+    def restore(cls, values: Mapping[str, Any]) -> Settings:
+        """Return the settings that `dataclasses.asdict` and JSON have carried here."""
+        return cls(**{**values, "labels": tuple(values["labels"])})
+
+    @property
+    def target(self) -> Target:
+        """The list that the runner goes on, and where its GitHub is."""
+        return target(
+            host=self.host,
+            owner=self.owner,
+            repository=self.repository,
+            enterprise=self.enterprise,
+            url=self.url,
+            api=self.api_url,
+        )
+
+    @property
+    def web_url(self) -> str:
+        """The address that config.sh takes."""
+        return self.target.web_url
+
+    @property
+    def workdir_path(self) -> str:
+        """The work folder as an absolute path; a relative one is below the runner's directory."""
+        return os.path.join(self.home, self.workdir)
+
+
+def variables() -> dict[str, dict[str, Any]]:
+    """Return all that is known of each setting, by its variable."""
+    return {f.metadata["variable"]: {"field": f.name, **f.metadata} for f in fields(Settings)}
+
+
+def environment() -> MutableMapping[str, str]:
+    """Return the environment, for the subcommands that are ordinary programs."""
+    return os.environ
+
+
+def in_environment(variable: str) -> str:
+    """Return one setting as the container's environment gives it."""
+    default: str = variables()[variable]["default"]
+    return parsers.bare(os.environ.get(variable, "")) or default

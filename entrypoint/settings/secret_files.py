@@ -1,0 +1,200 @@
+"""Files that hold secrets: which of them are read, and that no job reads them later.
+
+A job is any program that runs as the runner's user, and as root where that user may become root.
+What such a user could have put in the place of a file is refused; what it could read is deleted
+before a job comes, or refused where that is not possible.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from entrypoint.container import mounts
+from entrypoint.container.account import Account, acting_as, can
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.lifecycle.exposure import way_to_root
+from entrypoint.settings.parsers import Problem
+from entrypoint.settings.schema import Settings
+
+MAX_SIZE = 64 * 1024  # bytes; the largest credential is an App's private key of some 3 KiB
+ENVFILE = "RUNNER_ENVFILE"
+_MAX_LINKS = 40  # the kernel's own limit (path_resolution(7))
+_WAYS_OUT = (
+    "mount the directory that holds it, and writable, instead of the file alone, so that it can be"
+    " deleted; or make it readable for root only (chown root, chmod 600) and set RUNNER_SUDO=0;"
+    " RUNNER_ALLOW_READABLE_SECRETS=1 starts all the same"
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name in a directory, on the way to a file: a directory, a link, or the file itself."""
+
+    directory: str
+    name: str
+    owner: int
+
+    @property
+    def path(self) -> str:
+        """Where the entry is."""
+        return os.path.join(self.directory, self.name)
+
+
+@dataclass(frozen=True)
+class SecretFile:
+    """A file that was read: its text, and how it was come by, from the root directory on."""
+
+    text: str = field(repr=False)
+    way: tuple[Entry, ...]
+    names: int  # hard links: deleting one of several names does not delete the file
+
+    @property
+    def path(self) -> str:
+        """Where the file is, all symbolic links followed."""
+        return self.way[-1].path
+
+
+def read(path: str) -> SecretFile:
+    """Read a regular file with text in UTF-8; a Problem, which never shows it, says why not."""
+    try:
+        way = tuple(_follow(path))
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with open(os.open(way[-1].path, flags), "rb") as file:
+            about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                raise Problem("is not a regular file")
+            content = file.read(MAX_SIZE + 1)
+    except Problem:  # which is a ValueError, as the one for a path that no path can be
+        raise
+    except IsADirectoryError:
+        raise Problem("is a directory") from None
+    except (OSError, ValueError) as error:
+        raise Problem(f"cannot be read: {getattr(error, 'strerror', error)}") from None
+    if len(content) > MAX_SIZE:
+        raise Problem(f"is larger than {MAX_SIZE} bytes")
+    if b"\0" in content:  # no variable can hold one
+        raise Problem("is not UTF-8 text (it holds zero bytes, as UTF-16 does)")
+    try:
+        return SecretFile(content.decode("utf-8-sig"), way, about.st_nlink)
+    except UnicodeDecodeError:
+        raise Problem("is not UTF-8 text") from None
+
+
+def _follow(path: str) -> Iterator[Entry]:
+    """Yield the directory entries that lead to a file, in the order in which they are looked up.
+
+    Links are followed by hand, so that each place where one could be put instead is known.
+    """
+    directory, rest, links = "/", os.path.abspath(path).split("/"), 0
+    while rest:
+        name = rest.pop(0)
+        if name in ("", "."):
+            continue
+        if name == "..":
+            directory = os.path.dirname(directory)
+            continue
+        entry = Entry(directory, name, os.lstat(os.path.join(directory, name)).st_uid)
+        yield entry
+        if os.path.islink(entry.path):
+            links += 1
+            if links > _MAX_LINKS:
+                raise ValueError("too many symbolic links")
+            target = os.readlink(entry.path)
+            directory = "/" if target.startswith("/") else directory
+            rest = [*target.split("/"), *rest]
+        else:
+            directory = entry.path
+
+
+def mistrusted(file: SecretFile, user: Account) -> str:
+    """Return why a file may be somebody else's work: a job could have put it there; or "".
+
+    Where PID 1 is the runner's user itself there is nothing that it could be tricked into reading.
+    """
+    *way, last = file.way
+    if os.geteuid() == user.uid:
+        return ""
+    if last.owner == user.uid:
+        return f"belongs to {user.name}, as whom jobs run; chown it to root"
+    for entry in way:
+        if _may_replace(user, entry):
+            return f"is reached by {entry.path}, which jobs, as {user.name}, can replace"
+    if _may_write(user, last.directory):
+        return f"is in a directory that jobs, as {user.name}, can write to; move it elsewhere"
+    return ""
+
+
+def _may_replace(user: Account, entry: Entry) -> bool:
+    """Whether a user may put something else there; a sticky directory keeps what others own."""
+    if not _may_write(user, entry.directory):
+        return False
+    about = os.stat(entry.directory)
+    sticky = about.st_mode & stat.S_ISVTX and user.uid not in (about.st_uid, entry.owner)
+    return not sticky
+
+
+def _may_write(user: Account, directory: str) -> bool:
+    """Whether a user may add and remove names, now or after a chmod of what it owns."""
+    with acting_as(user):
+        if os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
+            return True
+    read_only = os.statvfs(directory).f_flag & os.ST_RDONLY
+    return os.stat(directory).st_uid == user.uid and not read_only
+
+
+def protect(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> list[str]:
+    """Delete each file that a job could read, and the env file in any case; return notes on it.
+
+    Raises a Failure, with every file still there, if one of them can be read but not deleted.
+    """
+    obstacles = {variable: _obstacle(file) for variable, file in files.items()}
+    going = {variable for variable in files if variable == ENVFILE and not obstacles[variable]}
+    staying = {variable: file for variable, file in files.items() if variable not in going}
+    readers = _readers(staying, settings, user)
+    stuck = [
+        f"{name}: {files[name].path} cannot be deleted ({obstacles[name]}), and a job could read it"
+        f" as {reader}"
+        for name, reader in readers.items()
+        if obstacles[name]
+    ]
+    if stuck and not settings.allow_readable_secrets:
+        raise Failure(ExitCode.CONFIG, "; ".join(stuck), _WAYS_OUT)
+    _delete({files[v].path for v in (*going, *readers) if not obstacles[v]})
+    return stuck + [
+        f"{variable}: {files[variable].path} was deleted, a job could have read it as {reader}"
+        for variable, reader in readers.items()
+        if not obstacles[variable]
+    ]
+
+
+def _readers(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> dict[str, str]:
+    """Return for each variable whose file a job could read as whom it could."""
+    readers = {v: user.name for v, file in files.items() if can(user, file.path, os.R_OK)}
+    if len(readers) < len(files) and (way := way_to_root(settings, user)):
+        return dict.fromkeys(files, f"root, by {way}") | readers
+    return readers
+
+
+def _obstacle(file: SecretFile) -> str:
+    """Return why a file cannot be deleted; "" if nothing is known to be in the way."""
+    if file.names > 1:
+        return "it has another name as well (a hard link)"
+    if file.path in mounts.points():
+        return "it is mounted by itself"
+    if not os.access(file.way[-1].directory, os.W_OK | os.X_OK, effective_ids=True):
+        read_only = os.statvfs(file.way[-1].directory).f_flag & os.ST_RDONLY
+        return os.strerror(errno.EROFS if read_only else errno.EACCES)
+    return ""
+
+
+def _delete(paths: set[str]) -> None:
+    for path in paths:
+        try:
+            os.unlink(path)
+        except OSError as error:
+            what = f"the secret's file {path} cannot be deleted: {error.strerror}"
+            raise Failure(ExitCode.CONFIG, what, _WAYS_OUT) from None

@@ -1,0 +1,202 @@
+"""What tests and the demo tell the simulator, below /_simulator/."""
+
+import dataclasses
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from simulator.hub import credentials, refusals
+from simulator.hub.credentials import App, Installation
+from simulator.hub.faults import Fault
+from simulator.hub.model import Group, Job
+from simulator.hub.state import STATE, State, json_object
+from simulator.hub.world import Deprecation
+
+PATH = "/_simulator/"
+Action = Callable[[State, dict[str, Any]], Any]
+KINDS = {
+    "noop": ":",
+    "sleep": "sleep 60",
+    "stubborn": "trap '' INT TERM\nwhile :; do sleep 0.2; done",
+    "failure": "exit 1",
+}
+
+
+def routes() -> list[web.RouteDef]:
+    """The routes: lists by GET, everything else by POST with a JSON object."""
+    actions: dict[str, Action] = {
+        "jobs": queue_job,
+        "jobs/cancel": cancel_job,
+        "faults": add_fault,
+        "faults/clear": clear_faults,
+        "faults/release": release_faults,
+        "credentials": add_credential,
+        "credentials/revoke": revoke_credential,
+        "apps": add_app,
+        "tokens/expire": expire_tokens,
+        "runners/delete": delete_runner,
+        "groups": add_group,
+        "deprecations": deprecate,
+        "settings": change_settings,
+        "reset": reset,
+    }
+    posts = [web.post(PATH + name, _handler(action)) for name, action in actions.items()]
+    return [
+        web.get(PATH + "jobs", list_jobs),
+        web.get(PATH + "runners", list_runners),
+        web.get(PATH + "requests", list_requests),
+        web.get(PATH + "tokens", list_tokens),
+        web.get(PATH + "events", wait_for_events),
+        *posts,
+    ]
+
+
+def _handler(action: Action) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            return web.json_response(action(request.app[STATE], await json_object(request)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise refusals.Refusal(422, f"{type(error).__name__}: {error}") from error
+
+    return handle
+
+
+def queue_job(state: State, body: dict[str, Any]) -> Any:
+    """Queue a job: `run` or `kind`, and optionally name, labels, scope, always."""
+    job = Job(
+        id=str(uuid.uuid4()),
+        name=body.get("name", "build"),
+        run=body["run"] if "run" in body else KINDS[body.get("kind", "noop")],
+        always=body.get("always", ""),
+        labels=body.get("labels", ["self-hosted"]),
+        scope=body.get("scope", "").lower(),
+    )
+    return state.world.queue_job(job).as_json()
+
+
+def cancel_job(state: State, body: dict[str, Any]) -> Any:
+    """Cancel the job `id`, as its user would."""
+    job = state.world.jobs[body["id"]]
+    state.world.cancel_job(job)
+    return job.as_json()
+
+
+def add_fault(state: State, body: dict[str, Any]) -> Any:
+    """Add a fault: see `Fault`."""
+    fault = Fault(**body)
+    if fault.refusal and fault.refusal not in refusals.PRESETS:
+        raise ValueError(f"refusal is one of {', '.join(refusals.PRESETS)}")
+    state.faults.add(fault)
+    return {}
+
+
+def clear_faults(state: State, _body: dict[str, Any]) -> Any:
+    """Take all faults away."""
+    state.faults.clear()
+    return {}
+
+
+def release_faults(state: State, body: dict[str, Any]) -> Any:
+    """Let go on what is held under a `name`: see `Fault`."""
+    state.faults.release(body["name"])
+    return {}
+
+
+def add_credential(state: State, body: dict[str, Any]) -> Any:
+    """Accept a token: see `Credential`."""
+    state.vault.add(credentials.credential_of(body))
+    return {}
+
+
+def revoke_credential(state: State, body: dict[str, Any]) -> Any:
+    """Accept `token` no longer."""
+    return {"known": state.vault.revoke(body["token"])}
+
+
+def add_app(state: State, body: dict[str, Any]) -> Any:
+    """Know an App: see `App` and `Installation`."""
+    installations = [Installation(**item) for item in body.pop("installations", [])]
+    state.vault.add_app(App(**body, installations=installations))
+    return {}
+
+
+def expire_tokens(state: State, body: dict[str, Any]) -> Any:
+    """Let tokens expire whose kind is in `kinds`: registration, remove, installation."""
+    kinds = tuple(body.get("kinds", ("registration", "remove", "installation")))
+    expired = state.world.expire_tokens(kinds)
+    if "installation" in kinds:
+        expired += state.vault.expire_installation_tokens()
+    return {"expired": expired}
+
+
+def delete_runner(state: State, body: dict[str, Any]) -> Any:
+    """Take the runner `id` off the list behind its back, busy or not."""
+    state.world.drop_runner(state.world.runners[int(body["id"])], "control")
+    return {}
+
+
+def add_group(state: State, body: dict[str, Any]) -> Any:
+    """Add the runner group `name`."""
+    group = Group(max(known.id for known in state.world.groups) + 1, body["name"])
+    state.world.groups.append(group)
+    return dataclasses.asdict(group)
+
+
+def deprecate(state: State, body: dict[str, Any]) -> Any:
+    """Accept a version no longer: see `Deprecation`."""
+    deprecation = Deprecation(**body)
+    state.world.deprecations[deprecation.version] = deprecation
+    return {}
+
+
+def change_settings(state: State, body: dict[str, Any]) -> Any:
+    """Change settings: see `world.Settings`."""
+    state.world.settings = dataclasses.replace(state.world.settings, **body)
+    return dataclasses.asdict(state.world.settings)
+
+
+def reset(state: State, _body: dict[str, Any]) -> Any:
+    """Begin anew."""
+    state.reset()
+    return {"last": state.events.last}
+
+
+async def list_jobs(request: web.Request) -> web.Response:
+    """All jobs."""
+    return web.json_response([job.as_json() for job in request.app[STATE].world.jobs.values()])
+
+
+async def list_runners(request: web.Request) -> web.Response:
+    """All runners of all scopes."""
+    world = request.app[STATE].world
+    shown = [
+        {**runner.as_github(world.is_online(runner)), "scope": runner.scope, "jit": runner.jit}
+        for runner in world.runners.values()
+    ]
+    return web.json_response(shown)
+
+
+async def list_requests(request: web.Request) -> web.Response:
+    """All requests seen, but those to this API."""
+    return web.json_response(request.app[STATE].requests)
+
+
+async def list_tokens(request: web.Request) -> web.Response:
+    """The tokens that were given out, by their kinds: registration, remove, installation.
+
+    With `scope` those of one scope only, and of all installations.
+    """
+    state, scope = request.app[STATE], request.query.get("scope")
+    found: dict[str, list[str]] = {"installation": state.vault.installation_tokens()}
+    for token in state.world.tokens.values():
+        if scope in (None, token.scope):
+            found.setdefault(token.kind, []).append(token.token)
+    return web.json_response(found)
+
+
+async def wait_for_events(request: web.Request) -> web.Response:
+    """The events after `after`, as soon as there are any, or none after `wait` seconds."""
+    after, wait = int(request.query.get("after", "0")), float(request.query.get("wait", "0"))
+    return web.json_response(await request.app[STATE].events.wait_after(after, wait))

@@ -1,0 +1,194 @@
+"""The service behind a runner's listener and worker: sessions, messages, jobs."""
+
+import asyncio
+import time
+from typing import Any
+
+from aiohttp import web
+
+from simulator.hub.api import access
+from simulator.hub.model import Job, Runner
+from simulator.hub.refusals import Refusal, not_found
+from simulator.hub.state import json_object, world_of
+from simulator.hub.world import World
+
+PATH = "/_services/"
+
+
+def routes() -> list[web.RouteDef]:
+    """The routes of listeners and workers."""
+    return [
+        web.post(PATH + "oauth2/token", log_in),
+        web.post(PATH + "session", open_session),
+        web.delete(PATH + "session", close_session),
+        web.get(PATH + "message", poll),
+        web.post(PATH + "acknowledge", acknowledge),
+        web.post(PATH + "acquirejob", acquire_job),
+        web.post(PATH + "renewjob", renew_job),
+        web.post(PATH + "jobstarted", job_started),
+        web.post(PATH + "joblog", job_log),
+        web.post(PATH + "completejob", complete_job),
+    ]
+
+
+async def log_in(request: web.Request) -> web.Response:
+    """A listener proves who it is."""
+    body = await json_object(request)
+    world = world_of(request)
+    for runner in world.runners.values():
+        known = (runner.client_id, runner.key)
+        if known == (body.get("client_id"), body.get("client_assertion")):
+            return web.json_response({"access_token": world.new_access_token(runner)})
+    return web.json_response({"error": "invalid_client"}, status=400)
+
+
+async def open_session(request: web.Request) -> web.Response:
+    """A listener comes online."""
+    world, runner = world_of(request), _runner(request)
+    body = await json_object(request)
+    runner.version = str(body["version"])
+    _refuse_deprecated(world, runner.version, "session")
+    return web.json_response({"session_id": world.open_session(runner, int(body["pid"]))})
+
+
+async def close_session(request: web.Request) -> web.Response:
+    """A listener goes."""
+    world_of(request).close_session(_runner(request))
+    return web.Response(status=204)
+
+
+async def poll(request: web.Request) -> web.Response:
+    """A listener waits for a message; 202 if none comes in time.
+
+    A runner that is deleted meanwhile learns of it at its next poll, as at GitHub.
+    """
+    world, runner = world_of(request), _runner(request)
+    _refuse_deprecated(world, request.query["runnerVersion"], "poll")
+    if request.query["sessionId"] != runner.session_id:
+        raise Refusal(401, "Session expired")
+    busy = request.query["status"] == "Busy"
+    try:
+        return await _next_message(request, world, runner, busy)
+    except asyncio.CancelledError:
+        if not busy:
+            world.lose_session(runner)
+        raise
+
+
+async def _next_message(
+    request: web.Request, world: World, runner: Runner, busy: bool
+) -> web.Response:
+    deadline = time.monotonic() + world.settings.poll_seconds
+    while time.monotonic() < deadline:
+        world.note_poll(runner)
+        message = None
+        if runner.id in world.runners:
+            message = _cancellation(world, runner) if busy else _job(request, world, runner)
+        if message is not None:
+            return web.json_response(message)
+        rest = deadline - time.monotonic()
+        await world.changed.wait(min(rest, world.settings.session_seconds / 2))
+    return web.Response(status=202)
+
+
+def _job(request: web.Request, world: World, runner: Runner) -> dict[str, Any] | None:
+    if runner.busy or request.transport is None or request.transport.is_closing():
+        return None
+    job = world.hand_out(runner)
+    if job is None:
+        return None
+    return {
+        "message_type": "RunnerJobRequest",
+        "runner_request_id": job.id,
+        "run_service_url": services_url(request),
+    }
+
+
+def _cancellation(world: World, runner: Runner) -> dict[str, Any] | None:
+    job = world.jobs.get(runner.job_id)
+    if job is None or not job.cancel:
+        return None
+    job.cancel = False
+    return {"message_type": "JobCancellation", "job_id": job.id}
+
+
+async def acknowledge(request: web.Request) -> web.Response:
+    """A listener has got its message."""
+    _runner(request)
+    return web.Response(status=204)
+
+
+async def acquire_job(request: web.Request) -> web.Response:
+    """A listener fetches the job that it was told of."""
+    world, runner = world_of(request), _runner(request)
+    body = await json_object(request)
+    job = world.jobs.get(str(body["jobMessageId"]))
+    if job is None or runner.job_id != job.id:
+        raise not_found()
+    world.events.add("job_acquired", job_id=job.id, job=job.name, runner=runner.name)
+    answer = {
+        "id": job.id,
+        "name": job.name,
+        "run": job.run,
+        "always": job.always,
+        "token": job.token,
+        "repository": job.scope.removeprefix("repos/") or "acme/shop",
+        "runner_name": runner.name,
+        "run_service_url": services_url(request),
+    }
+    return web.json_response(answer)
+
+
+async def renew_job(request: web.Request) -> web.Response:
+    """A listener keeps its job's lock."""
+    await _job_of(request)
+    return web.json_response({"lockedUntil": time.time() + 600})
+
+
+async def job_started(request: web.Request) -> web.Response:
+    """A worker begins."""
+    job, body = await _job_of(request)
+    world_of(request).start_job(job, int(body["pid"]))
+    return web.Response(status=204)
+
+
+async def job_log(request: web.Request) -> web.Response:
+    """A worker hands in what a step has printed."""
+    job, body = await _job_of(request)
+    world_of(request).log_job(job, str(body["text"]))
+    return web.Response(status=204)
+
+
+async def complete_job(request: web.Request) -> web.Response:
+    """A worker reports its result, or a listener that of a worker which has died."""
+    job, body = await _job_of(request)
+    world_of(request).complete_job(job, str(body["result"]))
+    return web.Response(status=204)
+
+
+def services_url(request: web.Request) -> str:
+    """Where the service lives."""
+    return f"{request.scheme}://{request.host}{PATH}"
+
+
+def _runner(request: web.Request) -> Runner:
+    world = world_of(request)
+    runner = world.runners.get(world.access_tokens.get(access.authorization(request)[1], 0))
+    if runner is None:
+        raise not_found()
+    return runner
+
+
+async def _job_of(request: web.Request) -> tuple[Job, dict[str, Any]]:
+    body = await json_object(request)
+    job = world_of(request).jobs.get(str(body.get("job_id")))
+    if job is None or access.authorization(request)[1] != job.token:
+        raise not_found()
+    return job, body
+
+
+def _refuse_deprecated(world: World, version: str, told_at: str) -> None:
+    known = world.deprecations.get(version)
+    if known is not None and known.told_at == told_at:
+        message = f"Runner version v{version} is deprecated and cannot receive messages."
+        raise Refusal(403, message)

@@ -1,0 +1,210 @@
+"""The state of the simulated GitHub and what can happen to it."""
+
+import secrets
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator.hub import refusals
+from simulator.hub.model import Group, Job, Runner, RunnerToken, runner_token, serves
+from simulator.hub.pulse import EventLog, Pulse
+
+
+@dataclass
+class Settings:
+    """What the control API can change; times in seconds."""
+
+    poll_seconds: float = 50.0
+    token_seconds: float = 3600.0
+    session_seconds: float = 60.0
+    ghes_version: str = "3.17.0"
+    runner_version: str = "2.336.0"
+
+
+@dataclass
+class Deprecation:
+    """A runner version that is no longer accepted; `told_at` is poll or session."""
+
+    version: str
+    told_at: str = "poll"
+    registration_at: str | None = None
+    runtime_at: str | None = None
+
+
+@dataclass
+class World:
+    """Runners, tokens, groups and jobs of all scopes."""
+
+    events: EventLog
+    settings: Settings = field(default_factory=Settings)
+    runners: dict[int, Runner] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    tokens: dict[str, RunnerToken] = field(default_factory=dict)
+    groups: list[Group] = field(default_factory=lambda: [Group(1, "Default", default=True)])
+    access_tokens: dict[str, int] = field(default_factory=dict)
+    deprecations: dict[str, Deprecation] = field(default_factory=dict)
+    changed: Pulse = field(default_factory=Pulse)
+    next_runner_id: int = 1
+
+    def make_token(self, kind: str, scope: str) -> RunnerToken:
+        """A new registration or remove token of a scope."""
+        expires = time.time() + self.settings.token_seconds
+        made = RunnerToken(runner_token(), kind, scope, expires)
+        self.tokens[made.token] = made
+        return made
+
+    def token_is_good(self, token: str, scope: str, kinds: tuple[str, ...]) -> bool:
+        """Whether a token is known, not expired, of this scope and of one of these kinds."""
+        found = self.tokens.get(token)
+        return (
+            found is not None
+            and found.kind in kinds
+            and found.scope == scope
+            and found.expires > time.time()
+        )
+
+    def expire_tokens(self, kinds: tuple[str, ...]) -> int:
+        """Let all tokens of these kinds expire; how many."""
+        chosen = [token for token in self.tokens.values() if token.kind in kinds]
+        for token in chosen:
+            token.expires = 0.0
+        return len(chosen)
+
+    def group(self, group_id: int) -> Group | None:
+        """The runner group with this id."""
+        return next((group for group in self.groups if group.id == group_id), None)
+
+    def in_scope(self, scope: str, name: str | None = None) -> list[Runner]:
+        """The runners of a scope, all or those of that name."""
+        return [
+            runner
+            for runner in self.runners.values()
+            if runner.scope == scope and (name is None or runner.name.lower() == name.lower())
+        ]
+
+    def add_runner(self, **fields: Any) -> Runner:
+        """Register a runner; Refusal 409 if the name is taken."""
+        if self.in_scope(fields["scope"], fields["name"]):
+            message = f"Already exists - A runner with the name {fields['name']} already exists."
+            raise refusals.Refusal(409, message)
+        runner = Runner(id=self.next_runner_id, client_id=str(uuid.uuid4()), **fields)
+        self.next_runner_id += 1
+        self.runners[runner.id] = runner
+        self._tell("runner_registered", runner)
+        return runner
+
+    def replace_runner(self, **fields: Any) -> Runner:
+        """Register a runner in the place of the one of the same name, in its old group."""
+        old = self.in_scope(fields["scope"], fields["name"])
+        for runner in old:
+            fields["group_id"] = runner.group_id
+            self.delete_runner(runner)
+        return self.add_runner(**fields)
+
+    def delete_runner(self, runner: Runner) -> None:
+        """Take a runner off the list; Refusal 422 if it is busy."""
+        if runner.busy:
+            raise refusals.busy(runner.name)
+        self.drop_runner(runner, "deleted")
+
+    def drop_runner(self, runner: Runner, reason: str) -> None:
+        """Take a runner off the list, busy or not."""
+        if self.runners.pop(runner.id, None) is not None:
+            self._tell("runner_removed", runner, reason=reason)
+            self.changed.beat()
+
+    def is_online(self, runner: Runner) -> bool:
+        """Whether its listener has a session that was used not long ago."""
+        age = time.monotonic() - runner.session_seen
+        return bool(runner.session_id) and age < self.settings.session_seconds
+
+    def open_session(self, runner: Runner, pid: int) -> str:
+        """A new session; Refusal 409 if there is one in use."""
+        if self.is_online(runner):
+            raise refusals.Refusal(409, "A session for this runner already exists.")
+        runner.session_id = str(uuid.uuid4())
+        runner.session_seen = time.monotonic()
+        runner.listening = False
+        self._tell("session_opened", runner, pid=pid)
+        return runner.session_id
+
+    def note_poll(self, runner: Runner) -> None:
+        """The listener asks for messages."""
+        runner.session_seen = time.monotonic()
+        if not runner.listening:
+            runner.listening = True
+            self._tell("listening", runner)
+
+    def close_session(self, runner: Runner) -> None:
+        """The listener logs out."""
+        runner.session_id = ""
+        self._tell("session_closed", runner)
+
+    def lose_session(self, runner: Runner) -> None:
+        """The listener has hung up in the middle of its poll."""
+        runner.session_seen = time.monotonic()
+        self._tell("connection_lost", runner)
+
+    def queue_job(self, job: Job) -> Job:
+        """Put a job into the queue."""
+        self.jobs[job.id] = job
+        self.events.add("job_queued", job_id=job.id, job=job.name)
+        self.changed.beat()
+        return job
+
+    def hand_out(self, runner: Runner) -> Job | None:
+        """The next job for a runner, which is busy from now on."""
+        for job in self.jobs.values():
+            fits = runner.has(job.labels) and serves(runner.scope, job.scope)
+            if job.status == "queued" and fits:
+                job.status = "in_progress"
+                job.started = time.time()
+                job.runner, job.runner_id = runner.name, runner.id
+                runner.job_id = job.id
+                self._tell_job("job_assigned", job)
+                return job
+        return None
+
+    def start_job(self, job: Job, pid: int) -> None:
+        """A worker has begun with the job."""
+        job.worker_pid = pid
+        self._tell_job("worker_started", job, pid=pid)
+
+    def log_job(self, job: Job, text: str) -> None:
+        """A step has printed something."""
+        job.log += text
+        self._tell_job("job_output", job, text=text)
+
+    def complete_job(self, job: Job, result: str) -> None:
+        """The job has ended; its ephemeral runner goes with it."""
+        if job.status == "completed":
+            return
+        job.status, job.result, job.completed = "completed", result, time.time()
+        runner = self.runners.get(job.runner_id or 0)
+        if runner is not None and runner.job_id == job.id:
+            runner.job_id = ""
+        self._tell_job("job_completed", job, result=result)
+        if runner is not None and runner.ephemeral:
+            self.drop_runner(runner, "ephemeral")
+
+    def cancel_job(self, job: Job) -> None:
+        """A user cancels the job."""
+        job.cancel = True
+        if job.status == "queued":
+            self.complete_job(job, "cancelled")
+        self.changed.beat()
+
+    def new_access_token(self, runner: Runner) -> str:
+        """The token of a listener that has logged in."""
+        token = secrets.token_hex(20)
+        self.access_tokens[token] = runner.id
+        return token
+
+    def _tell(self, kind: str, runner: Runner, **data: Any) -> None:
+        self.events.add(kind, runner=runner.name, runner_id=runner.id, scope=runner.scope, **data)
+
+    def _tell_job(self, kind: str, job: Job, **data: Any) -> None:
+        self.events.add(
+            kind, job_id=job.id, job=job.name, runner=job.runner, runner_id=job.runner_id, **data
+        )

@@ -1,0 +1,194 @@
+"""Lives with random stops keep every promise; a promise that is broken on purpose is noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+
+import pytest
+
+from simulator import Simulator
+from tests.chaos import crowd, phases, report
+from tests.chaos.faults import FATAL
+from tests.chaos.jobs import ENDLESS
+from tests.chaos.mutation import Mutation, mutated
+from tests.chaos.plan import START, Plan
+
+LIVES, STOPS_IN_WINDOW = 200, 60
+MUTATED_LIVES, MUTATED_AT_A_TIME = 24, 4  # the first that tells is the last
+FAILING_REMOVAL = {"path": "/actions/runners/[0-9]", "method": "DELETE", "status": 500, "times": 3}
+
+
+@pytest.fixture(scope="module")
+def simulators() -> Iterator[list[Simulator]]:
+    """As many simulators as lives go on at a time."""
+    with crowd.started() as started:
+        yield started
+
+
+def assert_all_well(plans: list[Plan], simulators: list[Simulator]) -> None:
+    """Live them; what goes wrong is shown with its plan."""
+    result = crowd.live_all(plans, simulators)
+    assert not result.failed, "\n\n".join(report.describe(*failed) for failed in result.failed)
+
+
+@pytest.mark.timeout(600)
+def test_random_lives_keep_every_promise(simulators: list[Simulator]) -> None:
+    """Whatever moment a stop arrives at, whatever goes wrong and whatever the job does."""
+    assert_all_well([phases.make(seed) for seed in range(LIVES)], simulators)
+
+
+@pytest.mark.timeout(600)
+def test_no_job_is_lost_to_a_stop_around_its_arrival(simulators: list[Simulator]) -> None:
+    """It gets a result, or it waits for another runner: also before its worker is there."""
+    assert_all_well([phases.make(seed, "window") for seed in range(STOPS_IN_WINDOW)], simulators)
+
+
+def search(phase: str, fits: Callable[[Plan], bool]) -> Iterator[Plan]:
+    """Plans of a phase in which a broken promise would show."""
+    return (plan for seed in count() if fits(plan := phases.make(seed, phase)))
+
+
+def job_of(plan: Plan) -> str:
+    """The shape of the plan's job."""
+    return next((action.value for action in plan.actions if action.what == "job"), "")
+
+
+def stop_of(plan: Plan) -> float:
+    """When the first stop comes, in seconds after its event."""
+    return next(action.at.offset for action in plan.actions if action.what == "signal")
+
+
+def undisturbed(plan: Plan) -> bool:
+    """Whether nothing in the plan helps or hinders: one stop, no fault, no drain."""
+    return len(plan.actions) <= 2 and "RUNNER_DRAIN_TIMEOUT" not in plan.settings
+
+
+def hasty(phase: str, fits: Callable[[Plan], bool]) -> Iterator[Plan]:
+    """The same with a short time for a stop, so that the tests take less."""
+    for plan in search(phase, fits):
+        plan.settings["RUNNER_STOP_TIMEOUT"] = "4"
+        yield plan
+
+
+def idle_with(fault: dict[str, object]) -> Iterator[Plan]:
+    """Idle runners that meet a certain fault."""
+    for plan in search("idle", lambda plan: len(plan.actions) == 1 and plan.scale <= 0.1):
+        plan.settings.pop("RUNNER_REGISTRATION", None)
+        plan.add(START, "fault", fault)
+        yield plan
+
+
+MUTATIONS: dict[str, tuple[Mutation, Iterator[Plan], str]] = {
+    "signal first, ask second": (
+        Mutation(
+            "lifecycle/stopping.py",
+            "    remover.hasten()\n    if not listener.busy()",
+            "    remover.hasten()\n    listener.interrupt()\n    if not listener.busy()",
+        ),
+        hasty("window", lambda plan: 0.03 < stop_of(plan) - phases.ARRIVAL.offset < 0.12),
+        "in progress",
+    ),
+    "no deregistration once config.sh was interrupted": (
+        Mutation(
+            "registration/registered.py",
+            "            pid_1.wait(child, time.monotonic() + CONFIG_GRACE)\n",
+            "            pid_1.wait(child, time.monotonic() + CONFIG_GRACE)\n"
+            "            registrar.marks.take_back()\n",
+        ),
+        search("unrecorded", lambda plan: len(plan.actions) == 1),
+        "still registered",
+    ),
+    "config.sh is cut short, and nobody looks by name": (
+        Mutation("registration/remove_child.py", "else (name,)", "else ()"),
+        idle_with(FATAL[0]),
+        "still registered",
+    ),
+    "config.sh is believed": (
+        Mutation(
+            "registration/remove_child.py",
+            "    found = _found(api, settings, registration)\n    while",
+            "    found = None\n    while",
+        ),
+        idle_with(FAILING_REMOVAL),
+        "still registered",
+    ),
+    "a stubborn job is not killed": (
+        Mutation("lifecycle/stopping.py", "        listener.kill_job()\n", ""),
+        hasty(
+            "job",
+            lambda plan: (
+                job_of(plan) in ENDLESS[2:]
+                and undisturbed(plan)
+                and plan.times["cancel_scale"] == 1
+            ),
+        ),
+        "in progress",
+    ),
+    "a drained job is cancelled": (
+        Mutation(
+            "lifecycle/stopping.py", "settings.drain_timeout and _drained", "False and _drained"
+        ),
+        search("drain", lambda plan: job_of(plan) == "sleeps"),
+        "before the drain's end",
+    ),
+    "a second stop is lost": (
+        Mutation(
+            "init/pid1.py",
+            "        self.stops.append(signum)\n",
+            "        if self.stops:\n            return\n        self.stops.append(signum)\n",
+        ),
+        hasty("drain", lambda plan: plan.settings["RUNNER_DRAIN_TIMEOUT"] == "60"),
+        "did not exit",
+    ),
+    "nobody is swept": (
+        Mutation("lifecycle/life.py", "    pid_1.sweep(SWEEP_GRACE)\n", ""),
+        search("job ends", lambda plan: job_of(plan).startswith("leaves")),
+        "alive when PID 1 left",
+    ),
+    "the exit code is 0 after a stop": (
+        Mutation("lifecycle/life.py", "ExitCode(128 + stop.signum)", "ExitCode.DONE"),
+        search("idle", undisturbed),
+        "exit code 0",
+    ),
+    "the registration token is printed": (
+        Mutation(
+            "registration/remove_child.py",
+            "remove_token(api)\n",
+            "remove_token(api)\n            print(token)\n",
+        ),
+        search("idle", lambda plan: "RUNNER_REGISTRATION" not in plan.settings),
+        "a runner token is in the log",
+    ),
+    "the credential is printed": (
+        Mutation(
+            "registration/remove_child.py",
+            "    if registration.tidy and",
+            "    print(vault.read())\n    if registration.tidy and",
+        ),
+        search("idle", undisturbed),
+        "the credential is in the log",
+    ),
+    "a defect ends the program": (
+        Mutation(
+            "lifecycle/stopping.py",
+            "    listener.interrupt()\n    if not pid_1",
+            "    if not pid_2",
+        ),
+        search("idle", undisturbed),
+        "a traceback is in the log",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+@pytest.mark.timeout(180)
+def test_broken_promise_is_noticed(name: str, simulators: list[Simulator]) -> None:
+    """Chaos would tell within a few lives if the program did this."""
+    mutation, plans, complaint = MUTATIONS[name]
+    with mutated(mutation) as source:
+        chosen = list(islice(plans, MUTATED_LIVES))
+        few = simulators[:MUTATED_AT_A_TIME]
+        result = crowd.live_all(chosen, few, source=source, first_failure_ends=True)
+    complaints = [told for _, all_told in result.failed for told in all_told]
+    assert any(complaint in told for told in complaints), report.summary(result)

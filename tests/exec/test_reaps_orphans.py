@@ -1,0 +1,29 @@
+"""Orphans are reaped, and their ends are not taken for the command's."""
+
+import subprocess
+
+from tests.exec.conftest import Start
+from tests.exec.harness import children, victim, wait_until
+
+ORPHAN = "(sh -c 'exit 9' &); echo 'ready (pid '; read line; exit 7"
+
+
+def test_ten_thousand_orphans(start: Start) -> None:
+    """10,000 orphans leave no zombie while the command runs, and its own code is told."""
+    started = start("--", *victim("orphans", 10_000))
+    assert started.wait() == 7, started.stderr()
+
+
+def test_zombies_are_not_kept(start: Start) -> None:
+    """An orphan that has ended is gone while the command goes on."""
+    started = start("--", *victim("orphans", 500))
+    assert started.wait() == 7, started.stderr()
+
+
+def test_an_orphan_s_end_is_not_the_command_s(start: Start) -> None:
+    """An orphan that ends first does not end the container."""
+    started = start("--", "sh", "-c", ORPHAN, stdin=subprocess.PIPE)
+    started.ready()
+    wait_until(lambda: len(children(started.pid)) == 1)
+    started.process.stdin.close()  # type: ignore[union-attr]
+    assert started.wait() == 7

@@ -1,0 +1,34 @@
+"""What the command leaves behind when it ends."""
+
+import time
+
+import pytest
+
+from tests.exec.conftest import Start
+from tests.exec.harness import victim
+
+
+@pytest.mark.parametrize("how", ["quick", "slow", "stopped"])
+def test_what_is_left_may_clean_up(start: Start, how: str) -> None:
+    """Whoever is left gets SIGTERM and time to act on it, in other sessions and stopped too."""
+    started = start("--", *victim("leave", how))
+    started.ready()
+    assert started.rest() == ["cleaned up"]
+    assert started.wait() == 5
+
+
+def test_what_does_not_leave_is_killed(start: Start) -> None:
+    """Whoever does not listen to SIGTERM is killed; the end comes, with the command's code."""
+    started = start("--", *victim("leave", "deaf"))
+    started.ready()
+    began = time.monotonic()
+    assert started.wait() == 5
+    assert time.monotonic() - began < 8
+    assert started.rest() == []
+
+
+def test_nothing_is_awaited_if_nobody_is_left(start: Start) -> None:
+    """A command that leaves nobody behind ends the container at once."""
+    began = time.monotonic()
+    assert [start("--", "true").wait() for _ in range(5)] == [0] * 5
+    assert time.monotonic() - began < 8

@@ -1,0 +1,1 @@
+"""One runner's life on the simulator: a file a subject."""

@@ -1,0 +1,150 @@
+"""The doctor: what `run` would meet with, told without registering anything."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.support import wire
+from tests.support.life import Life
+
+ALL = ["settings", "runner", "disk", "name", "connection", "clock"]
+ALL += ["credential", "permissions", "group", "labels"]
+
+
+def checked(life: Life, *argv: str, **settings: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """Run it; return its exit code, and its findings by what was checked."""
+    life.start("check", "--json", *argv, namespace=None, **settings)
+    code = life.wait()
+    told = json.loads(life.output)
+    assert told["exit_code"] == code
+    assert life.simulator.runners() == []
+    return code, {found["check"]: found for found in told["findings"]}
+
+
+def test_all_is_well(life: Life) -> None:
+    """Where `run` would work every finding is fine and the exit code 0."""
+    code, found = checked(life)
+    assert code == 0
+    assert [*found] == ALL
+    assert {one["verdict"] for one in found.values()} <= {"fine", "warning"}
+    assert "repository acme/shop on github.com" in found["permissions"]["said"]
+
+
+def test_table(life: Life) -> None:
+    """For people there is a line for each check, with a mark and a remedy."""
+    life.simulator.fault(path="/registration-token$", refusal="not-accessible")
+    life.start("check")
+    assert life.wait() == 77
+    assert "✓ settings    repository acme/shop on github.com" in life.output
+    assert "✗ permissions POST /repos/acme/shop/actions/runners/registration-token" in life.output
+    assert "→ give the personal access token" in life.output.replace("classic ", "")
+
+
+def test_settings_are_wrong(life: Life) -> None:
+    """Wrong settings are told as `run` tells them, and nothing is asked."""
+    code, found = checked(life, GITHUB_OWNER="a/b", RUNNER_EPHEMERAL="x")
+    assert code == 78
+    assert [*found] == ["settings"]
+    assert "GITHUB_OWNER: " in found["settings"]["said"]
+    assert "RUNNER_EPHEMERAL: " in found["settings"]["said"]
+    assert life.simulator.requests() == []
+
+
+def test_runner_is_missing(life: Life) -> None:
+    """A directory without GitHub's runner is found, and the rest is looked at all the same."""
+    code, found = checked(life, RUNNER_HOME="/usr")
+    assert code == 78
+    assert "/usr holds no config.sh" in found["runner"]["said"]
+    assert found["permissions"]["verdict"] == "fine"
+
+
+@pytest.mark.parametrize(
+    ("fault", "check", "code"),
+    [
+        ({"path": "/actions/runners", "refusal": "bad-credentials"}, "credential", 77),
+        ({"path": "/registration-token$", "refusal": "not-admin"}, "permissions", 77),
+        ({"path": "/registration-token$", "refusal": "rate-limit"}, "permissions", 75),
+        ({"path": "/meta$", "status": 200, "body": "<html>"}, "connection", 78),
+        ({"path": "/meta$", "reset": True, "times": 0}, "connection", 75),
+    ],
+)
+def test_refusals(fault: dict[str, Any], check: str, code: int, life: Life) -> None:
+    """Each refusal is told at its check, with the exit code of `run`, and ends the questions."""
+    life.simulator.fault(**fault)
+    result, found = checked(life)
+    assert result == code
+    assert found[check]["verdict"] == "wrong"
+    assert found[check]["remedy"]
+    assert [*found][-1] == check
+
+
+def test_name_resolution(life: Life) -> None:
+    """A host that has no address is told as that."""
+    code, found = checked(life, GITHUB_API_URL="http://no.invalid")
+    assert code == 75
+    assert "check the container's DNS" in found["name"]["remedy"]
+
+
+def test_unknown_group(life: Life) -> None:
+    """A runner group is looked up, and those that there are are told."""
+    life.simulator.add_group("builders")
+    code, found = checked(life, GITHUB_REPOSITORY="", RUNNER_GROUP="builder")
+    assert code == 78
+    assert "'builders'" in found["group"]["remedy"]
+    _, found = checked(life, GITHUB_REPOSITORY="", RUNNER_GROUP="builders")
+    assert found["group"]["verdict"] == "fine"
+
+
+def test_version(life: Life) -> None:
+    """A runner version that GitHub no longer accepts is told with the exit code of `run`."""
+    life.simulator.deprecate("2.336.0", registration_at="2020-01-01T00:00:00Z")
+    code, found = checked(life, RUNNER_VERSION="2.336.0")
+    assert code == 7
+    assert "rebuild the image" in found["version"]["remedy"]
+
+
+def test_clock(life: Life) -> None:
+    """A clock that is wrong is told, although only an App suffers from it."""
+    hour_ago = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() - 3600))
+    answer = f"HTTP/1.1 200 OK\nDate: {hour_ago}\nContent-Length: 2\nConnection: close\n\n{{}}"
+    with wire.server(wire.says(answer)) as port:
+        _, found = checked(life, GITHUB_API_URL=f"http://127.0.0.1:{port}")
+    assert found["clock"]["verdict"] == "warning"
+    assert "36" in found["clock"]["said"]
+
+
+def test_expiry(life: Life) -> None:
+    """A token that expires within days is told in time."""
+    soon = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(time.time() + 3 * 86400))
+    life.simulator.fault(
+        path="/actions/runners",
+        status=200,
+        body={"total_count": 0, "runners": []},
+        headers={"github-authentication-token-expiration": soon},
+    )
+    code, found = checked(life)
+    assert code == 0
+    assert found["credential"]["verdict"] == "warning"
+    assert soon[:10] in found["credential"]["said"]
+
+
+def test_registration_token(life: Life) -> None:
+    """RUNNER_TOKEN is looked at without making another token, and its limits are told."""
+    life.simulator.fault(
+        path="/actions/runners", status=200, body={"total_count": 0, "runners": []}
+    )
+    code, found = checked(life, GITHUB_PERSONAL_TOKEN="", RUNNER_TOKEN="A" * 29)
+    assert code == 0
+    assert "permissions" not in found
+    assert "one hour" in life.output
+
+
+def test_no_secret_is_printed(life: Life) -> None:
+    """Neither the table nor the JSON ever holds the credential."""
+    secret = life.env["GITHUB_PERSONAL_TOKEN"]
+    life.simulator.fault(path="/meta$", status=403, body={"message": f"no {secret}"})
+    life.simulator.fault(path="/actions/runners", status=403, body={"message": f"no {secret}"})
+    checked(life)
+    assert secret not in life.output

@@ -1,0 +1,148 @@
+"""The container engine that jobs find: a real dockerd, in a mount namespace of its own."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from entrypoint.lifecycle.engine import default_mtu
+from simulator import Simulator
+from tests.support.life import NAMESPACE, Life
+
+DOCKERD = shutil.which("dockerd")
+# Its places and its network are its own: with --bridge=none it would take docker0 away from an
+# engine of this machine.
+_PREPARE = f"""
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /var/lib/docker && mount -t tmpfs tmpfs /var/lib/containers
+mkdir /run/own && touch /run/own/dockerd && mount --bind {DOCKERD} /run/own/dockerd
+printf '#!/bin/sh\\nexec unshare --net /run/own/dockerd "$@"\\n' >/run/dockerd
+chmod 755 /run/dockerd && mount --bind /run/dockerd {DOCKERD}
+sed 's/^docker:.*/&,nobody/; s/:,nobody/:nobody/' /etc/group >/run/group
+mount --bind /run/group /etc/group && exec "$0" "$@"
+"""
+PRIVATE = [*NAMESPACE, "sh", "-c", _PREPARE]
+DOCKER_STOP = 10  # seconds
+OPTIONS = "--bridge=none --iptables=false --storage-driver=vfs"
+
+pytestmark = pytest.mark.image
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _engine() -> None:
+    """Docker's programs; the image tests install them."""
+    if DOCKERD is None:
+        pytest.skip("there is no dockerd")
+    for storage in ("/var/lib/docker", "/var/lib/containers"):
+        Path(storage).mkdir(exist_ok=True)
+
+
+def test_engine_is_ready_before_github_lists_the_runner(life: Life, simulator: Simulator) -> None:
+    """A job finds an engine that answers, and afterwards the engine is gone."""
+    simulator.queue_job("echo engine: $(curl -s --unix-socket /run/docker.sock http://d/_ping)")
+    life.start(namespace=PRIVATE, RUNNER_ENGINE="docker", RUNNER_ENGINE_OPTIONS=OPTIONS)
+    assert life.wait() == 0
+    assert "engine: OK" in simulator.jobs()[0]["log"]
+    events = [line["event"] for line in life.log]
+    assert events.index("the engine is ready") < events.index("registered")
+    assert simulator.runners() == []
+
+
+def test_podmans_service_is_an_engine_too(life: Life, simulator: Simulator) -> None:
+    """A job finds it by DOCKER_HOST, and it goes with the runner."""
+    simulator.queue_job(
+        "echo engine: $(curl -s --unix-socket ${DOCKER_HOST#unix://} http://d/_ping)\n"
+        "docker import /dev/null empty >&2; docker image ls --format '{{.Repository}}'"
+    )
+    life.start(namespace=PRIVATE, RUNNER_ENGINE="podman")
+    assert life.wait() == 0, life.output
+    assert "engine: OK\n" in simulator.jobs()[0]["log"]
+    assert "empty" in simulator.jobs()[0]["log"].splitlines()[-1]
+    assert simulator.runners() == []
+
+
+def test_engine_that_does_not_start_ends_in_69(life: Life, simulator: Simulator) -> None:
+    """Nothing is registered, and the message has the engine's own words."""
+    life.start(namespace=PRIVATE, RUNNER_ENGINE="docker", RUNNER_ENGINE_OPTIONS="--no-such-option")
+    assert life.wait() == 69
+    assert "no-such-option" in life.error()
+    assert simulator.requests() == []
+
+
+def test_state_directory_that_is_none_ends_in_69(life: Life, simulator: Simulator) -> None:
+    """An engine whose log nobody can keep is not started, and the place is named."""
+    file = life.directory / "file"
+    file.touch()
+    life.start(namespace=PRIVATE, RUNNER_ENGINE="docker", RUNNER_STATE_DIR=f"{file}/state")
+    assert life.wait() == 69
+    assert f"{file}/state: Not a directory" in life.error()
+    assert simulator.requests() == []
+
+
+def test_stop_while_the_engine_starts(life: Life, simulator: Simulator) -> None:
+    """A stop does not wait for the engine; nothing was registered."""
+    sleeper = life.directory / "bin"
+    sleeper.mkdir()
+    (sleeper / "dockerd").write_text("#!/bin/sh\necho started\nexec sleep 300\n")
+    (sleeper / "dockerd").chmod(0o755)
+    path = f"{sleeper}:{life.env['PATH']}"
+    life.start(namespace=PRIVATE, RUNNER_ENGINE="docker", PATH=path)
+    life.pid_of("sleep")
+    assert life.signal().wait() == 143
+    assert simulator.requests() == []
+
+
+def test_container_of_a_cancelled_job_is_stopped(life: Life, simulator: Simulator) -> None:
+    """A job that waits for a container of its own is reported in time, and nothing goes on."""
+    host = " ".join(f"-v {path}:{path}:ro" for path in ("/usr", "/lib", "/lib64"))
+    job = simulator.queue_job(
+        "tar -c -T /dev/null | docker import - empty\n"
+        f"docker run --network none {host} empty /usr/bin/sh -c"
+        " 'trap \"\" INT TERM; echo begun; while :; do sleep 1; done'"
+    )
+    life.start(
+        namespace=PRIVATE,
+        RUNNER_ENGINE="docker",
+        RUNNER_ENGINE_OPTIONS=OPTIONS,
+        RUNNER_CANCEL_TIMEOUT="1",
+    )
+    simulator.wait_for("job_output", text="begun")
+    stopped = time.monotonic()
+    assert life.signal().wait() == 143
+    assert time.monotonic() - stopped < DOCKER_STOP
+    assert simulator.job(job["id"])["status"] == "completed"
+    assert simulator.runners() == []
+
+
+def test_engine_outlives_the_job_that_a_stop_cancels(life: Life, simulator: Simulator) -> None:
+    """What the job has started goes, the engine is the last to go."""
+    job = simulator.queue_job("echo begun; trap '' INT TERM; while :; do sleep 1; done")
+    life.start(
+        namespace=PRIVATE,
+        RUNNER_ENGINE="docker",
+        RUNNER_ENGINE_OPTIONS=OPTIONS,
+        RUNNER_CANCEL_TIMEOUT="0.2",
+    )
+    simulator.wait_for("job_output", text="begun")
+    assert "dockerd" in life.inside().values()
+    assert life.signal().wait() == 143
+    assert simulator.job(job["id"])["status"] == "completed"
+    log = (Path(life.env["RUNNER_STATE_DIR"]) / "engine.log").read_text()
+    assert "Processing signal 'terminated'" in log
+
+
+@pytest.mark.parametrize(("mtu", "expected"), [("1500", None), ("1400", 1400), ("9000", None)])
+def test_engine_takes_a_smaller_mtu_from_the_default_route(
+    tmp_path: Path, mtu: str, expected: int | None
+) -> None:
+    """Only an MTU below Ethernet's has to be told; larger ones fit what is nested in them."""
+    (tmp_path / "eth0").mkdir()
+    (tmp_path / "eth0/mtu").write_text(mtu)
+    routes = tmp_path / "route"
+    routes.write_text(
+        "Iface\tDestination\tGateway\neth0\t0011AC\t00000000\neth0\t00000000\t010011AC\n"
+    )
+    assert default_mtu(str(routes), str(tmp_path)) == expected

@@ -1,0 +1,105 @@
+"""What the container's exit code says, although run.sh turns most of the listener's into 0."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+
+from simulator import Simulator
+from tests.support.life import Life, until
+
+
+def test_killed_listener_does_not_end_the_job(life: Life, simulator: Simulator) -> None:
+    """The worker goes on as an orphan: it is waited for, and its result is told."""
+    end = life.directory / "end"
+    job = simulator.queue_job(f"echo begun; until [ -e {end} ]; do sleep 0.05; done")
+    life.start()
+    simulator.wait_for("job_output", text="begun")
+    os.kill(life.pid_of("Runner.Listener"), signal.SIGKILL)
+    end.touch()
+    assert life.wait() == 0
+    assert simulator.job(job["id"])["result"] == "succeeded"
+    assert simulator.runners() == []
+    [told] = [line for line in life.log if "went on without it" in line["event"]]
+    assert told["result"] == "succeeded"
+
+
+def test_stop_reaches_the_job_of_a_killed_listener(life: Life, simulator: Simulator) -> None:
+    """An orphaned worker is stopped as well, and still reports its job."""
+    job = simulator.queue_job("echo begun; sleep 60")
+    life.start(RUNNER_CANCEL_TIMEOUT="0.2")
+    simulator.wait_for("job_output", text="begun")
+    os.kill(life.pid_of("Runner.Listener"), signal.SIGKILL)
+    until(lambda: "run.sh" not in life.inside().values())
+    assert life.signal().wait() == 143
+    assert simulator.job(job["id"])["status"] == "completed"
+    assert simulator.runners() == []
+
+
+def test_killed_worker_is_a_job_that_has_ended(life: Life, simulator: Simulator) -> None:
+    """GitHub is told that the job failed; the runner has done its one job."""
+    job = simulator.queue_job("echo begun; sleep 60")
+    life.start()
+    simulator.wait_for("job_output", text="begun")
+    os.kill(life.pid_of("Runner.Worker"), signal.SIGKILL)
+    assert life.wait() == 0
+    assert simulator.job(job["id"])["result"] == "failed"
+    assert simulator.runners() == []
+
+
+def test_failed_job_is_no_failure_of_the_runner(life: Life, simulator: Simulator) -> None:
+    """The exit code tells of the runner; GitHub tells of the job."""
+    simulator.queue_job("exit 3")
+    assert life.start().wait() == 0
+
+
+def test_job_that_deletes_the_logs_was_a_job(life: Life, simulator: Simulator) -> None:
+    """A job that makes room on the disk leaves no log of its worker, and was there all the same."""
+    simulator.queue_job(f"rm -r {life.home}/_diag")
+    assert life.start().wait() == 0
+    assert simulator.runners() == []
+
+
+def test_work_folder_that_has_gone_is_told(life: Life, simulator: Simulator) -> None:
+    """A volume that vanishes while the runner is idle is named beside the listener's end."""
+    simulator.settings(poll_seconds=0.2)
+    life.start()
+    simulator.wait_for("session_opened")
+    shutil.rmtree(life.home / "_work")
+    simulator.delete_runner(simulator.runners()[0]["id"])
+    assert life.wait() == 76
+    [shown] = [line for line in life.log if line["event"] == "no job has run"]
+    assert shown["free_disk"] == f"{life.home}/_work: No such file or directory"
+
+
+def test_registration_that_vanishes_ends_in_76(life: Life, simulator: Simulator) -> None:
+    """Somebody removes the idle runner: the listener leaves with 0, but there was no job."""
+    simulator.settings(poll_seconds=0.2)
+    life.start()
+    simulator.wait_for("session_opened")
+    simulator.delete_runner(simulator.runners()[0]["id"])
+    assert life.wait() == 76
+    assert "no longer knows the registration" in life.error()
+
+
+def test_version_that_is_no_longer_accepted_ends_in_7(life: Life, simulator: Simulator) -> None:
+    """Whoever reads the log knows that the image is to be rebuilt; nothing stays registered."""
+    simulator.settings(poll_seconds=0.2)
+    life.start()
+    simulator.wait_for("session_opened")
+    simulator.deprecate("2.336.0", told_at="poll")
+    assert life.wait() == 7
+    assert "rebuild the image" in life.error()
+    assert simulator.runners() == []
+
+
+def test_failing_listener_shows_the_end_of_its_log(life: Life, simulator: Simulator) -> None:
+    """Exit 76 comes with what the listener itself wrote, the free disk and a clean list."""
+    simulator.fault(path="/oauth2/token", method="POST", status=400, times=0)
+    life.start()
+    assert life.wait() == 76
+    [shown] = [line for line in life.log if line["event"] == "no job has run"]
+    assert "return code" in shown["diag"]
+    assert "GiB" in shown["free_disk"]
+    assert simulator.runners() == []

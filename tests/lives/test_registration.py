@@ -1,0 +1,140 @@
+"""Registering: whatever GitHub or config.sh answers ends in a message, a code, and nobody left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from simulator import Simulator
+from tests.probe.cage import mutated
+from tests.support.life import Life
+
+TOKEN_PATH = "/registration-token"
+US = "gh-runner"
+
+# What GitHub answers to the request for a registration token; the message names what is missing.
+# (Refusals that look as GitHub's own are in test_run_refused.py.)
+NO_ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
+    "HTML": ({"status": 200, "body": "<html>log in"}, "something else than GitHub's API"),
+    "HTML and 404": ({"status": 404, "body": "<html>"}, "something else than GitHub's API"),
+    "nothing": ({"status": 201, "body": ""}, "no 'token' in the answer"),
+    "other members": ({"status": 201, "body": {"tokens": 1}}, "no 'token' in the answer"),
+    "a list": ({"status": 201, "body": [1]}, "no 'token' in the answer"),
+    "a number": ({"status": 201, "body": {"token": 7}}, "no 'token' in the answer"),
+    "null": ({"status": 201, "body": {"token": None}}, "no 'token' in the answer"),
+    "an empty text": ({"status": 201, "body": {"token": ""}}, "no 'token' in the answer"),
+}
+
+
+@pytest.mark.parametrize("case", NO_ANSWERS)
+def test_answer_that_is_none_of_githubs(life: Life, simulator: Simulator, case: str) -> None:
+    """A success without a token is somebody else's answer: no listener starts, and 78 says why."""
+    fault, words = NO_ANSWERS[case]
+    simulator.fault(path=TOKEN_PATH, **fault)
+    assert life.start().wait() == 78, life.output
+    assert words in life.error()
+    assert f"POST /repos/acme/shop/actions/runners{TOKEN_PATH}" in life.error()
+    assert {request["user_agent"] for request in simulator.requests()} == {US}
+    assert "Traceback" not in life.output
+
+
+def test_trouble_that_passes_is_no_failure(life: Life, simulator: Simulator) -> None:
+    """A single 502 costs a second and a warning."""
+    simulator.fault(path=TOKEN_PATH, status=502)
+    simulator.queue_job()
+    assert life.start().wait() == 0, life.output
+    assert any(line["event"] == "GitHub is asked again" for line in life.log)
+
+
+def test_unknown_group(life: Life, simulator: Simulator) -> None:
+    """A runner group that the organization does not have is a setting that is wrong."""
+    assert life.start(GITHUB_REPOSITORY="", RUNNER_GROUP="Nobody").wait() == 78, life.output
+    assert 'Could not find any self-hosted runner group named "Nobody"' in life.error()
+    assert simulator.runners() == []
+
+
+def test_failing_config_sh_is_quoted(life: Life, simulator: Simulator) -> None:
+    """If GitHub fails while config.sh registers, its own words are in the message."""
+    simulator.fault(path="/actions/runners/register", status=500, times=0)
+    assert life.start().wait() == 76, life.output
+    assert "config.sh ended with 1" in life.error()
+    assert "Http response code: InternalServerError" in life.error()
+    assert simulator.runners() == []
+
+
+def test_lost_answer_leaves_nobody(life: Life, simulator: Simulator) -> None:
+    """GitHub registers, and config.sh never hears of it: the runner is found by its name."""
+    simulator.fault(path="/actions/runners/register", after=True, status=500, times=0)
+    assert life.start().wait() == 76, life.output
+    assert simulator.last_event()
+    assert any(event["kind"] == "runner_registered" for event in simulator.events())
+    assert simulator.runners() == []
+
+
+def test_stop_while_a_config_sh_that_hangs_is_ended(life: Life, simulator: Simulator) -> None:
+    """GitHub has registered, config.sh is given up, and just then comes a stop: nobody is left."""
+    changes = {
+        "CONFIG_TIMEOUT = 120.0": "CONFIG_TIMEOUT = 0.5",
+        "pid_1.end(child)": "pid_1.handle(15)",
+    }
+    life.program = mutated(life.directory, "registration/registered.py", *changes.items())
+    simulator.fault(path="/actions/runners/register", after=True, hang=True)
+    assert life.start(GITHUB_TIMEOUT="4").wait() == 143, life.output
+    assert any(event["kind"] == "runner_registered" for event in simulator.events())
+    assert simulator.runners() == []
+
+
+def test_token_that_expires_under_way(life: Life, simulator: Simulator) -> None:
+    """A registration token that GitHub no longer takes is quoted as config.sh tells it."""
+    simulator.settings(token_seconds=-1.0)
+    assert life.start().wait() == 76, life.output
+    assert "Http response code: NotFound" in life.error()
+
+
+def test_config_sh_that_aborts(life: Life, simulator: Simulator) -> None:
+    """A program that dies is told by its exit code and its last lines."""
+    (life.home / "config.sh").write_text("#!/bin/sh\necho 'Aborted (core dumped)'\nkill -ABRT $$\n")
+    assert life.start().wait() == 76, life.output
+    assert "config.sh ended with 134 and said:\nAborted (core dumped)" in life.error()
+    assert simulator.runners() == []
+
+
+def test_config_sh_that_cannot_be_executed(life: Life) -> None:
+    """A file without the x bit is the runner's trouble, not ours."""
+    (life.home / "config.sh").chmod(0o644)
+    assert life.start().wait() == 76, life.output
+    assert "Permission denied" in life.error()
+
+
+def test_what_is_registered(life: Life, simulator: Simulator) -> None:
+    """Name, labels and the fact that it is ephemeral arrive at GitHub."""
+    life.start(RUNNER_LABELS="gpu,big box")
+    simulator.wait_for("session_opened")
+    [runner] = simulator.runners()
+    assert runner["name"].startswith("r-")
+    assert runner["ephemeral"] is True
+    labels = [label["name"] for label in runner["labels"]]
+    assert labels == ["self-hosted", "Linux", "X64", "gpu", "big box"]
+
+
+def test_no_default_labels(life: Life, simulator: Simulator) -> None:
+    """RUNNER_NO_DEFAULT_LABELS leaves only ours."""
+    life.start(RUNNER_LABELS="gpu", RUNNER_NO_DEFAULT_LABELS="1")
+    simulator.wait_for("session_opened")
+    [runner] = simulator.runners()
+    assert [label["name"] for label in runner["labels"]] == ["gpu"]
+
+
+def test_registration_of_an_earlier_start_is_cleared(
+    new_life: Callable[..., Life], simulator: Simulator
+) -> None:
+    """`.runner` left over would make config.sh refuse; it is cleared, and the log says so."""
+    life = new_life()
+    for name in (".runner", ".credentials", ".credentials_rsaparams", ".runner_migrated"):
+        (life.home / name).write_text("{}")
+    simulator.queue_job()
+    assert life.start().wait() == 0, life.output
+    [warning] = [line["event"] for line in life.log if line["level"] == "warning"]
+    assert warning.startswith("cleared what an earlier start has left: .runner .runner_migrated")

@@ -1,0 +1,114 @@
+"""What a health check sees: healthy while it registers, waits and works, not without listener."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from simulator import Simulator
+from tests.support.life import Life, until
+
+STATUS = [sys.executable, "-I", "-m", "entrypoint", "status"]
+
+
+def status(life: Life, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `gh-runner status` inside, as HEALTHCHECK does."""
+    enter = ["nsenter", f"--target={life.pid_1}", "--pid", "--mount"]
+    return subprocess.run(
+        [*enter, *STATUS, *arguments],
+        env={"PATH": os.environ["PATH"], "RUNNER_STATE_DIR": life.env["RUNNER_STATE_DIR"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def facts(life: Life) -> dict[str, Any]:
+    """What `gh-runner status --json` says."""
+    found: dict[str, Any] = json.loads(status(life, "--json").stdout)
+    return found
+
+
+def test_idle_runner_is_healthy(life: Life, simulator: Simulator) -> None:
+    """A runner that waits for a job is healthy, and says its name and id."""
+    life.start()
+    simulator.wait_for("listening")
+    done = status(life)
+    assert done.returncode == 0
+    assert "idle" in done.stdout
+    [runner] = simulator.runners()
+    found = facts(life)
+    assert found["name"] == runner["name"]
+    assert found["id"] == runner["id"]
+
+
+def test_working_runner_is_busy(life: Life, simulator: Simulator) -> None:
+    """While a worker is there the runner is busy, and healthy."""
+    simulator.queue_job("echo begun; sleep 60")
+    life.start(RUNNER_CANCEL_TIMEOUT="0.1")
+    simulator.wait_for("job_output", text="begun")
+    assert facts(life) | {"activity": "busy", "healthy": True} == facts(life)
+
+
+def test_registering_runner_is_healthy(life: Life, simulator: Simulator) -> None:
+    """A slow GitHub is no reason to be replaced."""
+    simulator.fault(path="/registration-token", hang=True)
+    life.start()
+    simulator.wait_for("request", path="/registration-token")
+    assert status(life).returncode == 0
+    assert facts(life)["activity"] == "registering"
+
+
+def test_runner_without_listener_is_not_healthy(life: Life, simulator: Simulator) -> None:
+    """A listener that is gone while nobody cleans up is what the health check is for."""
+    life.start()
+    simulator.wait_for("listening")
+    os.kill(life.pid_1, signal.SIGSTOP)
+    for name in ("run.sh", "run-helper.sh", "Runner.Listener"):
+        os.kill(life.pid_of(name), signal.SIGKILL)
+    until(lambda: not facts(life)["healthy"])
+    done = status(life)
+    assert done.returncode == 1
+    assert "listener gone" in done.stdout
+
+
+def test_state_file_tells_of_the_end(life: Life, simulator: Simulator) -> None:
+    """Whoever reads the file afterwards knows that it is over, and why."""
+    simulator.fault(path="/registration-token", status=401, times=0)
+    assert life.start().wait() == 77
+    state = json.loads((life.directory / "state/state.json").read_text())
+    assert state["phase"] == "gone"
+    assert "401" in state["error"]
+
+
+def test_nothing_is_healthy_where_no_runner_is(tmp_path: Any) -> None:
+    """Without a state file there is nothing to be healthy."""
+    done = subprocess.run(
+        STATUS,
+        env={"PATH": os.environ["PATH"], "RUNNER_STATE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "unknown" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--yaml"], ["now"], ["--json", "--json"]])
+def test_misuse_is_told(arguments: list[str]) -> None:
+    """An argument that means nothing is refused in one line."""
+    done = subprocess.run([*STATUS, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 78
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_read_only_state_directory_is_no_obstacle(life: Life, simulator: Simulator) -> None:
+    """A container with a read-only root runs its job all the same."""
+    simulator.queue_job(":")
+    assert life.start(RUNNER_STATE_DIR="/proc/nowhere").wait() == 0

@@ -1,0 +1,55 @@
+"""A skip is a failure where CI=true says so, and only there."""
+
+import pytest
+
+SKIPS = """
+    import pytest
+
+    @pytest.mark.skip(reason="by mark")
+    def test_marked(): pass
+
+    def test_skips_itself(): pytest.skip("on its own")
+"""
+SKIPPED_MODULE = 'import pytest; pytest.skip("as a whole", allow_module_level=True)'
+EXPECTED_FAILURE = """
+    import pytest
+
+    @pytest.mark.xfail
+    def test_known_fault(): assert False
+"""
+
+
+def run(pytester: pytest.Pytester, source: str) -> dict[str, int]:
+    """The outcomes of a test module with this source, run with the plugin."""
+    pytester.makepyfile(source)
+    return pytester.runpytest_inprocess("-p", "tests.support.no_skips").parseoutcomes()
+
+
+def test_skips_fail_in_ci(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A skip by a mark (an error at set-up) and a skip at run time both fail."""
+    monkeypatch.setenv("CI", "true")
+    assert run(pytester, SKIPS) == {"errors": 1, "failed": 1}
+
+
+def test_skipped_module_fails_in_ci(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module that skips itself while it is imported is an error."""
+    monkeypatch.setenv("CI", "true")
+    assert run(pytester, SKIPPED_MODULE) == {"errors": 1}
+
+
+def test_expected_failure_passes_in_ci(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An expected failure is not a skip."""
+    monkeypatch.setenv("CI", "true")
+    assert run(pytester, EXPECTED_FAILURE) == {"xfailed": 1}
+
+
+def test_skips_are_allowed_elsewhere(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A developer's machine may lack what a test needs."""
+    monkeypatch.delenv("CI", raising=False)
+    assert run(pytester, SKIPS) == {"skipped": 2}

@@ -1,9 +1,0 @@
-"""The documentation says what the code does."""
-
-from tests import documents
-
-
-def test_readme_has_the_tables_of_the_code() -> None:
-    """Settings, credentials and exit codes in the README are those of the code."""
-    page = documents.README.read_text()
-    assert documents.with_tables(page) == page, "run python -m tests.documents"

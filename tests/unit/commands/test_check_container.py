@@ -1,0 +1,94 @@
+"""What the doctor finds in the container itself."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from entrypoint.commands import check_container
+from entrypoint.commands.finding import Finding, Verdict
+from entrypoint.errors import ExitCode
+from entrypoint.runner import program
+from tests.support import fakehub
+
+LIBRARY = "libcoreclr.so"
+
+
+@pytest.fixture
+def ldd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A runner with one of .NET's libraries, and an ldd that says what the test wants."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / LIBRARY).touch()
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(check_container, "_has_icu", lambda: True)
+
+    def say(words: str) -> None:
+        program = tmp_path / "ldd"
+        program.write_text(f"#!/bin/sh\ntest $1 = {tmp_path}/bin/{LIBRARY} && echo '{words}'\n")
+        program.chmod(0o755)
+
+    return say
+
+
+def only(found: Iterator[Finding]) -> Finding:
+    """The one finding that there is."""
+    (one,) = found
+    return one
+
+
+def test_libraries(tmp_path: Path, ldd: Callable[[str], None]) -> None:
+    """With all libraries there is nothing to do."""
+    ldd("libc.so.6 => /lib/libc.so.6 (0x0)")
+    assert only(check_container._libraries(str(tmp_path))).verdict is Verdict.FINE
+
+
+def test_missing_libraries(
+    tmp_path: Path, ldd: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the loader does not find is named, with the program that installs it."""
+    ldd("liblttng-ust.so.1 => not found")
+    monkeypatch.setattr(check_container, "_has_icu", lambda: False)
+    found = only(check_container._libraries(str(tmp_path)))
+    assert found.code is ExitCode.RUNNER
+    assert "liblttng-ust.so.1, libicu" in found.said
+    assert "installdependencies.sh" in found.remedy
+
+
+def test_no_dotnet(tmp_path: Path) -> None:
+    """A runner that does not bring .NET's libraries is not judged by them."""
+    assert list(check_container._libraries(str(tmp_path))) == []
+
+
+class Usage(NamedTuple):
+    """What shutil.disk_usage tells."""
+
+    free: int
+
+
+@pytest.mark.parametrize(("gibibytes", "verdict"), [(1, "warning"), (20, "fine")])
+def test_disk(
+    gibibytes: int, verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Little room in the work folder is a warning: it keeps no runner from starting."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(gibibytes * 1024**3))
+    found = only(check_container._disk(fakehub.parse({"RUNNER_WORKDIR": str(tmp_path)})))
+    assert found.verdict == verdict
+    assert found.code is ExitCode.DONE
+    assert f"{gibibytes}.0 GiB free" in found.said
+
+
+@pytest.mark.parametrize(
+    ("kind", "installed", "code"),
+    [("docker", "dockerd", 0), ("podman", "podman", 0), ("docker", "", 69), ("none", "", None)],
+)
+def test_engine(
+    kind: str, installed: str, code: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that is asked for must be installed."""
+    monkeypatch.setattr(program, "PATH", str(tmp_path))
+    if installed:
+        (tmp_path / installed).touch(mode=0o755)
+    found = list(check_container._engine(fakehub.parse({"RUNNER_ENGINE": kind})))
+    assert [one.code for one in found] == ([] if code is None else [code])

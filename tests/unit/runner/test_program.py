@@ -1,0 +1,179 @@
+"""The runner's own files and programs: what is wrong with them is said before GitHub is asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entrypoint.container import account
+from entrypoint.runner import program
+from entrypoint.settings.schema import Settings, variables
+from entrypoint.settings.validation import parse
+from entrypoint.vault import SECRETS
+from simulator import Simulator
+from tests.support.life import NAMESPACE, USER, Life
+
+GIVEN = {"GITHUB_OWNER": "acme", "GITHUB_REPOSITORY": "shop", "GITHUB_PERSONAL_TOKEN": "t"}
+
+
+def settings(**changes: object) -> Settings:
+    """Right settings, but for these fields."""
+    return dataclasses.replace(parse(GIVEN), **changes)  # type: ignore[arg-type]
+
+
+def refusal(life: Life, simulator: Simulator, **env: Any) -> str:
+    """The error that a life ends with before it has asked GitHub for anything."""
+    assert life.start(**env).wait() == 78, life.output
+    assert simulator.requests() == []
+    return life.error()
+
+
+def test_unknown_user(life: Life, simulator: Simulator) -> None:
+    """A user that the image does not have is named."""
+    error = refusal(life, simulator, RUNNER_USER="rumner")
+    assert "RUNNER_USER: this container has no user 'rumner'" in error
+
+
+def test_home_without_runner(life: Life, simulator: Simulator) -> None:
+    """A directory that is not the runner's is named, with what is missing there."""
+    error = refusal(life, simulator, RUNNER_HOME="/usr")
+    assert "RUNNER_HOME: /usr holds no config.sh and no run.sh" in error
+
+
+def test_home_without_config_sh(life: Life, simulator: Simulator) -> None:
+    """Half a runner is none."""
+    (life.home / "config.sh").unlink()
+    assert f"RUNNER_HOME: {life.home} holds no config.sh" in refusal(life, simulator)
+
+
+def test_home_that_the_user_cannot_write_to(life: Life, simulator: Simulator) -> None:
+    """The listener would abort with 134 and a stack trace."""
+    os.chown(life.home, 0, 0)
+    assert f"RUNNER_HOME: {USER} cannot write to {life.home}" in refusal(life, simulator)
+
+
+def test_home_below_a_closed_directory(life: Life, simulator: Simulator) -> None:
+    """A directory on the way that the user may not enter is the same to it."""
+    life.directory.chmod(0o700)
+    assert f"RUNNER_HOME: {USER} cannot write to {life.home}" in refusal(life, simulator)
+
+
+def test_work_folder_that_is_read_only(life: Life, simulator: Simulator) -> None:
+    """A volume mounted read-only is found before config.sh, which registers all the same."""
+    work = life.directory / "work"
+    work.mkdir()
+    shutil.chown(work, USER)
+    mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+    namespace = ["unshare", "--mount", "sh", "-c", mount, str(work), *NAMESPACE]
+    life.start(RUNNER_WORKDIR=str(work), namespace=namespace)
+    assert life.wait() == 78, life.output
+    assert f"RUNNER_WORKDIR: {USER} cannot write to {work}" in life.error()
+    assert simulator.requests() == []
+
+
+def test_work_folder_of_somebody_else(life: Life, simulator: Simulator) -> None:
+    """A folder that belongs to root is named, and so is who cannot write to it."""
+    work = life.directory / "work"
+    work.mkdir(mode=0o755)
+    error = refusal(life, simulator, RUNNER_WORKDIR=str(work))
+    assert f"RUNNER_WORKDIR: {USER} cannot write to {work}" in error
+
+
+def test_work_folder_that_cannot_be_made(life: Life, simulator: Simulator) -> None:
+    """A folder below a file cannot be made, not even by root."""
+    work = life.home / "config.sh" / "work"
+    error = refusal(life, simulator, RUNNER_WORKDIR=str(work))
+    assert f"RUNNER_WORKDIR: {work} cannot be made: Not a directory" in error
+
+
+def test_work_folder_that_is_a_file(life: Life, simulator: Simulator) -> None:
+    """A file in the place of the folder is what the listener would stumble over."""
+    (life.home / "_work").write_text("")
+    assert f"RUNNER_WORKDIR: {life.home}/_work" in refusal(life, simulator)
+
+
+def test_work_folder_is_made(life: Life, simulator: Simulator) -> None:
+    """A folder that is missing is made, also with its parents, and belongs to the user."""
+    work = life.directory / "volume" / "work"
+    job = simulator.queue_job("pwd")
+    assert life.start(RUNNER_WORKDIR=str(work)).wait() == 0, life.output
+    assert work.owner() == USER
+    assert str(work) in simulator.job(job["id"])["log"]
+
+
+def test_every_problem_is_told_at_once(life: Life, simulator: Simulator) -> None:
+    """Home and work folder are both told of in one message."""
+    os.chown(life.home, 0, 0)
+    error = refusal(life, simulator, RUNNER_WORKDIR="/proc/work")
+    assert "RUNNER_HOME: " in error
+    assert "RUNNER_WORKDIR: " in error
+
+
+def test_config_command_has_no_token() -> None:
+    """What config.sh gets as arguments is public, and complete."""
+    words = program.config_command(
+        settings(labels=("a", "b c"), group="G", workdir="w", no_default_labels=True), "n-1"
+    )
+    assert words == [
+        "/home/runner/config.sh",
+        *("--unattended", "--replace"),
+        *("--url", "https://github.com/acme/shop"),
+        *("--name", "n-1"),
+        *("--work", "w"),
+        *("--labels", "a,b c"),
+        *("--runnergroup", "G"),
+        *("--ephemeral", "--disableupdate", "--no-default-labels"),
+    ]
+
+
+def test_config_command_without_options() -> None:
+    """What is empty or off is left out: config.sh would take an empty label for one."""
+    words = program.config_command(settings(ephemeral=False, disable_update=False), "n-1")
+    assert not {"--labels", "--runnergroup", "--ephemeral", "--disableupdate"} & set(words)
+
+
+def test_environment_of_the_listener() -> None:
+    """Nothing of ours, all else as it is, and the user's own HOME."""
+    ours = dict.fromkeys([*variables(), *SECRETS, *(f"{s}_FILE" for s in SECRETS)], "x")
+    user = account.require(USER)
+    env = program.environment({**ours, "HTTPS_PROXY": "p", "HOME": "/root"}, settings(), user)
+    assert not set(ours) & set(env)
+    assert env["HTTPS_PROXY"] == "p"
+    assert (env["HOME"], env["USER"], env["LOGNAME"]) == (user.home, USER, USER)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (".runner", "\ufeff" + json.dumps({"agentId": 7})),
+        (".runner", json.dumps({"AgentId": "7"})),
+        (".runner_migrated", json.dumps({"agentId": 7})),
+    ],
+)
+def test_registration_is_read_as_it_is_written(tmp_path: Path, name: str, content: str) -> None:
+    """With a byte order mark or without, from config.sh or from a JIT configuration."""
+    (tmp_path / name).write_text(content)
+    record = program.registration(str(tmp_path))
+    assert record is not None
+    assert int(record["agentid"]) == 7
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{", "\x00", "[" * 100_000], ids=repr)
+def test_registration_that_is_none(tmp_path: Path, content: str | None) -> None:
+    """A record that is missing or torn is no record, and no traceback."""
+    if content is not None:
+        (tmp_path / ".runner").write_text(content)
+    assert program.registration(str(tmp_path)) is None
+
+
+def test_registration_that_is_no_file(tmp_path: Path) -> None:
+    """What a job has put in its place keeps PID 1 neither waiting nor reading for ever."""
+    (tmp_path / ".runner_migrated").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / ".runner")
+    assert program.registration(str(tmp_path)) is None

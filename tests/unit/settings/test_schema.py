@@ -1,0 +1,27 @@
+"""One frozen value that knows no secret, and that PID 1 gets from a child as it is."""
+
+import dataclasses
+import json
+
+from entrypoint.settings.schema import Settings
+from entrypoint.settings.validation import parse
+from tests.unit.settings.test_validation import LEAST
+
+
+def test_settings_hold_no_secret() -> None:
+    """What PID 1 knows of the settings holds no credential."""
+    parsed = parse({"GITHUB_OWNER": "acme", "GITHUB_PERSONAL_TOKEN": "hunter2"})
+    assert "hunter2" not in repr(parsed)
+
+
+def test_settings_survive_json() -> None:
+    """PID 1 gets the settings from a child as JSON, and they are the same."""
+    parsed = parse({**LEAST, "RUNNER_LABELS": "a,b", "RUNNER_IDLE_TIMEOUT": "5"})
+    carried = json.loads(json.dumps(dataclasses.asdict(parsed)))
+    assert Settings.restore(carried) == parsed
+
+
+def test_workdir_path() -> None:
+    """A relative work folder is below the runner's directory, as the listener has it."""
+    assert parse(LEAST).workdir_path == "/home/runner/_work"
+    assert parse({**LEAST, "RUNNER_WORKDIR": "/w"}).workdir_path == "/w"

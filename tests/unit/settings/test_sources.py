@@ -1,0 +1,338 @@
+"""Where values come from: nothing of them is lost, and nothing of them is left lying about."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.settings.sources import gather_secrets, read, read_env_file
+from entrypoint.settings.sources import load as load_settings
+from entrypoint.vault import Vault
+from simulator import Simulator
+from tests.support.life import NAMESPACE, TOKEN, Life
+
+VARIABLE = "GITHUB_PERSONAL_TOKEN"
+
+# As PID 1 of a mount namespace where a file is a mount of its own, as `docker run -v FILE:FILE`
+# makes it: it cannot be deleted (EBUSY).
+MOUNTED = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$0" && exec "$@"']
+
+
+def env_file(directory: Path, content: str | bytes = "", mode: int = 0o600) -> Path:
+    """An env file with this content."""
+    path = directory / "runner.env"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    path.chmod(mode)
+    return path
+
+
+def refused(path: Path) -> str:
+    """The message, with its hint, that an env file is refused with."""
+    with pytest.raises(Failure) as caught:
+        read_env_file(str(path), {})
+    assert caught.value.code is ExitCode.CONFIG
+    return f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("A=b", "b"),
+        ("export A=b", "b"),
+        ("  A = b  ", "b"),
+        ("A='b c'", "b c"),
+        ('A="b c"', "b c"),
+        ('A="b # c"', "b # c"),
+        ("A=b # why", "b"),
+        ("# A=x\nA=b", "b"),
+        ("A=x\nA=b", "b"),
+        ("A=", ""),
+        ("A=$b", "$b"),
+        ('A="b\nc"', "b\nc"),
+        ("\ufeffA=b\r\n", "b"),
+        ("A=b=c", "b=c"),
+    ],
+)
+def test_env_file_is_read_as_a_shell_would(tmp_path: Path, line: str, value: str) -> None:
+    """Export, quotes, comments, repetitions and Windows' line ends are understood."""
+    assert read_env_file(str(env_file(tmp_path, f"{line}\n")), {}) == {"A": value}
+
+
+@pytest.mark.parametrize("line", ["ghp_token_alone", "A B=c", "=x", 'A="b', "{}"])
+def test_env_file_with_a_line_that_makes_no_sense(tmp_path: Path, line: str) -> None:
+    """The message names file and line, and does not repeat what may be a secret."""
+    message = refused(path := env_file(tmp_path, f"X=y\n{line}\n"))
+    assert f"line 2 of {path}" in message
+    assert line not in message
+
+
+def test_every_wrong_line_is_told(tmp_path: Path) -> None:
+    """One start tells all lines that make no sense."""
+    path = env_file(tmp_path, "a\nB=c\nd\n")
+    assert all(f"line {number} of" in refused(path) for number in (1, 3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("missing", "cannot be read: No such file or directory"),
+        ("pipe", "is not a regular file"),
+        ("binary", "is not UTF-8 text"),
+        ("UTF-16", "is not UTF-8 text"),
+        ("huge", "is larger than"),
+    ],
+)
+def test_env_file_that_is_none(tmp_path: Path, kind: str, words: str) -> None:
+    """What cannot be read as an env file is refused at once, with the way out."""
+    path = tmp_path / "runner.env"
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "binary":
+            path.write_bytes(b"A=\xff")
+        case "UTF-16":
+            path.write_bytes("A=b".encode("utf-16-le"))
+        case "huge":
+            path.write_bytes(b"#" * 70_000)
+    message = refused(path)
+    assert f"RUNNER_ENVFILE: {path} {words}" in message
+    assert "mount the file" in message
+
+
+@pytest.mark.parametrize(
+    ("raw", "noted"),
+    [
+        (TOKEN, False),
+        (f"{TOKEN}\n", True),
+        (f" {TOKEN}\r\n", True),
+        (f'"{TOKEN}"', True),
+        (f"' {TOKEN} '", True),
+    ],
+)
+def test_token_is_trimmed(raw: str, noted: bool) -> None:
+    """White space and quotes around a token are cut, and the log says so."""
+    secrets, notes, problems = gather_secrets({VARIABLE: raw}, {})
+    assert secrets == {VARIABLE: TOKEN}
+    assert problems == []
+    assert bool(notes) is noted
+    assert all(note.startswith(f"{VARIABLE}: ") for note in notes)
+
+
+@pytest.mark.parametrize("raw", ["ghp_a\nghp_b", "ghp a", "ghp_\x00"])
+def test_token_that_cannot_be_one(raw: str) -> None:
+    """Two lines, or a space in the middle, are a mistake that nobody can put right."""
+    secrets, _, [problem] = gather_secrets({VARIABLE: raw}, {})
+    assert secrets == {}
+    assert problem.startswith(f"{VARIABLE}: holds more than one line")
+    assert raw not in problem
+
+
+@pytest.mark.parametrize(
+    ("content", "noted"),
+    [(TOKEN, False), (f"{TOKEN}\n", False), (f"{TOKEN}\r\n", False), (f"'{TOKEN}'\n", True)],
+)
+def test_token_in_a_file(tmp_path: Path, content: str, noted: bool) -> None:
+    """A file may end with a line break, as editors leave one; anything else is told."""
+    path = env_file(tmp_path, content)
+    secrets, notes, problems = gather_secrets({f"{VARIABLE}_FILE": str(path)}, {})
+    assert (secrets, problems) == ({VARIABLE: TOKEN}, [])
+    assert bool(notes) is noted
+
+
+def test_token_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """The variable and the path are named."""
+    path = tmp_path / "none"
+    _, _, [problem] = gather_secrets({f"{VARIABLE}_FILE": str(path)}, {})
+    assert problem == f"{VARIABLE}_FILE: {path} cannot be read: No such file or directory"
+
+
+def test_token_file_that_is_empty(tmp_path: Path) -> None:
+    """An empty file is no credential."""
+    path = env_file(tmp_path, "\n")
+    _, _, [problem] = gather_secrets({f"{VARIABLE}_FILE": str(path)}, {})
+    assert problem == f"{VARIABLE}_FILE: {path} is empty"
+
+
+def test_token_given_twice(tmp_path: Path) -> None:
+    """A token and a file with one: which of them is meant is not guessed."""
+    given = {VARIABLE: TOKEN, f"{VARIABLE}_FILE": str(env_file(tmp_path, TOKEN))}
+    _, _, [problem] = gather_secrets(given, {})
+    assert f"given together with {VARIABLE}" in problem
+
+
+def test_problems_of_secrets_are_told_with_the_others() -> None:
+    """One message lists all, and begins only once."""
+    with pytest.raises(Failure) as caught:
+        load_settings({VARIABLE: "a b", "GITHUB_OWNER": "a/b", "RUNNER_GROUP": "\x01"}, Vault())
+    message = caught.value.message
+    assert all(f"{name}: " in message for name in (VARIABLE, "GITHUB_OWNER", "RUNNER_GROUP"))
+    assert message.count("the settings are wrong") == 1
+
+
+def test_env_file_configures_a_whole_life(life: Life, simulator: Simulator) -> None:
+    """Values of the env file win over the environment, and the file is gone before the job."""
+    path = env_file(
+        life.directory,
+        f"# mine\nexport {VARIABLE}='{TOKEN}'\nGITHUB_REPOSITORY=\"web\" # not shop\n",
+    )
+    job = simulator.queue_job(f"[ ! -e {path} ]")
+    life.start(RUNNER_ENVFILE=str(path), GITHUB_PERSONAL_TOKEN="")
+    assert life.wait() == 0, life.output
+    assert simulator.job(job["id"])["result"] == "succeeded"
+    assert not path.exists()
+    assert simulator.requests()[0]["path"].startswith("/repos/acme/web/")
+
+
+@pytest.mark.parametrize(
+    ("content", "env"),
+    [
+        ("nonsense\n", {}),
+        ("RUNNER_LABELS=a\x01b\n", {}),
+        ("GITHUB_OWNER=a/b\n", {}),
+        ("RUNNER_USER=nobody-at-all\n", {}),
+        ("RUNNER_HOME=/nowhere\n", {}),
+        ("RUNNER_WORKDIR=/proc/work\n", {}),
+        ("A=b\n", {VARIABLE: ""}),
+    ],
+)
+def test_a_mistake_costs_nothing_of_the_env_file(
+    life: Life, simulator: Simulator, content: str, env: dict[str, Any]
+) -> None:
+    """Whatever is wrong, with the file or beside it, the file stays as it is and nobody starts."""
+    path = env_file(life.directory, content)
+    life.start(RUNNER_ENVFILE=str(path), **env)
+    assert life.wait() == 78, life.output
+    assert path.read_text() == content
+    assert simulator.requests() == []
+
+
+def test_env_file_that_jobs_could_read_must_be_deletable(life: Life, simulator: Simulator) -> None:
+    """A readable file that is a mount of its own is refused, with the two ways out."""
+    path = env_file(life.directory, f"{VARIABLE}={TOKEN}\n", mode=0o644)
+    life.start(
+        RUNNER_ENVFILE=str(path),
+        GITHUB_PERSONAL_TOKEN="",
+        namespace=[*MOUNTED, str(path), *NAMESPACE],
+    )
+    assert life.wait() == 78, life.output
+    assert f"RUNNER_ENVFILE: {path} cannot be deleted" in life.error()
+    assert "mount the directory" in life.error()
+    assert "chmod 600" in life.error()
+    assert path.read_text() == f"{VARIABLE}={TOKEN}\n"
+    assert simulator.requests() == []
+
+
+def test_env_file_that_only_root_can_read_may_stay(life: Life, simulator: Simulator) -> None:
+    """The same file is fine with mode 600: the job cannot read it."""
+    path = env_file(life.directory, f"{VARIABLE}={TOKEN}\n")
+    job = simulator.queue_job(f"! cat {path}")
+    life.start(
+        RUNNER_ENVFILE=str(path),
+        GITHUB_PERSONAL_TOKEN="",
+        namespace=[*MOUNTED, str(path), *NAMESPACE],
+    )
+    assert life.wait() == 0, life.output
+    assert simulator.job(job["id"])["result"] == "succeeded"
+    assert path.exists()
+
+
+def test_read_only_directory_is_told_apart(life: Life, simulator: Simulator) -> None:
+    """An env file in a read-only mount, which a config map is, gets the same answer."""
+    folder = life.directory / "mount"
+    folder.mkdir()
+    path = env_file(folder, f"{VARIABLE}={TOKEN}\n", mode=0o644)
+    read_only = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+    namespace = ["unshare", "--mount", "sh", "-c", read_only, str(folder), *NAMESPACE]
+    life.start(RUNNER_ENVFILE=str(path), GITHUB_PERSONAL_TOKEN="", namespace=namespace)
+    assert life.wait() == 78, life.output
+    assert "cannot be deleted (Read-only file system)" in life.error()
+    assert simulator.requests() == []
+
+
+def test_pipe_as_env_file_does_not_hang(life: Life) -> None:
+    """A named pipe that nobody writes to ends the start at once."""
+    path = life.directory / "pipe"
+    subprocess.run(["mkfifo", path], check=True)
+    assert life.start(RUNNER_ENVFILE=str(path)).wait() == 78
+    assert f"{path} is not a regular file" in life.error()
+
+
+@pytest.mark.parametrize(
+    ("env", "note"),
+    [
+        ({"RUNNER_NAME": "n" * 100}, "RUNNER_NAME: was cut"),
+        ({"RUNNER_LABELS": " a , b c ,,d"}, "RUNNER_LABELS: spaces, empty and repeated"),
+        ({VARIABLE: f"{TOKEN}\n"}, f"{VARIABLE}: white space or quotes"),
+        ({VARIABLE: f'"{TOKEN}"'}, f"{VARIABLE}: white space or quotes"),
+    ],
+)
+def test_what_is_put_right_is_told(
+    life: Life, simulator: Simulator, env: dict[str, Any], note: str
+) -> None:
+    """The life goes on, and a warning says what was changed."""
+    simulator.queue_job()
+    assert life.start(**env).wait() == 0, life.output
+    warnings = [line["event"] for line in life.log if line["level"] == "warning"]
+    assert any(warning.startswith(note) for warning in warnings), life.output
+    assert TOKEN not in life.output
+
+
+def test_long_name_keeps_its_suffix(life: Life, simulator: Simulator) -> None:
+    """A name of 100 characters becomes one of 64 that is still unique."""
+    life.start(RUNNER_NAME="n" * 100, RUNNER_LABELS=" a , b c ,,d")
+    simulator.wait_for("session_opened")
+    [runner] = simulator.runners()
+    assert len(runner["name"]) == 64
+    assert runner["name"].startswith("nnn")
+    assert runner["name"][-9] == "-"
+    assert {"a", "b c", "d"} < {label["name"] for label in runner["labels"]}
+
+
+def test_other_variables_of_the_env_file_reach_the_job(life: Life, simulator: Simulator) -> None:
+    """What the env file sets beside our settings is passed on, as from the environment."""
+    file = life.directory / "private" / "env"
+    file.parent.mkdir()
+    file.write_text(
+        f"JAVA_HOME=/opt/java\nGITHUB_PERSONAL_TOKEN={life.env['GITHUB_PERSONAL_TOKEN']}\n"
+    )
+    simulator.queue_job("echo java: $JAVA_HOME; env")
+    life.start(RUNNER_ENVFILE=str(file), GITHUB_PERSONAL_TOKEN="")
+    assert life.wait() == 0
+    log = simulator.jobs()[0]["log"]
+    assert "java: /opt/java" in log
+    assert life.env["GITHUB_PERSONAL_TOKEN"] not in log
+
+
+def test_quotes_of_a_container_env_file_are_told(life: Life, simulator: Simulator) -> None:
+    """Docker keeps them in the value: labels with quotes in them would match no job."""
+    path = env_file(life.directory, f"{VARIABLE}={TOKEN}\n")
+    simulator.queue_job(labels=["gpu"])
+    life.start(GITHUB_PERSONAL_TOKEN="", RUNNER_LABELS='"gpu"', RUNNER_ENVFILE=f"'{path}'")
+    assert life.wait() == 0, life.output
+    assert "RUNNER_LABELS: the quotes around it were cut" in life.output
+
+
+def test_state_directory_that_the_health_check_cannot_know(tmp_path: Path) -> None:
+    """In the env file alone it is where `gh-runner status` never looks."""
+    given = {"GITHUB_OWNER": "acme", VARIABLE: TOKEN}
+    path = env_file(tmp_path, "RUNNER_STATE_DIR=/run/mine\n")
+    notes = read({**given, "RUNNER_ENVFILE": str(path)}).notes
+    assert [note.partition(":")[0] for note in notes] == ["RUNNER_STATE_DIR"]
+    both = {**given, "RUNNER_ENVFILE": str(path), "RUNNER_STATE_DIR": "/run/mine"}
+    assert read(both).notes == []
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_path_that_was_not_expanded_is_told(life: Life, simulator: Simulator, command: str) -> None:
+    """PATH=/opt/tools:$PATH in an env file leaves no program to be found; nobody is asked."""
+    path = env_file(life.directory, "PATH=/opt/tools:$PATH\n")
+    life.start(command, RUNNER_ENVFILE=str(path))
+    assert life.wait() == 78, life.output
+    assert "PATH: no setpriv is found by '/opt/tools:$PATH'" in life.output
+    assert path.exists()
+    assert simulator.runners() == []

@@ -1,0 +1,170 @@
+"""All settings together: defaults, every problem at once, each naming its variable."""
+
+from typing import Any
+
+import pytest
+
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.settings import schema, validation
+from entrypoint.vault import SECRETS
+
+LEAST = {"GITHUB_OWNER": "acme", "GITHUB_PERSONAL_TOKEN": "ghp_x"}
+
+# By variable: a value that is taken, what becomes of it, and a value that is not.
+EACH: dict[str, tuple[str, Any, str]] = {
+    "GITHUB_OWNER": ("octo", "octo", "octo/cat"),
+    "GITHUB_REPOSITORY": ("shop", "shop", "acme/shop"),
+    "GITHUB_HOST": ("GHE.example.com", "ghe.example.com", "https://ghe.example.com"),
+    "GITHUB_API_URL": ("https://a.b/api/v3/", "https://a.b/api/v3", "a.b"),
+    "GITHUB_APP_INSTALLATION_ID": ("", 0, "x"),
+    "GITHUB_TIMEOUT": ("90", 90.0, "soon"),
+    "RUNNER_NAME": ("shop", "shop", "sh\x00op"),
+    "RUNNER_LABELS": ("gpu, big", ("gpu", "big"), "x" * 257),
+    "RUNNER_GROUP": ("builders", "builders", "a\tb"),
+    "RUNNER_WORKDIR": ("/w", "/w", "a\tb"),
+    "RUNNER_USER": ("ci", "ci", "a\tb"),
+    "RUNNER_HOME": ("/opt/runner", "/opt/runner", "runner"),
+    "RUNNER_REGISTRATION": ("JIT", "jit", "pat"),
+    "RUNNER_EPHEMERAL": ("no", False, "perhaps"),
+    "RUNNER_DISABLE_UPDATE": ("off", False, "perhaps"),
+    "RUNNER_CREDENTIAL": ("until-job", "until-job", "for ever"),
+    "RUNNER_SUDO": ("0", False, "perhaps"),
+    "RUNNER_ALLOW_PTRACE": ("1", True, "perhaps"),
+    "RUNNER_ALLOW_READABLE_SECRETS": ("1", True, "perhaps"),
+    "RUNNER_ENGINE": ("Docker", "docker", "lxc"),
+    "RUNNER_ENGINE_OPTIONS": ("--debug", "--debug", "a\tb"),
+    "RUNNER_NO_DEFAULT_LABELS": ("0", False, "perhaps"),
+    "RUNNER_VERSION": ("2.336.0", "2.336.0", "a\tb"),
+    "RUNNER_ENVFILE": ("/run/env", "/run/env", "a\tb"),
+    "RUNNER_LOG_FORMAT": ("json", "json", "xml"),
+    "RUNNER_LOG_LEVEL": ("Debug", "debug", "loud"),
+    "RUNNER_STOP_TIMEOUT": ("25", 25.0, "-1"),
+    "RUNNER_CANCEL_TIMEOUT": ("0.5", 0.5, "nan"),
+    "RUNNER_DRAIN_TIMEOUT": ("3600", 3600.0, "1h"),
+    "RUNNER_IDLE_TIMEOUT": ("600", 600.0, "10m"),
+    "RUNNER_WATCHDOG": ("60", 60.0, "yes"),
+    "RUNNER_MAX_RESTARTS": ("3", 3, "-3"),
+    "RUNNER_STATE_DIR": ("/tmp/state", "/tmp/state", "state"),
+}
+# These need company, or a file; see test_contradictions.py and test_ca.py.
+ELSEWHERE = {"GITHUB_URL", "GITHUB_ENTERPRISE", "GITHUB_APP_ID", "RUNNER_CA_FILE"}
+
+
+def refused(values: dict[str, str]) -> str:
+    """The message that these values end with."""
+    with pytest.raises(Failure) as failure:
+        validation.parse(values)
+    assert failure.value.code is ExitCode.CONFIG
+    return failure.value.message
+
+
+def test_every_setting_is_tested() -> None:
+    """No setting is without a value that is taken and one that is refused."""
+    assert schema.variables().keys() == EACH.keys() | ELSEWHERE
+
+
+@pytest.mark.parametrize("variable", EACH)
+def test_a_value_is_taken(variable: str) -> None:
+    """A right value becomes the setting, with white space around it or not."""
+    value, result, _ = EACH[variable]
+    parsed = validation.parse({**LEAST, variable: f" {value} "})
+    assert getattr(parsed, schema.variables()[variable]["field"]) == result
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+@pytest.mark.parametrize("variable", EACH)
+def test_quotes_are_no_part_of_a_value(variable: str, quote: str) -> None:
+    """`docker run --env-file` and a compose file's list leave them around it."""
+    value, result, _ = EACH[variable]
+    parsed = validation.parse({**LEAST, variable: f"{quote}{value}{quote}"})
+    assert getattr(parsed, schema.variables()[variable]["field"]) == result
+
+
+@pytest.mark.parametrize("variable", EACH)
+def test_a_value_is_refused(variable: str) -> None:
+    """A wrong value is refused by the name of its variable, and nothing else is."""
+    message = refused({**LEAST, variable: EACH[variable][2]})
+    assert message.startswith(f"the settings are wrong: {variable}: ")
+    assert ";" not in message.replace("; it takes", "")
+
+
+def test_defaults() -> None:
+    """With owner and token alone everything else has its documented default."""
+    parsed = validation.parse(LEAST)
+    for variable, about in schema.variables().items():
+        if variable != "GITHUB_OWNER":
+            assert getattr(parsed, about["field"]) == about["parse"](about["default"])
+    assert (parsed.host, parsed.registration) == ("github.com", "config")
+    assert (parsed.ephemeral, parsed.disable_update) == (True, True)
+    assert (parsed.stop_timeout, parsed.cancel_timeout, parsed.drain_timeout) == (9.0, 4.0, 0.0)
+
+
+def test_empty_is_the_default() -> None:
+    """An empty value, as a compose file passes one for an unset variable, is the default."""
+    empty = dict.fromkeys(schema.variables(), "")
+    assert validation.parse({**empty, **LEAST}) == validation.parse(LEAST)
+
+
+def test_every_problem_is_told_at_once() -> None:
+    """One start is enough to learn of everything that is wrong."""
+    message = refused(
+        {
+            "GITHUB_OWNER": "a/b",
+            "RUNNER_EPHEMERAL": "perhaps",
+            "RUNNER_HOME": "home",
+            "RUNNER_LABLES": "gpu",
+            "RUNNER_NO_DEFAULT_LABELS": "1",
+            "GITHUB_TIMEOUT": "x",
+        }
+    )
+    for variable in ("GITHUB_OWNER", "RUNNER_EPHEMERAL", "RUNNER_HOME", "GITHUB_TIMEOUT"):
+        assert message.count(f"{variable}: ") == 1
+    assert "RUNNER_LABLES: is not known, did you mean RUNNER_LABELS?" in message
+    assert "GITHUB_PERSONAL_TOKEN: no credential is given" in message
+
+
+def test_consequences_are_not_told() -> None:
+    """What only follows from another mistake would mislead, and is left out."""
+    message = refused({"GITHUB_URL": "github.com/acme", "GITHUB_PERSONAL_TOKEN": "ghp_x"})
+    assert "GITHUB_OWNER" not in message
+    message = refused({**LEAST, "RUNNER_NO_DEFAULT_LABELS": "1", "RUNNER_LABELS": "a\tb"})
+    assert "needs RUNNER_LABELS" not in message
+
+
+def test_problems_found_before_are_told_too() -> None:
+    """What was wrong with a file is told together with what is wrong with the values."""
+    with pytest.raises(Failure, match=r"GITHUB_PERSONAL_TOKEN_FILE: /t is empty; GITHUB_OWNER"):
+        validation.parse({}, ["GITHUB_PERSONAL_TOKEN_FILE: /t is empty"])
+
+
+@pytest.mark.parametrize("variable", SECRETS)
+def test_a_secret_is_never_part_of_a_message(variable: str) -> None:
+    """However wrong the settings are, no message holds a credential."""
+    assert "hunter2" not in refused({variable: "hunter2", "RUNNER_HOME": "x"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("GITHUB_OWNR", "GITHUB_OWNER"),
+        ("RUNNER_EPHEMERALL", "RUNNER_EPHEMERAL"),
+        ("GITHUB_PERSONAL_TOKEN_FILES", "GITHUB_PERSONAL_TOKEN_FILE"),
+    ],
+)
+def test_misspelt(variable: str, meant: str) -> None:
+    """A name that is nearly one of ours is asked about."""
+    assert f"{variable}: is not known, did you mean {meant}?" in refused({variable: "x", **LEAST})
+
+
+@pytest.mark.parametrize("name", ["TOKEN", "PAT", "JITCONFIG"])
+def test_secret_for_the_runner_itself_is_refused(name: str) -> None:
+    """config.sh's own variables are passed on to every job, so no secret may stand in one."""
+    message = refused({**LEAST, f"ACTIONS_RUNNER_INPUT_{name}": "hunter2"})
+    assert f"ACTIONS_RUNNER_INPUT_{name}: every job could read it; give " in message
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize("variable", ["GITHUB_ACTIONS", "RUNNER_ALLOW_RUNASROOT", "RUNNER_TEMP"])
+def test_foreign_names_pass(variable: str) -> None:
+    """Names of the runner's own, and those that resemble none of ours, are left alone."""
+    validation.parse({**LEAST, variable: "1"})

@@ -1,0 +1,144 @@
+"""What the program says: one event a line, in the form that suits the reader, without secrets."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from entrypoint import log
+from simulator import Simulator
+from tests.support.life import NAMESPACE, TOKEN, Life
+
+DOCKER_STOP = 10  # seconds
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Leave the log as it was found: it is one for each process."""
+    before = dict(log._config)
+    yield
+    log._config.clear()
+    log._config.update(before)
+
+
+def lines(capture: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What has been logged as JSON since the last call."""
+    return [json.loads(line) for line in capture.readouterr().out.splitlines()]
+
+
+def test_json_is_one_object_a_line(capfd: pytest.CaptureFixture[str]) -> None:
+    """A line has a time in UTC, a level, an event and the fields, whatever is in them."""
+    log.configure("info", "json")
+    log.info("said\nin two lines", number=7, seconds=0.5, path=os, nothing=None)
+    [record] = lines(capfd)
+    assert list(record)[:3] == ["timestamp", "level", "event"]
+    assert record["level"] == "info"
+    assert record["event"] == "said\nin two lines"
+    assert (record["number"], record["seconds"], record["nothing"]) == (7, 0.5, None)
+    age = datetime.now(UTC) - datetime.fromisoformat(record["timestamp"])
+    assert 0 <= age.total_seconds() < 5
+
+
+@pytest.mark.parametrize(("least", "told"), [("debug", 4), ("info", 3), ("warning", 2), ("x", 3)])
+def test_levels(capfd: pytest.CaptureFixture[str], least: str, told: int) -> None:
+    """Lines below the least level are not written; an unknown level is that of every day."""
+    log.configure(least, "json")
+    for say in (log.debug, log.info, log.warning, log.error):
+        say("event")
+    assert [line["level"] for line in lines(capfd)] == list(log.LEVELS[-told:])
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "ghp_0123456789abcdef",
+        "github_pat_0123456789_abcdef",
+        "ghs_0123456789abcdef",
+        "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxIn0.c2lnbmF0dXJl",
+        "A" + "B2" * 14,
+    ],
+)
+def test_tokens_are_known_by_their_form(capfd: pytest.CaptureFixture[str], secret: str) -> None:
+    """A token of GitHub's is never written, even if nobody has told the log of it."""
+    log.configure("info", "json")
+    log.info(f"it is {secret}, is it not?", value=secret)
+    [record] = lines(capfd)
+    assert record["event"] == "it is ***, is it not?"
+    assert record["value"] == "***"
+
+
+def test_secrets_that_were_named(capfd: pytest.CaptureFixture[str]) -> None:
+    """A secret of any form is left out once it is known, and each line of a key as well."""
+    log.configure("info", "json")
+    log.keep_out("plain-word", "-----BEGIN KEY-----\nMIIEabcdefgh\n-----END KEY-----")
+    log.info("with plain-word and MIIEabcdefgh in it")
+    assert lines(capfd)[0]["event"] == "with *** and *** in it"
+
+
+def test_console_on_a_terminal() -> None:
+    """People get lines that are made for them, with colours only where they can be shown."""
+    ours, theirs = pty.openpty()
+    log.write_to(theirs)
+    log.configure("info", "auto")
+    log.info("registered", name="r-1")
+    text = os.read(ours, 4096).decode()
+    assert "registered" in text
+    assert "name" in text
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(text)
+
+
+def test_nobody_reads() -> None:
+    """A reader that has gone away is no reason to end."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    log.write_to(writer)
+    log.info("to nobody")
+
+
+def test_a_long_line_arrives_whole() -> None:
+    """A line that a pipe does not take at once is written in pieces."""
+    reader, writer = os.pipe()
+    log.write_to(writer)
+    log.configure("info", "json")
+    log.info("x" * 60_000)
+    assert json.loads(os.read(reader, 65_536))["event"] == "x" * 60_000
+
+
+def test_a_reader_that_does_not_read_holds_up_no_stop(life: Life, simulator: Simulator) -> None:
+    """A pipe that is full, or a terminal that is halted, costs lines and not the removal."""
+    pipe = life.directory / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(reader, bytes(4096)):
+            pass
+    life.start(namespace=[*NAMESPACE, "sh", "-c", f'exec "$0" "$@" >{pipe} 2>&1'])
+    simulator.wait_for("runner_registered")
+    assert life.signal().wait(DOCKER_STOP) == 143
+    assert simulator.runners() == []
+    os.close(reader)
+
+
+def test_a_life_says_nothing_secret(life: Life, simulator: Simulator) -> None:
+    """At the level debug, too, neither the credential nor a runner token is in the output."""
+    simulator.queue_job()
+    assert life.start(RUNNER_LOG_LEVEL="debug").wait() == 0, life.output
+    assert TOKEN not in life.output
+    assert not log._TOKENS.search(life.output)
+
+
+@pytest.mark.parametrize("name", ["RUNNER_LOG_LEVEL", "RUNNER_LOG_FORMAT"])
+def test_wrong_settings_of_the_log_are_told(life: Life, simulator: Simulator, name: str) -> None:
+    """How should the log say that its own settings are wrong? In its usual form."""
+    given: dict[str, Any] = {name: "loud"}
+    assert life.start(**given).wait() == 78, life.output
+    assert f"{name}: 'loud' is not one of" in life.error()
+    assert simulator.requests() == []
