@@ -27,30 +27,30 @@ def main() -> int:
             code: int = importlib.import_module(f"entrypoint.commands.{tool}").main(arguments)
             return code
         case ["--help" | "-h"] | ["run", "--help" | "-h"]:
-            from entrypoint import usage  # noqa: PLC0415
+            from entrypoint import usage
 
             sys.stdout.write(usage.TEXT)
             return 0
         case arguments:
-            from entrypoint.init import command  # noqa: PLC0415 - each start loads what it needs
+            from entrypoint.init import command  # each start loads what it needs
 
             return command.main(arguments)
 
 
 def run() -> int:
     """Be PID 1 of a runner's container."""
-    from entrypoint.vault import leave_environment  # noqa: PLC0415
+    from entrypoint.vault import leave_environment
 
     child.open_standard_streams()
     gc.disable()  # until all is loaded: what is looked at then is no garbage
     pid1.forbid_dumps()
     given = leave_environment()
     pid_1 = pid1.Init()
-    from entrypoint.registration.register import Registrar  # noqa: PLC0415
-    from entrypoint.settings import schema  # noqa: F401, PLC0415 - before the fork: both need them
+    from entrypoint.registration.register import Registrar
+    from entrypoint.settings import schema  # noqa: F401 - before the fork: both need them
 
     registrar = Registrar(pid_1, os.environ)
-    from entrypoint.lifecycle import life  # noqa: PLC0415 - after the fork: both import at once
+    from entrypoint.lifecycle import life  # after the fork: both import at once
 
     gc.enable()
     return life.run(pid_1, os.environ, given, registrar)

@@ -130,7 +130,7 @@ def _as_json(_logger: object, _level: str, record: EventDict) -> str:
 def _console() -> Callable[..., Any]:
     """Return structlog's renderer, with colours where a terminal shows them."""
     if "renderer" not in _config:
-        import structlog.dev  # noqa: PLC0415 - see the top of this file
+        import structlog.dev  # see the top of this file
 
         _config["renderer"] = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
     renderer: Callable[..., Any] = _config["renderer"]

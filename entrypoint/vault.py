@@ -48,7 +48,7 @@ class Vault:
 
         From then on nothing that such a child logs can hold one of them.
         """
-        from entrypoint import log  # noqa: PLC0415
+        from entrypoint import log
 
         size = os.fstat(self._descriptor).st_size
         written = os.pread(self._descriptor, size, 0)
@@ -74,7 +74,7 @@ def forbid_core_dumps() -> None:
     One byte, and not none: with a limit of 0 a program in core_pattern would still get the core,
     with 1 the kernel makes none at all (core(5); fs/coredump.c).
     """
-    import resource  # noqa: PLC0415
+    import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
 

@@ -13,7 +13,7 @@ from entrypoint.commands.finding import Finding
 from entrypoint.container import account
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.lifecycle import engine
-from entrypoint.runner import program
+from entrypoint.runner import checks, program
 from entrypoint.settings.schema import Settings, environment
 
 _FREE = 2 * 1024**3  # bytes; less than that and even a checkout with a build may fail
@@ -37,8 +37,8 @@ def look(settings: Settings) -> Iterator[Finding]:
 
 def _runner(settings: Settings) -> Iterator[Finding]:
     user = account.lookup(settings.user)
-    problems = program.problems(settings, user)
-    problems += program.path_problems(environment(), settings, user)
+    problems = checks.problems(settings, user)
+    problems += checks.path_problems(environment(), settings, user)
     for problem in problems:
         yield finding.wrong("runner", Failure(ExitCode.CONFIG, problem))
     if not problems:

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 from entrypoint.container import state
-from entrypoint.runner.listener import LISTENER, WORKER
+from entrypoint.runner.program import LISTENER, WORKER
 from entrypoint.settings.schema import in_environment
 
 _HEALTHY_PHASES = {state.REGISTERING, state.STOPPING}

@@ -63,7 +63,7 @@ def connect(settings: Settings, secrets: Mapping[str, str], deadline: float) -> 
     """
     setting, kind = credential.given(secrets)
     if kind is Kind.APP:
-        from entrypoint.github import app  # noqa: PLC0415 - PyJWT costs 60 ms
+        from entrypoint.github import app  # PyJWT costs 60 ms
 
         return app.connect(settings, secrets[setting], deadline)
     # config.sh itself uses this scheme for registration tokens.

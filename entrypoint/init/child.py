@@ -195,7 +195,7 @@ def _memory_file(name: str) -> int:
     descriptor = os.memfd_create(name)
     if descriptor > 2:
         return descriptor
-    import fcntl  # noqa: PLC0415 - costs 0.3 ms of each start, for a rare case
+    import fcntl  # costs 0.3 ms of each start, for a rare case
 
     try:
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)

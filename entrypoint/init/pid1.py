@@ -234,7 +234,7 @@ def _is_own(info: signal.struct_siginfo) -> bool:
 
 
 def _prctl(option: int, value: int) -> None:
-    import ctypes  # noqa: PLC0415 - costs 4 ms, which PID 1 of `exec` need not spend
+    import ctypes  # costs 4 ms, which PID 1 of `exec` need not spend
 
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, value, 0, 0, 0) != 0:

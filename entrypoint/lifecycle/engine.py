@@ -12,19 +12,18 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 
 from entrypoint import call, log
-from entrypoint.container import state
+from entrypoint.container import kernel, state
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init import signals
 from entrypoint.init.child import Child
 from entrypoint.init.pid1 import Init
-from entrypoint.runner import program
+from entrypoint.runner import home, program
 from entrypoint.settings.schema import Settings
 
 READY_TIMEOUT = 60.0  # seconds; dockerd needs some five
 END_TIMEOUT = 3.0  # seconds between TERM and KILL; no job is left by then
 SOCKETS = {"docker": "/run/docker.sock", "podman": "/run/podman/podman.sock"}
 GROUP = "docker"  # who may use the engine, as docker's packages have it
-_CAP_SYS_ADMIN = 21  # linux/capability.h; without it no container can be made
 _PID_FILES = ("/run/docker.pid", "/run/docker/containerd/containerd.pid")
 _ETHERNET_MTU = 1500
 _ASK_EVERY = 0.05  # seconds; in a child, which may be ended at any moment
@@ -38,14 +37,9 @@ def choice(settings: Settings) -> str:
     if settings.engine != "auto":
         return settings.engine
     installed = any(os.access(os.path.join(d, "dockerd"), os.X_OK) for d in program.PATH.split(":"))
-    able = installed and _has_sys_admin() and not os.path.exists(SOCKETS["docker"])
+    able = installed and kernel.has_capability(kernel.CAP_SYS_ADMIN, "CapEff")
+    able = able and not os.path.exists(SOCKETS["docker"])
     return "docker" if able else "none"
-
-
-def _has_sys_admin() -> bool:
-    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
-        effective = next(line for line in status if line.startswith("CapEff"))
-    return bool(int(effective.split()[1], 16) >> _CAP_SYS_ADMIN & 1)
 
 
 @contextmanager
@@ -129,7 +123,7 @@ def _await(pid_1: Init, child: Child, kind: str, output: str) -> None:
     finally:
         call.end(pid_1, asking)
     told = "did not answer" if child.outcome is None else f"ended with {child.outcome}"
-    raise _failed(kind, f"{told}: {program.tail(output)}")
+    raise _failed(kind, f"{told}: {home.tail(output)}")
 
 
 def _failed(kind: str, why: str) -> Failure:
@@ -143,8 +137,8 @@ def _failed(kind: str, why: str) -> Failure:
 
 def _answers(address: str, deadline: float) -> bool:
     """Ask the engine until it answers (both speak Docker's API), and let its group use it."""
-    import grp  # noqa: PLC0415 - PID 1 need not load these
-    import socket  # noqa: PLC0415
+    import grp  # PID 1 need not load these
+    import socket
 
     while time.monotonic() < deadline:
         with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:

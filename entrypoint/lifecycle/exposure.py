@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 
-from entrypoint.container import account
+from entrypoint.container import account, kernel
 from entrypoint.container.account import Account
 from entrypoint.init.pid1 import Init
 from entrypoint.lifecycle import engine
+from entrypoint.runner import program
 from entrypoint.settings.schema import Settings
 
 _HOST_SOCKETS = ("/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock")
@@ -27,7 +28,7 @@ def way_to_root(settings: Settings, user: Account) -> str:
     own = Init()
     try:
         # With any right that needs no password this asks for none (listpw in sudoers(5)).
-        asking = account.command(settings, user, ["sudo", "-n", "-l"])
+        asking = program.as_user(settings, user, ["sudo", "-n", "-l"])
         child = own.spawn(asking, env={"PATH": os.defpath}, capture=True)
     except FileNotFoundError:  # not even setpriv
         return ""
@@ -44,11 +45,11 @@ def weaknesses(settings: Settings, user: Account) -> list[str]:
             f"RUNNER_USER: PID 1 is {user.name} as jobs are, so a job can read the environment"
             " of health checks and of `docker exec`; start the container as root"
         )
-    kept = settings.allow_ptrace or not account.has_capability(account.CAP_SETPCAP, "CapEff")
+    kept = settings.allow_ptrace or not kernel.has_capability(kernel.CAP_SETPCAP, "CapEff")
     if (
         kept
         and settings.sudo
-        and account.has_capability(account.CAP_SYS_PTRACE)
+        and kernel.has_capability(kernel.CAP_SYS_PTRACE)
         and settings.credential != "until-job"
     ):
         found.append(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from entrypoint import log
-from entrypoint.container import cgroup
+from entrypoint.container import kernel
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.registration.register import Marks
 from entrypoint.registration.remove import Registration
-from entrypoint.runner import program
+from entrypoint.runner import home
 from entrypoint.runner.listener import Listener
 from entrypoint.settings.schema import Settings
 
@@ -30,13 +30,13 @@ def judge(
     """
     if listener.had_job:
         registration.tidy = False
-        registration.possible = program.registration(settings.home) is not None
+        registration.possible = home.record(settings.home) is not None
         _tell_result(listener)
         return ExitCode.DONE
     log.warning(
         "no job has run",
         diag=listener.last_words(),
-        free_disk=cgroup.free_disk(settings.workdir_path),
+        free_disk=kernel.free_disk(settings.workdir_path),
     )
     marks.check_version()  # the answer has come since, and the listener may have said 1
     raise _without_job(settings, listener)
@@ -50,7 +50,7 @@ def _tell_result(listener: Listener) -> None:
             "the listener was killed, and the job went on without it",
             result=_RESULTS.get(code, f"unknown, the worker ended with {code}"),
         )
-    if kills := cgroup.oom_kills() - listener.oom_kills_before:
+    if kills := kernel.oom_kills() - listener.oom_kills_before:
         log.warning("the kernel has killed processes for want of memory", oom_kill=kills)
 
 
@@ -69,7 +69,7 @@ def _without_job(settings: Settings, listener: Listener) -> Failure:
             "another listener uses the same registration (session conflict)",
             "do not share the runner's directory between containers",
         )
-    if program.registration(settings.home) is None:
+    if home.record(settings.home) is None:
         return Failure(
             ExitCode.RUNNER,
             "GitHub no longer knows the registration, and no job has run",

@@ -67,7 +67,7 @@ class Registrar:
 
         def live() -> bytes:
             """Load all that takes its time, and carry out the order that has come since."""
-            from entrypoint.registration import register_child  # noqa: PLC0415 - PID 1 never needs it
+            from entrypoint.registration import register_child  # PID 1 never needs it
 
             log.write_to(stdout)
             return call.answer(

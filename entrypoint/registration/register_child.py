@@ -43,7 +43,7 @@ def register(
 
     @functools.cache
     def connect() -> Api:
-        from entrypoint.github import runners  # noqa: PLC0415 - 70 ms, which the shortcut can save
+        from entrypoint.github import runners  # 70 ms, which the shortcut can save
 
         return runners.connect(settings, secrets, deadline)
 
@@ -56,7 +56,7 @@ def register(
     _beside(connect, settings.version, order["earlier"], marks)
     forbid_core_dumps()
     return child.become(
-        account.command(settings, user, program.config_command(settings, order["name"])),
+        program.as_user(settings, user, program.config_command(settings, order["name"])),
         env={**program.environment(environ, settings, user), program.TOKEN_VARIABLE: token},
         cwd=settings.home,
     )
@@ -66,7 +66,7 @@ def _token(connect: Callable[[], Api], known: Known | None) -> str:
     """Return a registration token: the one that is known, or else what the long way leads to."""
     if known and known.token:
         return known.token
-    from entrypoint.github import replay, runners  # noqa: PLC0415
+    from entrypoint.github import replay, runners
 
     api = connect()
     if known:
@@ -81,7 +81,7 @@ def _register_jit(
     user: Account,
     marks: Marks,
 ) -> dict[str, Any]:
-    from entrypoint.github import jit  # noqa: PLC0415 - most runners are registered by config.sh
+    from entrypoint.github import jit  # most runners are registered by config.sh
 
     api = connect()
     marks.begin()
@@ -104,7 +104,7 @@ def _beside(
         return
 
     def ask() -> bytes:
-        from entrypoint.registration import meanwhile_child  # noqa: PLC0415 - as above
+        from entrypoint.registration import meanwhile_child  # as above
 
         if earlier:
             meanwhile_child.remove_earlier(connect(), earlier)

@@ -11,7 +11,7 @@ from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.pid1 import Init, Stopped
 from entrypoint.registration.register import Registrar
 from entrypoint.registration.remove import Registration, Remover
-from entrypoint.runner import program
+from entrypoint.runner import home
 from entrypoint.settings.schema import Settings
 
 CONFIG_TIMEOUT = 120.0  # seconds; config.sh takes one, and 3 to 9 where it tries again
@@ -45,8 +45,8 @@ def _configure(pid_1: Init, registrar: Registrar, settings: Settings, remover: R
         registration.possible = registration.under_way = cut_short
         pid_1.end(child)
         registration.possible = registrar.marks.begun()
-        record = program.registration(settings.home) or {}
-        registration.id = int(record["agentid"]) if "agentid" in record else None
+        record = home.record(settings.home)
+        registration.id = record.id if record else None
         registration.under_way = cut_short and registration.id is None
     if child.answer():
         registration.name = call.result(child)["name"]

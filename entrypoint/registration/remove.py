@@ -111,7 +111,7 @@ class Remover:
         return can_be_shortened and len(self._init.stops) > stops
 
     def _in_child(self, deadline: float) -> bool:
-        from entrypoint.registration import remove_child  # noqa: PLC0415 - PID 1 must not load what it needs
+        from entrypoint.registration import remove_child  # PID 1 must not load what it needs
 
         return remove_child.remove(
             self._settings, self._vault, self._environ, self.registration, deadline
@@ -135,7 +135,7 @@ class Remover:
         self._vault, self.has_let_go = token, True
 
     def _exchange_in_child(self, token: Vault, deadline: float) -> bool:
-        from entrypoint.registration import remove_child  # noqa: PLC0415 - as above
+        from entrypoint.registration import remove_child  # as above
 
         return remove_child.exchange(self._settings, self._vault, token, deadline)
 
@@ -154,7 +154,7 @@ class Remover:
         return found is not False
 
     def _listed_in_child(self, deadline: float) -> bool:
-        from entrypoint.registration import remove_child  # noqa: PLC0415 - as above
+        from entrypoint.registration import remove_child  # as above
 
         return remove_child.listed(self._settings, self._vault, self.registration, deadline)
 

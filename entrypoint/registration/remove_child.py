@@ -20,8 +20,8 @@ from entrypoint.init import processes
 from entrypoint.init.child import Child
 from entrypoint.init.pid1 import Init
 from entrypoint.registration.remove import Registration
-from entrypoint.runner import program
-from entrypoint.runner.listener import WORKER
+from entrypoint.runner import home, program
+from entrypoint.runner.program import WORKER
 from entrypoint.settings.credential import Kind
 from entrypoint.settings.schema import Settings
 from entrypoint.vault import REMOVE_TOKEN, Vault, forbid_core_dumps
@@ -50,7 +50,7 @@ def remove(
     if REMOVE_TOKEN in secrets or not secrets:
         return _without_credential(settings, environ, secrets.get(REMOVE_TOKEN, ""), deadline)
     api = runners.connect(settings, secrets, deadline - _RESERVE)
-    if registration.tidy and program.registration(settings.home):
+    if registration.tidy and home.record(settings.home):
         with contextlib.suppress(Failure):  # then the direct way is tried
             halfway = (time.monotonic() + deadline) / 2
             token = runners.remove_token(api)
@@ -129,7 +129,7 @@ def _config_remove(
     own = Init()
     user = account.require(settings.user)
     child = own.spawn(
-        account.command(settings, user, program.remove_command(settings)),
+        program.as_user(settings, user, program.remove_command(settings)),
         env={**program.environment(environ, settings, user), program.TOKEN_VARIABLE: token},
         cwd=settings.home,
         capture=True,

@@ -10,15 +10,15 @@ import os
 import time
 from collections.abc import Mapping
 
-from entrypoint.container import account, cgroup
+from entrypoint.container import account, kernel
 from entrypoint.init import processes, signals
 from entrypoint.init.child import Child
 from entrypoint.init.pid1 import Init
-from entrypoint.runner import program
+from entrypoint.runner import home, program
 from entrypoint.runner.hook import Handover
+from entrypoint.runner.program import LISTENER, WORKER
 from entrypoint.settings.schema import Settings
 
-LISTENER, WORKER = "Runner.Listener", "Runner.Worker"
 _KILL_TIMEOUT = 2.0  # seconds for what was killed to be gone
 
 
@@ -39,13 +39,13 @@ class Listener:
         environ = environ if handover is None else handover.environment(environ)
         self._init = pid_1
         self._home = settings.home
-        self._logs_before = program.diagnostics(settings.home)
+        self._logs_before = home.diagnostics(settings.home)
         self._logs: set[str] = set()
         self.worker: Child | None = None
-        self.oom_kills_before = cgroup.oom_kills()
-        program.announce_logs(settings.home, user)
+        self.oom_kills_before = kernel.oom_kills()
+        home.announce_logs(settings.home, user)
         self.child: Child = pid_1.spawn(
-            account.command(settings, user, program.run_command(settings)),
+            program.as_user(settings, user, program.run_command(settings)),
             env=program.environment(environ, settings, user),
             cwd=settings.home,
         )
@@ -135,13 +135,13 @@ class Listener:
 
     def _new_logs(self) -> set[str]:
         """Return the logs that have been made, or have grown, since we started run.sh."""
-        now = program.diagnostics(self._home)
+        now = home.diagnostics(self._home)
         return {path for path, size in now.items() if size > self._logs_before.get(path, -1)}
 
     def last_words(self) -> str:
         """Return the end of the listener's newest log, or "" if it has written none."""
         named = sorted(path for path in self._new_logs() if "/Runner_" in path)
-        return program.tail(named[-1]) if named else ""
+        return home.tail(named[-1]) if named else ""
 
 
 def _named(comm: str, parents: set[int], alive: list[processes.Process]) -> int | None:

@@ -126,7 +126,7 @@ def _registration(settings: Settings) -> Iterator[str]:
 
 def _certificates(settings: Settings) -> Iterator[str]:
     if settings.ca_file:
-        from entrypoint.container import certificates  # noqa: PLC0415 - ssl is loaded only where it is used
+        from entrypoint.container import certificates  # ssl is loaded only where it is used
 
         yield from certificates.problems(settings.ca_file)
 
@@ -137,7 +137,7 @@ def misspelt(given: Mapping[str, str], known: list[str]) -> list[str]:
     questions = []
     for variable in sorted(given):
         if variable.startswith(("RUNNER_", "GITHUB_")) and variable not in names | _FOREIGN:
-            import difflib  # noqa: PLC0415 - needed only where a name is unknown
+            import difflib  # needed only where a name is unknown
 
             close = difflib.get_close_matches(variable, names, n=1, cutoff=0.8)
             if close:

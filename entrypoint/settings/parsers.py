@@ -155,7 +155,7 @@ def private_key(value: str) -> str:
     r"""Take a PEM private key as it is, with \n for line breaks, or in base64; return the PEM."""
     key = value.strip()
     if "-----BEGIN" not in key:
-        import base64  # noqa: PLC0415 - rare, and 1 ms of each start
+        import base64  # rare, and 1 ms of each start
 
         try:
             key = base64.b64decode("".join(key.split()), validate=True).decode().strip()

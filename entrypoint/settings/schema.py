@@ -14,6 +14,7 @@ from typing import Any
 from entrypoint.settings import parsers
 from entrypoint.settings.parsers import Parser
 from entrypoint.settings.target import Target, target
+from entrypoint.vault import SECRETS
 
 
 def setting(variable: str, default: str, parse: Parser, about: str) -> Any:
@@ -207,3 +208,8 @@ def in_environment(variable: str) -> str:
     """Return one setting as the container's environment gives it."""
     default: str = variables()[variable]["default"]
     return parsers.bare(os.environ.get(variable, "")) or default
+
+
+def ours() -> set[str]:
+    """Return the names of all our settings and secrets."""
+    return {*variables(), *SECRETS, *(f"{secret}_FILE" for secret in SECRETS)}

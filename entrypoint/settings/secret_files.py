@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from entrypoint.container import mounts
+from entrypoint.container import kernel
 from entrypoint.container.account import Account, acting_as, can
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.lifecycle.exposure import way_to_root
@@ -183,7 +183,7 @@ def _obstacle(file: SecretFile) -> str:
     """Return why a file cannot be deleted; "" if nothing is known to be in the way."""
     if file.names > 1:
         return "it has another name as well (a hard link)"
-    if file.path in mounts.points():
+    if file.path in kernel.mount_points():
         return "it is mounted by itself"
     if not os.access(file.way[-1].directory, os.W_OK | os.X_OK, effective_ids=True):
         read_only = os.statvfs(file.way[-1].directory).f_flag & os.ST_RDONLY

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from entrypoint.container import account
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.lifecycle import exposure
-from entrypoint.runner import hook, leftovers, program
+from entrypoint.runner import checks, home, hook
 from entrypoint.settings import credential, parsers, secret_files
 from entrypoint.settings.parsers import Problem
 from entrypoint.settings.runner_names import MAX_NAME, shortened
-from entrypoint.settings.schema import Settings, variables
+from entrypoint.settings.schema import Settings, ours, variables
 from entrypoint.settings.secret_files import ENVFILE, SecretFile
 from entrypoint.settings.validation import parse, wrong
 from entrypoint.vault import SECRETS, Vault
@@ -37,24 +37,24 @@ def load(environ: Mapping[str, str], vault: Vault) -> dict[str, Any]:
     settings, secrets, notes, others = read(environ, files)
     user = account.lookup(settings.user)
     problems = [
-        *program.problems(settings, user),
-        *program.path_problems({**environ, **others}, settings, user),
+        *checks.problems(settings, user),
+        *checks.path_problems({**environ, **others}, settings, user),
         *hook.problems(settings),
     ]
     if problems or user is None:
         raise wrong(problems)
-    leftovers.claim(settings.home)
+    home.claim(settings.home)
     notes += secret_files.protect(files, settings, user)
     notes += [*exposure.weaknesses(settings, user), *exposed(settings, environ)]
     vault.fill(secrets)
-    earlier = leftovers.registration(settings.home)
-    if stale := leftovers.clear(settings.home, settings.workdir_path):
+    earlier = home.record(settings.home)
+    if stale := home.clear(settings.home, settings.workdir_path):
         notes.append(f"cleared what an earlier start has left: {' '.join(stale)}")
     return {
         "settings": asdict(settings),
         "notes": notes,
         "environment": others,
-        "earlier": earlier,
+        "earlier": earlier._asdict() if earlier and earlier.id and earlier.name else None,
     }
 
 
@@ -89,7 +89,7 @@ def read(environ: Mapping[str, str], files: dict[str, SecretFile] | None = None)
             f"{_STATE_DIR}: is set in the env file, where the health check (`gh-runner status`)"
             " does not see it; set it in the container's environment"
         )
-    others = {name: value for name, value in set_by_file.items() if name not in program.ours()}
+    others = {name: value for name, value in set_by_file.items() if name not in ours()}
     return Values(settings, secrets, notes, others)
 
 
@@ -108,9 +108,9 @@ def exposed(settings: Settings, environ: Mapping[str, str]) -> list[str]:
 
 def read_env_file(path: str, files: dict[str, SecretFile]) -> dict[str, str]:
     """Return what an env file sets: NAME=value lines, with `export`, quotes and comments."""
-    from io import StringIO  # noqa: PLC0415
+    from io import StringIO
 
-    from dotenv.parser import parse_stream  # noqa: PLC0415 - 25 ms, only with an env file
+    from dotenv.parser import parse_stream  # 25 ms, only with an env file
 
     try:
         file = files[ENVFILE] = secret_files.read(path)
@@ -172,8 +172,8 @@ def _raw_secret(
 def _require_form(variable: str, value: str) -> None:
     """Raise a Problem, which never shows the value, for what cannot be such a secret."""
     if variable == _APP_KEY and value:
-        from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - 30 ms
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415
+        from cryptography.hazmat.primitives import serialization  # 30 ms
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
         try:
             pem = parsers.private_key(value).encode()

@@ -111,7 +111,7 @@ def test_probe_finds_a_health_check_of_the_same_power(new_life: Callable[..., Li
     """Without the capability that jobs lack, root reads what the engine starts."""
     cage = Cage(new_life())
     dropped = ('return [f"--bounding-set=-{dropped}"]', "return []")
-    cage.life.program = mutated(cage.life.directory, "container/account.py", dropped)
+    cage.life.program = mutated(cage.life.directory, "runner/program.py", dropped)
     cage.start().idle()
     with cage.inside(*powers(*DOCKER), "sleep", "60", GITHUB_PERSONAL_TOKEN=cage.token):
         until(lambda: "sleep" in cage.life.inside().values())

@@ -1,4 +1,4 @@
-"""The promises that the source itself makes: small, one home for each thing, self-contained."""
+"""The promises that the source itself makes: one home for each thing, self-contained."""
 
 import ast
 import re
@@ -12,10 +12,6 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "entrypoint").rglob("*.py"))
 TEST_MODULES = sorted((ROOT / "tests").rglob("test_*.py"))
 
-MODULE_LINES = 250
-USUAL_FUNCTION_LINES = 25
-LONGEST_FUNCTION_LINES = 40
-
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -27,15 +23,6 @@ def nodes(path: Path) -> Iterator[ast.AST]:
 def functions(path: Path) -> Iterator[Function]:
     """Every function and method of a module, nested ones too."""
     return (node for node in nodes(path) if isinstance(node, Function))
-
-
-def length(function: Function) -> int:
-    """The lines from `def` to the end, but those of the docstring."""
-    lines = (function.end_lineno or function.lineno) - function.lineno + 1
-    first = function.body[0]
-    if ast.get_docstring(function) is None:
-        return lines
-    return lines - ((first.end_lineno or first.lineno) - first.lineno + 1)
 
 
 def names_used(path: Path) -> Iterator[tuple[int, str]]:
@@ -59,24 +46,6 @@ def users_of(pattern: str, *, but: set[str]) -> list[str]:
         for line, name in names_used(path)
         if re.fullmatch(pattern, name)
     ]
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_modules_are_small(path: Path) -> None:
-    """A module of the product fits into one sitting."""
-    assert len(path.read_text().splitlines()) <= MODULE_LINES
-
-
-def test_functions_are_small() -> None:
-    """Nine of ten functions fit on half a screen, and none is longer than a screen."""
-    lengths = {
-        f"{path.name}:{function.name}": length(function)
-        for path in MODULES
-        for function in functions(path)
-    }
-    longer = {name: lines for name, lines in lengths.items() if lines > USUAL_FUNCTION_LINES}
-    assert {name: n for name, n in longer.items() if n > LONGEST_FUNCTION_LINES} == {}
-    assert len(longer) <= len(lengths) / 10, longer
 
 
 def test_only_init_handles_signals_and_waits() -> None:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from entrypoint.container import account
 from entrypoint.runner import program
@@ -146,34 +142,3 @@ def test_environment_of_the_listener() -> None:
     assert not set(ours) & set(env)
     assert env["HTTPS_PROXY"] == "p"
     assert (env["HOME"], env["USER"], env["LOGNAME"]) == (user.home, USER, USER)
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        (".runner", "\ufeff" + json.dumps({"agentId": 7})),
-        (".runner", json.dumps({"AgentId": "7"})),
-        (".runner_migrated", json.dumps({"agentId": 7})),
-    ],
-)
-def test_registration_is_read_as_it_is_written(tmp_path: Path, name: str, content: str) -> None:
-    """With a byte order mark or without, from config.sh or from a JIT configuration."""
-    (tmp_path / name).write_text(content)
-    record = program.registration(str(tmp_path))
-    assert record is not None
-    assert int(record["agentid"]) == 7
-
-
-@pytest.mark.parametrize("content", [None, "", "[]", "{", "\x00", "[" * 100_000], ids=repr)
-def test_registration_that_is_none(tmp_path: Path, content: str | None) -> None:
-    """A record that is missing or torn is no record, and no traceback."""
-    if content is not None:
-        (tmp_path / ".runner").write_text(content)
-    assert program.registration(str(tmp_path)) is None
-
-
-def test_registration_that_is_no_file(tmp_path: Path) -> None:
-    """What a job has put in its place keeps PID 1 neither waiting nor reading for ever."""
-    (tmp_path / ".runner_migrated").symlink_to("/dev/zero")
-    os.mkfifo(tmp_path / ".runner")
-    assert program.registration(str(tmp_path)) is None

@@ -1,0 +1,64 @@
+"""What the kernel lets this container do, and what its limits have done to it."""
+
+from __future__ import annotations
+
+import os
+import re
+
+# linux/capability.h
+CAP_SETPCAP, CAP_SYS_PTRACE, CAP_SYS_ADMIN = 8, 19, 21
+# What root needs to hand files to the runner's user, to become it, and to end what it runs.
+_NEEDED = {"CHOWN": 0, "DAC_OVERRIDE": 1, "KILL": 5, "SETGID": 6, "SETUID": 7}
+_ESCAPED = re.compile(r"\\([0-7]{3})")  # how white space and backslashes are written there
+# cgroup v2, then v1; inside a container each shows its own group (cgroup_namespaces(7)).
+_MEMORY_EVENTS = (
+    "/sys/fs/cgroup/memory.events",
+    "/sys/fs/cgroup/memory/memory.oom_control",
+)
+
+
+def has_capability(capability: int, kind: str = "CapBnd") -> bool:
+    """Return whether this process has a capability in one of its sets, as status names them."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+        sets = dict(line.split(":\t", 1) for line in status if line.startswith("Cap"))
+    return bool(int(sets[kind], 16) >> capability & 1)
+
+
+def missing_capabilities() -> list[str]:
+    """Return what this process, being root, lacks to run programs as somebody else."""
+    if os.geteuid() != 0:
+        return []
+    return [name for name, number in _NEEDED.items() if not has_capability(number, "CapEff")]
+
+
+def mount_points() -> set[str]:
+    """Return the paths at which something is mounted."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+        written = [line.split(" ")[4] for line in mounts]
+    return {_ESCAPED.sub(lambda code: chr(int(code[1], 8)), path) for path in written}
+
+
+def has_mounts(folder: str) -> bool:
+    """Return whether something is mounted at a folder or anywhere below it."""
+    real = os.path.realpath(folder)
+    return any(f"{point}/".startswith(f"{real}/") for point in mount_points())
+
+
+def oom_kills() -> int:
+    """Return how many processes of this container the out-of-memory killer has killed so far."""
+    for path in _MEMORY_EVENTS:
+        try:
+            with open(path, encoding="ascii") as file:
+                return next(int(line.split()[1]) for line in file if line.startswith("oom_kill "))
+        except (OSError, StopIteration):
+            continue
+    return 0
+
+
+def free_disk(path: str) -> str:
+    """Return the space that is left below a path, as in "12.3 GiB", or why that is not known."""
+    try:
+        found = os.statvfs(path)
+    except OSError as error:  # a volume that has gone may be what the runner has died of
+        return f"{path}: {error.strerror}"
+    return f"{found.f_bavail * found.f_frsize / 2**30:.1f} GiB"

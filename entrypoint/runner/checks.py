@@ -1,0 +1,66 @@
+"""What must be right before GitHub is asked for anything: user, directory, work folder, PATH."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from entrypoint.container.account import Account, can
+from entrypoint.container.kernel import missing_capabilities
+from entrypoint.runner import program
+from entrypoint.settings.schema import Settings
+
+_PROGRAMS = ("config.sh", "run.sh")
+
+
+def problems(settings: Settings, user: Account | None) -> list[str]:
+    """Return what is wrong with the runner's user, its directory and its work folder."""
+    if user is None:
+        return [f"RUNNER_USER: this container has no user {settings.user!r}"]
+    if os.geteuid() not in (0, user.uid):
+        return [f"RUNNER_USER: only root can become {user.name}; start the container as root"]
+    if lacking := missing_capabilities():
+        problem = (
+            f"RUNNER_USER: root cannot run jobs as {user.name} without the capabilities"
+            f" {', '.join(lacking)}; add them (--cap-add), or start the container as that user"
+            f" (--user {user.name})"
+        )
+        return [problem]
+    missing = [p for p in _PROGRAMS if not os.path.isfile(os.path.join(settings.home, p))]
+    if missing:
+        return [f"RUNNER_HOME: {settings.home} holds no {' and no '.join(missing)}"]
+    found = []
+    if not can(user, settings.home, os.W_OK | os.X_OK):
+        found.append(f"RUNNER_HOME: {user.name} cannot write to {settings.home}")
+    return found + _workdir_problems(settings, user)
+
+
+def _workdir_problems(settings: Settings, user: Account) -> list[str]:
+    """Make the work folder if it is not there; what the listener would refuse is said here.
+
+    config.sh does not look at it: it registers, and then the listener ends at once.
+    """
+    folder = settings.workdir_path
+    try:
+        if not os.path.isdir(folder):
+            os.makedirs(folder)
+            if os.geteuid() == 0:
+                os.chown(folder, user.uid, user.gid)
+    except OSError as error:
+        return [f"RUNNER_WORKDIR: {folder} cannot be made: {error.strerror}"]
+    if not can(user, folder, os.R_OK | os.W_OK | os.X_OK):
+        return [f"RUNNER_WORKDIR: {user.name} cannot write to {folder}"]
+    return []
+
+
+def path_problems(
+    environ: Mapping[str, str], settings: Settings, user: Account | None
+) -> list[str]:
+    """Return what is wrong with PATH: in an env file of Docker's no variable is expanded."""
+    path = environ.get("PATH", program.PATH)
+    command = program.as_user(settings, user, [_PROGRAMS[0]])[0] if user else ""
+    if command != "setpriv" or any(
+        os.access(os.path.join(directory, command), os.X_OK) for directory in path.split(":")
+    ):
+        return []
+    return [f"PATH: no {command} is found by {path!r}; an env file does not expand variables"]

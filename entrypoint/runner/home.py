@@ -1,0 +1,149 @@
+"""The directory of GitHub's runner: its own record, its logs, and what an earlier life has left.
+
+Jobs run as the owner of this directory, so that whatever is read here may have been written by
+a job.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from typing import NamedTuple
+
+from entrypoint import log
+from entrypoint.container import kernel
+from entrypoint.container.account import Account
+from entrypoint.errors import ExitCode, Failure
+
+# One of these left over and config.sh refuses with "already configured"; all must go.
+IDENTITY = (
+    ".runner",
+    ".runner_migrated",
+    ".credentials",
+    ".credentials_migrated",
+    ".credentials_rsaparams",
+)
+# What a worker makes in its work folder for itself; check-outs and _tool are worth keeping.
+_WORK = ("_temp", "_actions", "_PipelineMapping", "_update")
+_TAIL_LINES = 20
+_LARGEST_RECORD = 1 << 20  # bytes
+
+
+class Record(NamedTuple):
+    """What `.runner` says of the registration; `id` is None where it names no number."""
+
+    id: int | None
+    name: str
+
+
+def record(home: str) -> Record | None:
+    """Return the runner's own record of its registration, None where there is none.
+
+    config.sh writes it with a byte order mark and camelCase keys, a JIT configuration PascalCase.
+    """
+    for name in (".runner", ".runner_migrated"):
+        try:
+            with open(os.path.join(home, name), "rb", opener=_without_waiting) as file:
+                content = json.loads((file.read(_LARGEST_RECORD) or b"").decode("utf-8-sig"))
+            found = {key.lower(): value for key, value in content.items()}
+        except (OSError, ValueError, AttributeError, RecursionError):
+            continue
+        number = str(found.get("agentid"))
+        known = number.isascii() and number.isdigit()
+        return Record(int(number) if known else None, str(found.get("agentname") or ""))
+    return None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open what a job may have put there: a FIFO, which nobody will ever write to."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def diagnostics(home: str) -> dict[str, int]:
+    """Return the logs in _diag, by path, with their sizes.
+
+    Their names tell the second, so that two starts within one second share a log.
+    """
+    try:
+        with os.scandir(os.path.join(home, "_diag")) as logs:
+            return {entry.path: entry.stat().st_size for entry in logs}
+    except FileNotFoundError:
+        return {}
+
+
+def announce_logs(home: str, user: Account) -> None:
+    """Have SIGIO sent to this process whenever a log is made in _diag (F_NOTIFY in fcntl(2)).
+
+    A kernel without it (gVisor) is no reason not to start: news is then seen when something
+    else wakes us.
+    """
+    folder = os.path.join(home, "_diag")
+    try:
+        if not os.path.isdir(folder):
+            os.mkdir(folder)
+            if os.geteuid() == 0:
+                os.chown(folder, user.uid, user.gid)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.fcntl(descriptor, fcntl.F_NOTIFY, fcntl.DN_CREATE | fcntl.DN_MULTISHOT)
+    except OSError as error:
+        log.debug("new logs are not announced", folder=folder, why=error.strerror)
+
+
+def tail(path: str) -> str:
+    """Return the last lines of a log."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return "".join(file.readlines()[-_TAIL_LINES:]).strip()
+
+
+def claim(home: str) -> None:
+    """Hold the runner's directory for as long as this process lives.
+
+    Raises a Failure (78) if another one does: in this container, by `docker exec`, or in another
+    one on the same volume. What it has made is nothing that is left.
+    """
+    try:
+        descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Failure(
+            ExitCode.CONFIG,
+            f"RUNNER_HOME: another gh-runner is at work in {home}",
+            "give each runner a directory of its own; `gh-runner status` tells of the one here",
+        ) from None
+    except OSError as error:  # not every file system can do it
+        log.debug("the directory is not held", path=home, why=error.strerror)
+
+
+def clear(home: str, work: str) -> list[str]:
+    """Delete the identity files and the worker's own folders; return what was deleted.
+
+    Raises a Failure (78) if an identity file stays, since config.sh would refuse to go on.
+    """
+    identity = [name for name in IDENTITY if os.path.lexists(os.path.join(home, name))]
+    for name in identity:
+        _delete(os.path.join(home, name))
+    folders = [name for name in _WORK if _is_plain_folder(os.path.join(work, name))]
+    if folders:
+        import shutil  # 2 ms of each start
+
+    for name in folders:
+        # Nobody of the runner's is alive yet, and rmtree follows no symbolic link.
+        shutil.rmtree(os.path.join(work, name), ignore_errors=True)
+    return identity + [os.path.join(os.path.basename(work), name) for name in folders]
+
+
+def _delete(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError as error:
+        raise Failure(
+            ExitCode.CONFIG,
+            f"RUNNER_HOME: {path} is in the way and cannot be deleted: {error.strerror}",
+            "it would be a registration of an earlier start: mount nothing there, or take a new"
+            " container",
+        ) from None
+
+
+def _is_plain_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path) and not kernel.has_mounts(path)
