@@ -11,10 +11,10 @@ from typing import TypeVar
 from entrypoint.commands import finding
 from entrypoint.commands.finding import Finding
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.github import client, deprecation, groups, jit, retries, runners
+from entrypoint.github import client, deprecation, jit, retries, runners
 from entrypoint.github.answer import Answer
-from entrypoint.github.client import Api
-from entrypoint.github.explain import explain
+from entrypoint.github.client import Client
+from entrypoint.github.refusals import explain
 from entrypoint.settings import credential
 from entrypoint.settings.credential import Kind
 from entrypoint.settings.schema import Settings
@@ -32,7 +32,9 @@ def ask(settings: Settings, secrets: Mapping[str, str]) -> Iterator[Finding]:
     """Go through it; a step that fails ends it, since the next ones need it."""
     deadline = time.monotonic() + min(_PATIENCE, settings.github_timeout)
     setting, kind = credential.given(secrets)
-    stranger = client.open_api(settings, deadline, kind=kind, setting=setting, token="")
+    stranger = client.open_client(
+        settings, deadline, kind=kind, credential_variable=setting, token=""
+    )
     try:
         yield from _way(stranger)
         answer = _first_answer(stranger)
@@ -58,7 +60,7 @@ def _as_check(check: str, question: Callable[[], Result]) -> Result:
         raise _Wrong(check, failure) from None
 
 
-def _way(api: Api) -> Iterator[Finding]:
+def _way(api: Client) -> Iterator[Finding]:
     """Look at the proxy, or where there is none at the host's name."""
     if proxy := client.proxy(api):
         yield finding.fine("proxy", proxy)
@@ -73,7 +75,7 @@ def _way(api: Api) -> Iterator[Finding]:
     yield finding.fine("name", f"{host} is {', '.join(sorted(addresses))}")
 
 
-def _first_answer(api: Api) -> Answer:
+def _first_answer(api: Client) -> Answer:
     """Return what the API answers to a stranger: any status will do, if only it is GitHub's."""
     answer = client.probe(api, _META)
     if answer.status == 0 or not answer.is_github:
@@ -99,16 +101,16 @@ def _access(settings: Settings, secrets: Mapping[str, str], deadline: float) -> 
     if api.kind is not Kind.REGISTRATION:
         _as_check("permissions", lambda: runners.registration_token(api))
         yield finding.fine("permissions", f"may register runners of {settings.target}")
-    number = _as_check("group", lambda: groups.group_id(api, settings.group))
+    number = _as_check("group", lambda: jit.group_id(api, settings.group))
     yield finding.fine("group", f"{settings.group or 'the default group'} (id {number})")
     yield finding.fine("labels", ", ".join(jit.labels(settings)))
     yield from _version(api, settings)
 
 
-def _credential(api: Api) -> Iterator[Finding]:
+def _credential(api: Client) -> Iterator[Finding]:
     """Read the list, which needs most of the permissions and changes nothing."""
     total, expires = _as_check("credential", lambda: _list(api))
-    said = f"{api.kind} in {api.setting}; {total} runners on the list"
+    said = f"{api.kind} in {api.credential_variable}; {total} runners on the list"
     expiry = _moment(expires)
     days = None if expiry is None else (expiry - datetime.now(UTC)).days
     if days is None or days >= _SOON:
@@ -117,7 +119,7 @@ def _credential(api: Api) -> Iterator[Finding]:
         yield finding.warning("credential", f"{said}; it expires {expiry}", "make a new one soon")
 
 
-def _list(api: Api) -> tuple[int, str]:
+def _list(api: Client) -> tuple[int, str]:
     """Return how many runners there are, and when the token expires if it ever does."""
     reply = runners.first_page(api)
     return reply["total_count"], reply.answer.header(_EXPIRY)
@@ -131,7 +133,7 @@ def _moment(value: str) -> datetime | None:
         return None
 
 
-def _version(api: Api, settings: Settings) -> Iterator[Finding]:
+def _version(api: Client, settings: Settings) -> Iterator[Finding]:
     if not settings.version:
         return
     said = _as_check("version", lambda: deprecation.warning(api, settings.version))

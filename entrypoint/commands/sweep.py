@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from entrypoint import log
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import client, runners
-from entrypoint.github.runners import Api, Removal, Runner
+from entrypoint.github.runners import Client, Removal, Runner
 from entrypoint.settings import runner_names, sources
 from entrypoint.settings.schema import Settings, environment
 
@@ -111,11 +111,11 @@ def sweep(
     log.info("swept", removed=ends.count(Removal.DELETED), stale=len(stale))
 
 
-def _look(api: Api, chosen: Chosen) -> list[Runner]:
+def _look(api: Client, chosen: Chosen) -> list[Runner]:
     return [runner for runner in runners.runners(api) if chosen(runner)]
 
 
-def _remove(api: Api, runner: Runner, chosen: Chosen) -> Removal:
+def _remove(api: Client, runner: Runner, chosen: Chosen) -> Removal:
     """Remove a runner, unless it has come back since: GitHub itself spares only the busy ones."""
     now = runners.get(api, runner.id)
     if now is None:
@@ -125,7 +125,7 @@ def _remove(api: Api, runner: Runner, chosen: Chosen) -> Removal:
     return removal
 
 
-def _api(settings: Settings, secrets: Mapping[str, str]) -> Api:
+def _api(settings: Settings, secrets: Mapping[str, str]) -> Client:
     return runners.connect(settings, secrets, _deadline(settings))
 
 

@@ -1,25 +1,29 @@
-"""A request, what came back, and a row of the table of refusals that explains it."""
+"""A request, what came back in whose words, and a row of the table that explains a refusal."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from entrypoint.errors import ExitCode
 from entrypoint.settings.credential import Kind
 from entrypoint.settings.target import Target
 
+_MAX_WORDS = 300  # characters of a foreign text that one log line may hold
+_MAX_ERRORS = 5
+
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """A request as messages tell it: nothing in it is secret."""
 
     method: str
     path: str
     target: Target
     kind: Kind
-    setting: str  # the variable that the credential came in
+    credential_variable: str  # the variable that the credential came in
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,33 @@ class Refusal:
     """One row: how an answer is recognised (for code, for people), what it means, what to do."""
 
     name: str
-    fits: Callable[[Answer, Asked], bool]
+    fits: Callable[[Answer, Request], bool]
     sign: str
     remedy: str
     code: ExitCode
     retry: Retry = Retry.NEVER
+
+
+def words(body: Any) -> str:
+    """Return what a refusal's JSON body says, on one line of bounded length."""
+    if not isinstance(body, dict):
+        return ""
+    errors = body.get("errors") or []
+    errors = errors if isinstance(errors, list) else [errors]
+    texts = [_word(error) for error in errors[:_MAX_ERRORS]]
+    said = ": ".join(filter(None, [str(body.get("message") or ""), ", ".join(texts)]))
+    return line(said)
+
+
+def line(said: str) -> str:
+    """Make a foreign text fit for one line of a log."""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in said).split())
+    return flat if len(flat) <= _MAX_WORDS else flat[: _MAX_WORDS - 1] + "…"
+
+
+def _word(error: Any) -> str:
+    """One entry of `errors`: a text, or an object with message, or resource, field and code."""
+    if not isinstance(error, dict):
+        return str(error)
+    keys = ("resource", "field", "code")
+    return str(error.get("message") or " ".join(str(error[k]) for k in keys if error.get(k)))

@@ -8,7 +8,7 @@ import jwt
 
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import client
-from entrypoint.github.client import Api
+from entrypoint.github.client import Client
 from entrypoint.settings import parsers
 from entrypoint.settings.credential import Kind
 from entrypoint.settings.schema import Settings
@@ -18,20 +18,24 @@ _LIFETIME = 540  # seconds; GitHub takes ten minutes at most, by its own clock
 _SKEW = 60  # seconds that our clock may be ahead
 
 
-def connect(settings: Settings, key: str, deadline: float) -> Api:
-    """Return an Api with a new token of the App's installation for the settings' scope."""
-    as_app = client.open_api(
-        settings, deadline, kind=Kind.APP, setting=SETTING, token=web_token(settings.app_id, key)
+def connect(settings: Settings, key: str, deadline: float) -> Client:
+    """Return an Client with a new token of the App's installation for the settings' scope."""
+    as_app = client.open_client(
+        settings,
+        deadline,
+        kind=Kind.APP,
+        credential_variable=SETTING,
+        token=web_token(settings.app_id, key),
     )
     number = settings.app_installation_id or installation(as_app)
     path = f"/app/installations/{number}/access_tokens"
     token = client.request(as_app, "POST", path).text("token")
-    return client.open_api(
-        settings, deadline, kind=Kind.APP, setting=SETTING, token=token, fresh=True
+    return client.open_client(
+        settings, deadline, kind=Kind.APP, credential_variable=SETTING, token=token, fresh=True
     )
 
 
-def installation(as_app: Api) -> int:
+def installation(as_app: Client) -> int:
     """Return the id of the App's installation for the scope."""
     number: int = client.request(as_app, "GET", f"{as_app.target.path}/installation")["id"]
     return number

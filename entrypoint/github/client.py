@@ -5,9 +5,10 @@ Plain blocking code: it runs in a child of PID 1, and a stop kills that child.
 
 from __future__ import annotations
 
+import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -15,13 +16,15 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.auth import AuthBase
 from requests.utils import select_proxy
+from urllib3.exceptions import NameResolutionError
 
 from entrypoint import log
 from entrypoint.container import certificates
 from entrypoint.errors import Failure
-from entrypoint.github import explain, retries, transport_errors
-from entrypoint.github.answer import Answer, Asked, Refusal, Retry
-from entrypoint.github.refusals import refusal
+from entrypoint.github import retries
+from entrypoint.github.answer import Answer, Refusal, Request, Retry, line, words
+from entrypoint.github.first_request import Known
+from entrypoint.github.refusals import explain, refusal
 from entrypoint.settings.credential import Kind
 from entrypoint.settings.schema import Settings
 from entrypoint.settings.target import HEADERS, Target
@@ -31,6 +34,8 @@ _SHORT_TRY = 2.0  # seconds that a try gets even if nothing remains for another 
 _LEAST = 0.1  # seconds that even a try at the deadline gets
 _REDIRECTS = 3
 _FRESH = 10.0  # seconds in which some of GitHub's servers do not yet know a new App token
+
+_POOL = re.compile(r"^\w+\(host='[^']*', port=\d+\): ")  # urllib3 starts its messages so
 
 
 class _Authorization(AuthBase):
@@ -49,12 +54,12 @@ class _Authorization(AuthBase):
 
 
 @dataclass(frozen=True)
-class Api:
+class Client:
     """A way to one list of runners, until a moment of time.monotonic() for all calls together."""
 
     target: Target
     kind: Kind
-    setting: str  # the variable that the credential came in
+    credential_variable: str  # the variable that the credential came in
     deadline: float
     session: requests.Session = field(repr=False)
     token: str = field(default="", repr=False)  # a registration token, which is passed on
@@ -71,7 +76,7 @@ class Reply:
     status: int
     body: Any
     answer: Answer
-    asked: Asked
+    asked: Request
 
     def __getitem__(self, key: str) -> Any:
         """Return a field of the body; a Failure if it has none, as GitHub's answers do."""
@@ -88,29 +93,29 @@ class Reply:
 
     def _foreign(self, key: str) -> Failure:
         foreign = replace(self.answer, words=f"no {key!r} in the answer", is_github=False)
-        return explain.explain(foreign, self.asked)
+        return explain(foreign, self.asked)
 
 
-def open_api(  # noqa: PLR0913 - each is a part of the credential
+def open_client(  # noqa: PLR0913 - each is a part of the credential
     settings: Settings,
     deadline: float,
     *,
     kind: Kind,
-    setting: str,
+    credential_variable: str,
     token: str,
     scheme: str = "Bearer",
     fresh: bool = False,
-) -> Api:
-    """Return an Api with a session of its own; nothing is sent yet."""
+) -> Client:
+    """Return an Client with a session of its own; nothing is sent yet."""
     log.keep_out(token)
     session = requests.Session()
     session.headers.update(HEADERS)
     session.auth = _Authorization(f"{scheme} {token}" if token else "")
     session.verify = certificates.system_authorities() or True
-    return Api(
+    return Client(
         settings.target,
         kind,
-        setting,
+        credential_variable,
         deadline,
         session,
         token=token if kind is Kind.REGISTRATION else "",
@@ -119,22 +124,22 @@ def open_api(  # noqa: PLR0913 - each is a part of the credential
     )
 
 
-def until(api: Api, deadline: float) -> Api:
+def until(api: Client, deadline: float) -> Client:
     """Return the same way to GitHub with another deadline."""
     return replace(api, deadline=deadline)
 
 
-def asked(api: Api, method: str, path: str) -> Asked:
+def asked(api: Client, method: str, path: str) -> Request:
     """Return a request as messages tell it."""
-    return Asked(method, path, api.target, api.kind, api.setting)
+    return Request(method, path, api.target, api.kind, api.credential_variable)
 
 
-def probe(api: Api, path: str) -> Answer:
+def probe(api: Client, path: str) -> Answer:
     """Send one GET, and return whatever comes back."""
     return _try(api, "GET", path, None, None)[0]
 
 
-def proxy(api: Api) -> str:
+def proxy(api: Client) -> str:
     """Return the proxy that requests go through, without its password, or an empty string."""
     url = api.target.api_url
     merged = api.session.merge_environment_settings(url, {}, None, None, None)
@@ -142,40 +147,45 @@ def proxy(api: Api) -> str:
     return re.sub(r"//[^/@]*@", "//", address)
 
 
-def request(
-    api: Api,
+def request(  # noqa: PLR0913 - what a request is made of
+    api: Client,
     method: str,
     path: str,
     *,
-    json: Mapping[str, Any] | None = None,
+    body: Mapping[str, Any] | None = None,
     params: Mapping[str, str] | None = None,
     also: tuple[int, ...] = (),
+    known: Known | None = None,
 ) -> Reply:
     """Send a request to a path below the API's root, and return the answer.
 
     Statuses that are named in `also` are returned as any success; all others, and troubles on
     the way, are tried again where the table of refusals says so, or raised as a Failure.
-    Whoever calls it says by that that the request may be repeated.
+    So only a request that may be repeated goes through here. `known` is the answer to its first
+    try, where that has been made already.
     """
     question = asked(api, method, path)
     attempt = 0
     while True:
         attempt += 1
-        answer, body = _try(api, method, path, json, params)
+        if known is not None and attempt == 1:
+            answer, found = _understood(known.status, known.reason, known.headers, known.body)
+        else:
+            answer, found = _try(api, method, path, body, params)
         if answer.is_github and (200 <= answer.status < 300 or answer.status in also):
-            return Reply(answer.status, body, answer, question)
+            return Reply(answer.status, found, answer, question)
         row = refusal(answer, question)
         pause = _pause(api, row, answer, attempt)
         given_up = "" if pause is None else _too_long(api, pause)
         if pause is None or given_up:
-            raise explain.explain(answer, question, attempt, given_up)
+            raise explain(answer, question, attempt, given_up)
         log.warning(
             "GitHub is asked again", why=row.name, status=answer.status, seconds=round(pause, 1)
         )
         api.sleep(pause)
 
 
-def _pause(api: Api, row: Refusal, answer: Answer, attempt: int) -> float | None:
+def _pause(api: Client, row: Refusal, answer: Answer, attempt: int) -> float | None:
     """Return the seconds until the next try, or None if there shall be none."""
     if row.retry is Retry.LIMIT:
         return retries.limit(answer, attempt)
@@ -184,7 +194,7 @@ def _pause(api: Api, row: Refusal, answer: Answer, attempt: int) -> float | None
     return None
 
 
-def _too_long(api: Api, pause: float) -> str:
+def _too_long(api: Client, pause: float) -> str:
     left = max(0.0, api.deadline - api.now())
     if pause < left:
         return ""
@@ -192,23 +202,32 @@ def _too_long(api: Api, pause: float) -> str:
 
 
 def _try(
-    api: Api,
+    api: Client,
     method: str,
     path: str,
-    json: Mapping[str, Any] | None,
+    body: Mapping[str, Any] | None,
     params: Mapping[str, str] | None,
 ) -> tuple[Answer, Any]:
     url = api.target.api_url + path
     try:
-        response = _send(api, method, url, json=json, params=params)
+        response = _send(api, method, url, json=body, params=params)
     except OSError as error:  # what requests raises, and a bundle that cannot be read
-        return transport_errors.trouble(error), None
-    headers = {name.lower(): value for name, value in response.headers.items()}
+        return _trouble(error), None
+    return _understood(
+        response.status_code, response.reason, response.headers.items(), response.content
+    )
+
+
+def _understood(
+    status: int, reason: str, headers: Iterable[tuple[str, str]], content: bytes
+) -> tuple[Answer, Any]:
+    """Return an answer, and the decoded JSON of its body."""
+    named = {name.lower(): value for name, value in headers}
     try:
-        body = response.json() if response.content else None
+        body = json.loads(content) if content else None
     except ValueError:
-        return Answer(response.status_code, response.reason, headers, is_github=False), None
-    return Answer(response.status_code, explain.words(body), headers), body
+        return Answer(status, reason, named, is_github=False), None
+    return Answer(status, words(body), named), body
 
 
 def _patience(left: float) -> float:
@@ -216,7 +235,7 @@ def _patience(left: float) -> float:
     return max(_LEAST, min(left, max(left / 2, _SHORT_TRY)))
 
 
-def _send(api: Api, method: str, url: str, **request: Any) -> requests.Response:
+def _send(api: Client, method: str, url: str, **request: Any) -> requests.Response:
     """Send; redirects are followed within the same server only, and keep the method.
 
     requests itself would turn a POST that is redirected with 301 into a GET.
@@ -232,3 +251,37 @@ def _send(api: Api, method: str, url: str, **request: Any) -> requests.Response:
         if not response.is_redirect or urlsplit(url)[:2] != origin:
             break
     return response
+
+
+def _trouble(error: OSError) -> Answer:
+    """Say by requests' exception what went wrong on the way."""
+    root = _root(error)
+    said = _POOL.sub("", line(str(root)))
+    return Answer(words=said, trouble=_kind(error, root, said))
+
+
+def _kind(error: OSError, root: BaseException, said: str) -> str:
+    if "407" in said and isinstance(error, requests.exceptions.ProxyError):
+        return "proxy login"
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        if "not yet valid" in said or "has expired" in said:
+            return "clock"
+        return "hostname" if "not valid for" in said else "tls"
+    kinds = {
+        requests.exceptions.ProxyError: "proxy",
+        requests.exceptions.Timeout: "timeout",
+        requests.exceptions.ConnectionError: "connection",
+        requests.exceptions.ChunkedEncodingError: "connection",
+        requests.exceptions.RequestException: "proxy address",
+    }
+    if isinstance(root, NameResolutionError):
+        return "dns"
+    return next((kind for cause, kind in kinds.items() if isinstance(error, cause)), "tls")
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return the first cause that still says which kind of trouble it is."""
+    inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+    if isinstance(error, NameResolutionError) or not isinstance(inner, BaseException):
+        return error
+    return _root(inner)

@@ -8,13 +8,13 @@ from urllib.parse import quote
 from entrypoint import log
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import client
-from entrypoint.github.client import Api
+from entrypoint.github.client import Client
 from entrypoint.settings.target import is_hosted
 
 _REMEDY = "rebuild the image with the newest runner"
 
 
-def warning(api: Api, version: str, now: datetime | None = None) -> str:
+def warning(api: Client, version: str, now: datetime | None = None) -> str:
     """Return what to say of the runner's version; an empty string if nothing is known or near.
 
     Raises a Failure (7) once the day has passed. Whatever else is wrong is no reason not to
@@ -31,7 +31,7 @@ def warning(api: Api, version: str, now: datetime | None = None) -> str:
     return f"{said}: {_REMEDY}"
 
 
-def _last_day(api: Api, version: str) -> datetime | None:
+def _last_day(api: Client, version: str) -> datetime | None:
     """Return when it first matters; registration may end before jobs do, and we always register."""
     path = f"{api.target.path}/actions/runners/deprecations/{quote(version, safe='')}"
     keys = ("registration_deprecates_at", "runtime_deprecates_at")

@@ -13,13 +13,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.github import client, groups, runners
-from entrypoint.github.client import Api, Reply
+from entrypoint.github import client, runners
+from entrypoint.github.client import Client, Reply
 from entrypoint.github.runners import Runner
 from entrypoint.settings import runner_names
 from entrypoint.settings.schema import Settings
+from entrypoint.settings.target import Scope
 
 FILES = frozenset({".runner", ".credentials", ".credentials_rsaparams"})
+_DEFAULT_GROUP = 1  # the id of each list's default group, and of the only one that a repository has
+_GROUPS_SHOWN = 20
 _ARCHITECTURES = {"x86_64": "X64", "aarch64": "ARM64", "armv7l": "ARM"}
 
 
@@ -31,13 +34,13 @@ def names(name: str) -> tuple[str, str]:
     return name, runner_names.substitute(name)
 
 
-def jit_config(api: Api, settings: Settings, name: str) -> tuple[Runner, dict[str, bytes]]:
+def jit_config(api: Client, settings: Settings, name: str) -> tuple[Runner, dict[str, bytes]]:
     """Register a runner; return it, with its final name, and the listener's files by their names.
 
     A first answer may be lost while GitHub has made the runner. The next try is told so by a 409.
     """
     wanted = {
-        "runner_group_id": groups.group_id(api, settings.group),
+        "runner_group_id": group_id(api, settings.group),
         "labels": labels(settings),
         "work_folder": settings.workdir,
     }
@@ -48,6 +51,25 @@ def jit_config(api: Api, settings: Settings, name: str) -> tuple[Runner, dict[st
     if reply.status == 409:
         reply = _generate(api, wanted, second)
     return _opened(api, reply)
+
+
+def group_id(api: Client, name: str) -> int:
+    """Return the id of a group by its name; nothing is asked for the default group.
+
+    Raises a Failure (78) that tells which groups there are.
+    """
+    if name.casefold() in {"", "default"} or api.target.scope is Scope.REPOSITORY:
+        return _DEFAULT_GROUP
+    path = f"{api.target.path}/actions/runner-groups"
+    found = {group["name"]: int(group["id"]) for group in runners.pages(api, path, "runner_groups")}
+    if name not in found:
+        names = ", ".join(repr(known) for known in sorted(found)[:_GROUPS_SHOWN])
+        raise Failure(
+            ExitCode.CONFIG,
+            f"RUNNER_GROUP: {api.target} has no runner group {name!r}",
+            f"make it there, or take one of these: {names}",
+        )
+    return found[name]
 
 
 def labels(settings: Settings) -> list[str]:
@@ -62,13 +84,13 @@ def labels(settings: Settings) -> list[str]:
 
 
 def _generate(
-    api: Api, wanted: Mapping[str, Any], name: str, *, also: tuple[int, ...] = ()
+    api: Client, wanted: Mapping[str, Any], name: str, *, also: tuple[int, ...] = ()
 ) -> Reply:
     path = f"{api.target.path}/actions/runners/generate-jitconfig"
-    return client.request(api, "POST", path, json={"name": name, **wanted}, also=also)
+    return client.request(api, "POST", path, body={"name": name, **wanted}, also=also)
 
 
-def _discarded(api: Api, name: str) -> bool:
+def _discarded(api: Client, name: str) -> bool:
     """Remove the runner of that name if it can only be our own, whose answer was lost."""
     found = runners.find(api, name)
     if found is None:
@@ -78,7 +100,7 @@ def _discarded(api: Api, name: str) -> bool:
     return runners.delete(api, found.id) is not runners.Removal.BUSY
 
 
-def _opened(api: Api, reply: Reply) -> tuple[Runner, dict[str, bytes]]:
+def _opened(api: Client, reply: Reply) -> tuple[Runner, dict[str, bytes]]:
     """Unpack an answer; a runner whose files we do not understand is removed again."""
     runner = runners.runner(reply["runner"])
     try:

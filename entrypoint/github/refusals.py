@@ -7,19 +7,23 @@ counts. Placeholders in the remedies are filled in by `explain`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
-from entrypoint.errors import ExitCode
-from entrypoint.github.answer import Answer, Asked, Refusal, Retry
-from entrypoint.github.troubles import TROUBLES
-from entrypoint.settings.credential import Kind
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.github.answer import Answer, Refusal, Request, Retry
+from entrypoint.settings.credential import Kind, needs
 
 
-def _status(*statuses: int) -> Callable[[Answer, Asked], bool]:
+def _trouble(kind: str) -> Callable[[Answer, Request], bool]:
+    return lambda answer, _: answer.trouble == kind
+
+
+def _status(*statuses: int) -> Callable[[Answer, Request], bool]:
     return lambda answer, _: answer.status in statuses
 
 
-def _denied(test: Callable[[Answer], bool], *statuses: int) -> Callable[[Answer, Asked], bool]:
+def _denied(test: Callable[[Answer], bool], *statuses: int) -> Callable[[Answer, Request], bool]:
     return lambda answer, _: answer.status in (statuses or (403,)) and test(answer)
 
 
@@ -32,21 +36,94 @@ def _secondary(answer: Answer) -> bool:
     return marked or answer.status == 429
 
 
-def _is(kind: Kind) -> Callable[[Answer, Asked], bool]:
+def _is(kind: Kind) -> Callable[[Answer, Request], bool]:
     return lambda answer, asked: asked.kind is kind and answer.status in (401, 404)
 
 
-def _by_app_itself(asked: Asked) -> bool:
+def _by_app_itself(asked: Request) -> bool:
     """Return whether it is one of the requests that an App signs with its key."""
     return asked.path.startswith("/app/") or asked.path.endswith("/installation")
 
 
-def _asked(status: int, end: str) -> Callable[[Answer, Asked], bool]:
+def _asked(status: int, end: str) -> Callable[[Answer, Request], bool]:
     return lambda answer, asked: answer.status == status and asked.path.endswith(end)
 
 
 REFUSALS = (
-    *TROUBLES,
+    Refusal(
+        "name resolution",
+        _trouble("dns"),
+        "the name of the API's host could not be resolved",
+        "check the container's DNS, and GITHUB_HOST, GITHUB_URL or GITHUB_API_URL for a misspelt"
+        " host; behind a proxy set HTTPS_PROXY",
+        ExitCode.RETRY,
+        Retry.BACKOFF,
+    ),
+    Refusal(
+        "clock",
+        _trouble("clock"),
+        "the server's certificate is not yet valid, or has expired",
+        "compare the clock of this machine with the true time; if it is right, the server's"
+        " certificate must be renewed",
+        ExitCode.CONFIG,
+    ),
+    Refusal(
+        "certificate",
+        _trouble("tls"),
+        "the TLS certificate of the server, or of a proxy before it, is not trusted",
+        "name the PEM file of the certificate authority in RUNNER_CA_FILE (it wins over"
+        " REQUESTS_CA_BUNDLE)",
+        ExitCode.CONFIG,
+    ),
+    Refusal(
+        "certificate's name",
+        _trouble("hostname"),
+        "the server's certificate is for another host",
+        "the name that was asked for must be one that the certificate holds: check GITHUB_HOST,"
+        " GITHUB_URL, GITHUB_API_URL, and what DNS and proxy make of {host}",
+        ExitCode.CONFIG,
+    ),
+    Refusal(
+        "proxy's address",
+        _trouble("proxy address"),
+        "the address of the proxy, or of GitHub, cannot be used",
+        "HTTPS_PROXY and HTTP_PROXY take http://HOST:PORT (SOCKS is not supported)",
+        ExitCode.CONFIG,
+    ),
+    Refusal(
+        "proxy log-in",
+        lambda answer, _: answer.trouble == "proxy login" or answer.status == 407,
+        "407: the proxy asks for a user name and password",
+        "write them into HTTPS_PROXY, as in http://USER:PASSWORD@HOST:PORT, or name GitHub's"
+        " hosts in NO_PROXY",
+        ExitCode.CONFIG,
+    ),
+    Refusal(
+        "proxy",
+        _trouble("proxy"),
+        "the proxy cannot be reached, or does not let this connection through",
+        "check HTTPS_PROXY and HTTP_PROXY, ask the proxy's operator to allow {host}, or name it"
+        " in NO_PROXY",
+        ExitCode.RETRY,
+        Retry.BACKOFF,
+    ),
+    Refusal(
+        "time-out",
+        _trouble("timeout"),
+        "no answer in time",
+        "check firewall and routes to {host}, or set HTTPS_PROXY; GITHUB_TIMEOUT is how long to"
+        " try; https://www.githubstatus.com tells whether GitHub has trouble itself",
+        ExitCode.RETRY,
+        Retry.BACKOFF,
+    ),
+    Refusal(
+        "no connection",
+        lambda answer, _: answer.status == 0,
+        "no route, connection refused, or connection lost",
+        "check firewall and routes to {host}, or set HTTPS_PROXY if there is a proxy",
+        ExitCode.RETRY,
+        Retry.BACKOFF,
+    ),
     Refusal(
         "primary rate limit",
         _denied(_primary, 403, 429),
@@ -222,6 +299,47 @@ REFUSALS = (
 )
 
 
-def refusal(answer: Answer, asked: Asked) -> Refusal:
+def refusal(answer: Answer, asked: Request) -> Refusal:
     """Return the row that fits."""
     return next(row for row in REFUSALS if row.fits(answer, asked))
+
+
+def explain(answer: Answer, asked: Request, tries: int = 1, given_up: str = "") -> Failure:
+    """Turn the last answer into the end of the program; `given_up` is why there is no next try."""
+    row = refusal(answer, asked)
+    came = f"{answer.status}{f' {answer.words!r}' if answer.words else ''}"
+    request_id = answer.header("x-github-request-id")
+    message = (
+        f"{asked.method} {asked.path} at {asked.target.api_url}: "
+        + (came if answer.status else f"{row.sign} ({answer.words})")
+        + (f", x-github-request-id {request_id}" if request_id else "")
+        + (f" (tried {tries} times)" if tries > 1 else "")
+        + (f"; {given_up}" if given_up else "")
+    )
+    return Failure(row.code, message, row.remedy.format_map(_context(answer, asked)))
+
+
+def _context(answer: Answer, asked: Request) -> dict[str, str]:
+    """Fill the placeholders of the remedies."""
+    target = asked.target
+    accepted = answer.header("x-accepted-github-permissions")
+    return {
+        "accepted": f" (GitHub asks for {accepted})" if accepted else "",
+        "api": target.api_url,
+        "granted": answer.header("x-oauth-scopes") or "no scope at all",
+        "host": target.api_host,
+        "kind": asked.kind,
+        "name": target.name,
+        "needs": needs(asked.kind, target.scope),
+        "reset": _limit_ends(answer.header("x-ratelimit-reset")),
+        "scope": target.scope,
+        "setting": asked.credential_variable,
+        "sso": answer.header("x-github-sso").partition("url=")[2] or "the token's settings",
+    }
+
+
+def _limit_ends(epoch: str) -> str:
+    """Say when the limit is over, in UTC."""
+    if not (epoch.isascii() and epoch.isdigit()):
+        return "within the hour"
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(int(epoch), 2**33)))

@@ -1,7 +1,7 @@
 """What we ask of GitHub: tokens, the list of runners, a runner's removal.
 
-Functions over an `Api`; each raises a Failure when GitHub refuses (see refusals.py), and tries
-again within the Api's deadline where that can help.
+Functions over an `Client`; each raises a Failure when GitHub refuses (see refusals.py), and tries
+again within the Client's deadline where that can help.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Any
 
 from entrypoint import log
 from entrypoint.github import client
-from entrypoint.github.client import Api, Reply
+from entrypoint.github.client import Client, Reply
+from entrypoint.github.first_request import Known
 from entrypoint.settings import credential
 from entrypoint.settings.credential import Kind
 from entrypoint.settings.schema import Settings
 
 __all__ = [
-    "Api",
+    "Client",
     "Removal",
     "Runner",
     "connect",
@@ -55,7 +56,7 @@ class Runner:
     labels: tuple[str, ...] = ()
 
 
-def connect(settings: Settings, secrets: Mapping[str, str], deadline: float) -> Api:
+def connect(settings: Settings, secrets: Mapping[str, str], deadline: float) -> Client:
     """Return a way to the settings' list of runners, for all calls until the deadline.
 
     `secrets` are by variable, and hold exactly one credential. Only for an App are there
@@ -68,43 +69,51 @@ def connect(settings: Settings, secrets: Mapping[str, str], deadline: float) -> 
         return app.connect(settings, secrets[setting], deadline)
     # config.sh itself uses this scheme for registration tokens.
     scheme = "RemoteAuth" if kind is Kind.REGISTRATION else "Bearer"
-    return client.open_api(
-        settings, deadline, kind=kind, setting=setting, token=secrets[setting], scheme=scheme
+    return client.open_client(
+        settings,
+        deadline,
+        kind=kind,
+        credential_variable=setting,
+        token=secrets[setting],
+        scheme=scheme,
     )
 
 
-def registration_token(api: Api) -> str:
-    """Return a token with which config.sh may register; it is valid for an hour."""
-    return _token(api, "registration-token")
+def registration_token(api: Client, known: Known | None = None) -> str:
+    """Return a token with which config.sh may register; it is valid for an hour.
+
+    `known` is what GitHub has answered to that request already.
+    """
+    return _token(api, "registration-token", known)
 
 
-def remove_token(api: Api) -> str:
+def remove_token(api: Client) -> str:
     """Return a token with which config.sh may remove; GitHub accepts a registration token too."""
     return _token(api, "remove-token")
 
 
-def _token(api: Api, which: str) -> str:
+def _token(api: Client, which: str, known: Known | None = None) -> str:
     if api.kind is Kind.REGISTRATION:
         return api.token
-    token = client.request(api, "POST", f"{_runners(api)}/{which}").text("token")
+    token = client.request(api, "POST", f"{_runners(api)}/{which}", known=known).text("token")
     log.keep_out(token)
     return token
 
 
-def find(api: Api, name: str) -> Runner | None:
+def find(api: Client, name: str) -> Runner | None:
     """Return the runner of exactly that name, or None."""
     # Enterprise Servers before 3.11 do not know `name` and list all.
     return next((entry for entry in runners(api, name=name) if entry.name == name), None)
 
 
-def runners(api: Api, **params: str) -> Iterator[Runner]:
+def runners(api: Client, **params: str) -> Iterator[Runner]:
     """Go through all pages of the list."""
     for entry in pages(api, _runners(api), "runners", params):
         yield runner(entry)
 
 
 def pages(
-    api: Api, path: str, key: str, params: Mapping[str, str] | None = None
+    api: Client, path: str, key: str, params: Mapping[str, str] | None = None
 ) -> Iterator[dict[str, Any]]:
     """Go through the entries of a list that GitHub divides into pages."""
     page = 1
@@ -117,7 +126,7 @@ def pages(
         page += 1
 
 
-def get(api: Api, runner_id: int) -> Runner | None:
+def get(api: Client, runner_id: int) -> Runner | None:
     """Return a runner by its id, or None if GitHub's list has it no more."""
     if api.kind is Kind.REGISTRATION:  # whose bearer config.sh lets read nothing but the list
         return next((entry for entry in runners(api) if entry.id == runner_id), None)
@@ -128,7 +137,7 @@ def get(api: Api, runner_id: int) -> Runner | None:
     return runner(reply.body)
 
 
-def delete(api: Api, runner_id: int) -> Removal:
+def delete(api: Client, runner_id: int) -> Removal:
     """Take a runner off the list, if it is not running a job."""
     reply = client.request(api, "DELETE", f"{_runners(api)}/{runner_id}", also=(404, 422))
     if reply.status == 404:
@@ -137,7 +146,7 @@ def delete(api: Api, runner_id: int) -> Removal:
     return Removal.BUSY if reply.status == 422 else Removal.DELETED
 
 
-def first_page(api: Api) -> Reply:
+def first_page(api: Client) -> Reply:
     """Return the beginning of the list of runners; a Failure if the credential may not see it.
 
     That tells a 404 for one runner, which is gone, from a 404 for all.
@@ -145,7 +154,7 @@ def first_page(api: Api) -> Reply:
     return client.request(api, "GET", _runners(api), params={"per_page": "1"})
 
 
-def _runners(api: Api) -> str:
+def _runners(api: Client) -> str:
     return f"{api.target.path}/actions/runners"
 
 

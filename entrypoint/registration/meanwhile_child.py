@@ -8,11 +8,11 @@ from typing import Any
 from entrypoint import log
 from entrypoint.errors import Failure
 from entrypoint.github import deprecation, runners
-from entrypoint.github.runners import Api
+from entrypoint.github.runners import Client
 from entrypoint.registration.register import Marks
 
 
-def remove_earlier(api: Api, earlier: Mapping[str, Any]) -> None:
+def remove_earlier(api: Client, earlier: Mapping[str, Any]) -> None:
     """Remove the runner that this container was before it was killed, if nobody is it any more."""
     try:
         found = runners.get(api, earlier["id"])
@@ -23,7 +23,7 @@ def remove_earlier(api: Api, earlier: Mapping[str, Any]) -> None:
         log.debug("the runner of an earlier start may still be listed", why=failure.message)
 
 
-def advise(api: Api, version: str, marks: Marks) -> None:
+def advise(api: Client, version: str, marks: Marks) -> None:
     """Ask for how long GitHub accepts this version."""
     try:
         if said := deprecation.warning(api, version):

@@ -23,7 +23,7 @@ from entrypoint.vault import Vault, forbid_core_dumps
 
 if TYPE_CHECKING:
     from entrypoint.github.first_request import Known
-    from entrypoint.github.runners import Api
+    from entrypoint.github.runners import Client
 
 
 def register(
@@ -42,7 +42,7 @@ def register(
     deadline = time.monotonic() + settings.github_timeout
 
     @functools.cache
-    def connect() -> Api:
+    def connect() -> Client:
         from entrypoint.github import runners  # 70 ms, which the shortcut can save
 
         return runners.connect(settings, secrets, deadline)
@@ -62,20 +62,17 @@ def register(
     )
 
 
-def _token(connect: Callable[[], Api], known: Known | None) -> str:
+def _token(connect: Callable[[], Client], known: Known | None) -> str:
     """Return a registration token: the one that is known, or else what the long way leads to."""
     if known and known.token:
         return known.token
-    from entrypoint.github import replay, runners
+    from entrypoint.github import runners
 
-    api = connect()
-    if known:
-        replay.replay(api, known)
-    return runners.registration_token(api)
+    return runners.registration_token(connect(), known)
 
 
 def _register_jit(
-    connect: Callable[[], Api],
+    connect: Callable[[], Client],
     settings: Settings,
     order: Mapping[str, Any],
     user: Account,
@@ -97,7 +94,7 @@ def _register_jit(
 
 
 def _beside(
-    connect: Callable[[], Api], version: str, earlier: Mapping[str, Any] | None, marks: Marks
+    connect: Callable[[], Client], version: str, earlier: Mapping[str, Any] | None, marks: Marks
 ) -> None:
     """Ask in one more process what must not delay the registration."""
     if not (version or earlier):

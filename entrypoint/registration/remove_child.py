@@ -15,7 +15,7 @@ from entrypoint import log
 from entrypoint.container import account
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import jit, runners
-from entrypoint.github.runners import Api, Runner
+from entrypoint.github.runners import Client, Runner
 from entrypoint.init import processes
 from entrypoint.init.child import Child
 from entrypoint.init.pid1 import Init
@@ -106,7 +106,7 @@ def listed(settings: Settings, vault: Vault, registration: Registration, deadlin
     return _found(api, settings, registration) is not None
 
 
-def _found(api: Api, settings: Settings, registration: Registration) -> Runner | None:
+def _found(api: Client, settings: Settings, registration: Registration) -> Runner | None:
     """Ask by id where it is known; a registration that was cut short is known by name only."""
     if registration.id is not None:
         return runners.get(api, registration.id)

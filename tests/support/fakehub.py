@@ -9,7 +9,7 @@ from typing import Any, Self
 import responses
 
 from entrypoint.github import runners
-from entrypoint.github.runners import Api
+from entrypoint.github.runners import Client
 from entrypoint.settings import validation
 from entrypoint.settings.schema import Settings
 from tests.support import contract
@@ -97,8 +97,8 @@ def parse(values: Mapping[str, str]) -> Settings:
     return validation.parse({**scope, **credential, **values})
 
 
-def connect(values: Mapping[str, str] = MappingProxyType({}), clock: Clock | None = None) -> Api:
-    """An Api to the list of runners that the values name; see `parse`."""
+def connect(values: Mapping[str, str] = MappingProxyType({}), clock: Clock | None = None) -> Client:
+    """An Client to the list of runners that the values name; see `parse`."""
     secrets = {"GITHUB_PERSONAL_TOKEN": CLASSIC, **values}
     if "RUNNER_TOKEN" in values or "GITHUB_APP_ID" in values:
         del secrets["GITHUB_PERSONAL_TOKEN"]
@@ -106,8 +106,8 @@ def connect(values: Mapping[str, str] = MappingProxyType({}), clock: Clock | Non
     return at(clock or Clock(), api)
 
 
-def at(clock: Clock, api: Api) -> Api:
-    """The same Api, by another clock."""
+def at(clock: Clock, api: Client) -> Client:
+    """The same Client, by another clock."""
     fresh = clock.now() + 10 if api.fresh_until else 0.0
     return dataclasses.replace(
         api,

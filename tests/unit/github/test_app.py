@@ -144,8 +144,8 @@ def test_wrong_app() -> None:
     assert "same App" in failure.value.hint
 
 
-def fresh(clock: Clock) -> runners.Api:
-    """An Api whose App token was made just now."""
+def fresh(clock: Clock) -> runners.Client:
+    """An Client whose App token was made just now."""
     with fakehub.hub() as hub:
         hub.post("https://api.github.com" + TOKENS, json=NEW_TOKEN, status=201)
         return fakehub.connect({**APP, "GITHUB_APP_INSTALLATION_ID": "42"}, clock)

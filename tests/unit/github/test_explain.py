@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from entrypoint.github import explain
-from entrypoint.github.answer import Answer, Asked
+from entrypoint.github import answer as answers
+from entrypoint.github.answer import Answer, Request
+from entrypoint.github.refusals import explain
 from entrypoint.settings.credential import Kind
 from tests.support import fakehub
 from tests.unit.github.test_refusals import ASKED
@@ -14,7 +15,7 @@ from tests.unit.github.test_refusals import ASKED
 def test_the_message_is_complete() -> None:
     """Method, path, address, status, GitHub's words, request id and the number of tries."""
     headers = {"x-github-request-id": "AB12:34"}
-    failure = explain.explain(Answer(502, "Server Error", headers), ASKED, 4, "time is up")
+    failure = explain(Answer(502, "Server Error", headers), ASKED, 4, "time is up")
     assert failure.message == (
         "POST /repos/acme/shop/actions/runners/registration-token at https://api.github.com:"
         " 502 'Server Error', x-github-request-id AB12:34 (tried 4 times); time is up"
@@ -28,14 +29,14 @@ def test_the_message_is_complete() -> None:
 def test_reset(reset: str, words: str) -> None:
     """The end of the primary limit is told as a time, however odd the header is."""
     headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset}
-    assert words in explain.explain(Answer(403, "", headers), ASKED).hint
+    assert words in explain(Answer(403, "", headers), ASKED).hint
 
 
 def test_sso_address() -> None:
     """The address to authorize at is repeated as GitHub gave it."""
     url = "https://github.com/orgs/acme/sso?authorization_request=AAA"
     answer = Answer(403, "", {"x-github-sso": f"required; url={url}"})
-    assert url in explain.explain(answer, ASKED).hint
+    assert url in explain(answer, ASKED).hint
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_sso_address() -> None:
 )
 def test_words(body: Any, said: str) -> None:
     """GitHub's words are repeated on one line of bounded length, with the details of a 422."""
-    assert explain.words(body) == said
+    assert answers.words(body) == said
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -72,7 +73,7 @@ def test_words(body: Any, said: str) -> None:
 def test_every_remedy_can_be_filled_in(kind: Kind, status: int) -> None:
     """No placeholder is left over, whatever the credential and the scope."""
     for values in ({}, {"GITHUB_OWNER": "acme"}, {"GITHUB_ENTERPRISE": "acme"}):
-        asked = Asked("GET", "/x", fakehub.parse(values).target, kind, "GITHUB_PERSONAL_TOKEN")
-        failure = explain.explain(Answer(status, is_github=status != 200), asked)
+        asked = Request("GET", "/x", fakehub.parse(values).target, kind, "GITHUB_PERSONAL_TOKEN")
+        failure = explain(Answer(status, is_github=status != 200), asked)
         assert failure.hint
         assert "{" not in failure.hint

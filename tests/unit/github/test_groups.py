@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.github import groups
+from entrypoint.github import jit
 from tests.support import fakehub
 
 SCOPES = {
@@ -39,14 +39,14 @@ def test_group_by_name(values: dict[str, str], base: str) -> None:
         url = f"{base}/actions/runner-groups"
         hub.get(url, json=page(*(group(n, f"g{n}") for n in range(1, 101))))
         hub.get(url, json=page(group(777, "builders")))
-        assert groups.group_id(fakehub.connect(values), "builders") == 777
+        assert jit.group_id(fakehub.connect(values), "builders") == 777
 
 
 @pytest.mark.parametrize("name", ["", "default", "Default"])
 def test_the_default_group_costs_no_request(name: str) -> None:
     """The default group is known without asking."""
     with fakehub.hub():
-        assert groups.group_id(fakehub.connect({"GITHUB_OWNER": "acme"}), name) == 1
+        assert jit.group_id(fakehub.connect({"GITHUB_OWNER": "acme"}), name) == 1
 
 
 def test_an_unknown_group() -> None:
@@ -57,6 +57,6 @@ def test_an_unknown_group() -> None:
             json=page(group(1, "Default"), group(2, "builders")),
         )
         with pytest.raises(Failure, match="has no runner group 'builder'") as failure:
-            groups.group_id(fakehub.connect({"GITHUB_OWNER": "acme"}), "builder")
+            jit.group_id(fakehub.connect({"GITHUB_OWNER": "acme"}), "builder")
     assert failure.value.code is ExitCode.CONFIG
     assert "'Default', 'builders'" in failure.value.hint

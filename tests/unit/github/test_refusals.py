@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from entrypoint.errors import ExitCode
-from entrypoint.github.answer import Answer, Asked, Retry
+from entrypoint.github.answer import Answer, Request, Retry
 from entrypoint.github.refusals import REFUSALS, refusal
 from entrypoint.settings.credential import Kind
 from entrypoint.settings.target import Scope, Target
@@ -14,7 +14,7 @@ from scripts import documents
 
 SHOP = Target("https://github.com", Scope.REPOSITORY, "acme/shop")
 PATH = "/repos/acme/shop/actions/runners/registration-token"
-ASKED = Asked("POST", PATH, SHOP, Kind.CLASSIC, "GITHUB_PERSONAL_TOKEN")
+ASKED = Request("POST", PATH, SHOP, Kind.CLASSIC, "GITHUB_PERSONAL_TOKEN")
 
 SAMPLES: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
     "name resolution": [({"trouble": "dns"}, {})],

@@ -163,7 +163,7 @@ def test_registration_token_reads_nothing_but_the_list() -> None:
 
 
 def test_an_api_keeps_its_secrets_to_itself() -> None:
-    """No secret shows where an Api is printed, as in a traceback."""
+    """No secret shows where an Client is printed, as in a traceback."""
     assert TOKEN["token"] not in repr(fakehub.connect({"RUNNER_TOKEN": TOKEN["token"]}))
     assert fakehub.CLASSIC not in repr(fakehub.connect())
 
