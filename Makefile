@@ -6,7 +6,7 @@
 BIN := .venv/bin
 VENV := .venv/.installed
 PACKAGES := $(wildcard entrypoint simulator demo tests bench)
-DOCKERFILES := $(wildcard Dockerfile Dockerfile.* tests/image/*.Dockerfile)
+DOCKERFILES := $(wildcard Dockerfile Dockerfile.* tests/image/*.Dockerfile deploy/*/*/*.Dockerfile)
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 SHELL_SCRIPTS = $(shell git grep --untracked -lE '^\#!.*[ /](ba|da)?sh( |$$)' -- \
 	':!*.py' ':!*.md' ':!Dockerfile*')

@@ -1,0 +1,264 @@
+"""The manifests of deploy/kubernetes: valid, complete, and of one mind with the runner."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from entrypoint.errors import ExitCode
+from entrypoint.settings.schema import Settings
+from entrypoint.vault import SECRETS
+from tests.deploy import kubernetes
+from tests.deploy.kubernetes import FOLDER, KUSTOMIZATIONS, ROOT, Object
+
+VERSIONS = ("1.30", "1.34", "1.37")
+KEDA = [name for name in KUSTOMIZATIONS if "keda" in name]
+STOP_SECONDS = 10  # that a stop needs beside the drain
+LONGEST_JOB = 6 * 3600  # seconds, as on GitHub's own machines
+
+# What the runner's environment may hold beside the settings.
+OTHER_VARIABLES = {
+    "DOCKER_HOST",
+    "NVIDIA_DRIVER_CAPABILITIES",
+    "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS",
+}
+
+
+def validated(directory: Path, version: str, *files: Object) -> subprocess.CompletedProcess[str]:
+    """Run kubernetes-validate on objects, as strictly as it can."""
+    paths = []
+    for number, content in enumerate(files):
+        kind, name = content["kind"], content["metadata"]["name"]
+        paths.append(directory / f"{number:02}-{kind}-{name}.yaml")
+        paths[-1].write_text(yaml.safe_dump(content))
+    command = [sys.executable, "-m", "kubernetes_validate", "--strict", "-k", version]
+    return subprocess.run([*command, *paths], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_valid(version: str, tmp_path: Path) -> None:
+    """Kubernetes knows each object, each field and each value; what KEDA makes is a Job."""
+    known, ours = [], set()
+    for folder in KUSTOMIZATIONS:
+        made = kubernetes.objects(folder)
+        ours |= {o["kind"] for o in made if ".keda.sh" in f".{o['apiVersion']}"}
+        known += [o for o in made if "keda.sh" not in o["apiVersion"]]
+        known += [kubernetes.job(folder) or kubernetes.find(folder, "Deployment")]
+        known += [kubernetes.pod(folder)]
+    assert ours == {"ScaledJob", "TriggerAuthentication"}
+    done = validated(tmp_path, version, *known)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("field", ["terminationGracePeriod", "hostUser", "restartPolicie"])
+def test_misspelt(field: str, tmp_path: Path) -> None:
+    """A misspelt field of a pod does not pass for a valid one."""
+    pod = kubernetes.pod("base")
+    wrong = {**pod, "spec": {**pod["spec"], field: True}}
+    done = validated(tmp_path, VERSIONS[-1], wrong)
+    assert done.returncode != 0
+    assert field in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("folder", KUSTOMIZATIONS)
+def test_one_namespace(folder: str) -> None:
+    """Everything is put into the namespace that is made for it."""
+    name = kubernetes.find(folder, "Namespace")["metadata"]["name"]
+    others = [o for o in kubernetes.objects(folder) if o["kind"] != "Namespace"]
+    assert {o["metadata"].get("namespace") for o in others} == {name}
+
+
+@pytest.mark.parametrize("folder", KUSTOMIZATIONS)
+def test_settings_exist(folder: str) -> None:
+    """Each variable is a setting, a secret's file, or known to be for somebody else."""
+    known = {field.metadata["variable"] for field in dataclasses.fields(Settings)}
+    known |= {f"{name}_FILE" for name in SECRETS} | OTHER_VARIABLES
+    assert kubernetes.settings(folder).keys() <= known
+
+
+@pytest.mark.parametrize("folder", KUSTOMIZATIONS)
+def test_time_to_stop(folder: str) -> None:
+    """The kubelet kills ten seconds after the longest drain, not earlier."""
+    drain = int(kubernetes.settings(folder)["RUNNER_DRAIN_TIMEOUT"])
+    grace = kubernetes.pod(folder)["spec"]["terminationGracePeriodSeconds"]
+    assert grace == drain + STOP_SECONDS
+
+
+JOBS = [name for name in KUSTOMIZATIONS if name != "overlays/deployment"]
+
+
+@pytest.mark.parametrize("folder", JOBS)
+def test_time_to_work(folder: str) -> None:
+    """A runner leaves by itself, and the Job's deadline cuts no job of six hours short."""
+    settings, job = kubernetes.settings(folder), kubernetes.job(folder)
+    assert job is not None
+    idle, drain = (int(settings[f"RUNNER_{name}_TIMEOUT"]) for name in ("IDLE", "DRAIN"))
+    assert idle > 0
+    assert job["spec"]["activeDeadlineSeconds"] >= idle + LONGEST_JOB + drain
+
+
+@pytest.mark.parametrize("folder", JOBS)
+def test_tries(folder: str) -> None:
+    """A new pod follows a failure that may pass, and none what an operator has to cure."""
+    job = kubernetes.job(folder)
+    assert job is not None
+    spec = job["spec"]
+    disruption, hopeless = spec["podFailurePolicy"]["rules"]
+    assert disruption["action"] == "Ignore"
+    assert disruption["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
+    assert hopeless["action"] == "FailJob"
+    wanted = {ExitCode.VERSION, ExitCode.REFUSED, ExitCode.CONFIG}
+    assert hopeless["onExitCodes"] == {"operator": "In", "values": sorted(map(int, wanted))}
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"
+    assert spec["backoffLimit"] > 0
+    assert spec["podReplacementPolicy"] == "Failed"
+    assert spec["ttlSecondsAfterFinished"] > 0
+
+
+@pytest.mark.parametrize("folder", KUSTOMIZATIONS)
+def test_not_moved(folder: str) -> None:
+    """No autoscaler empties the node of a running job for economy."""
+    annotations = kubernetes.pod(folder)["metadata"]["annotations"]
+    assert annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
+    assert annotations["karpenter.sh/do-not-disrupt"] == "true"
+
+
+@pytest.mark.parametrize("folder", KUSTOMIZATIONS)
+def test_last_words(folder: str) -> None:
+    """The end of the log stands in for a message that nobody could write any more."""
+    pod = kubernetes.pod(folder)
+    ours = [one for one in kubernetes.containers(pod) if one["image"].endswith(":ubuntu")]
+    wanted = [one for one in ours if one["name"] in {"credential", "runner"}]
+    assert {one["terminationMessagePolicy"] for one in wanted} == {"FallbackToLogsOnError"}
+
+
+@pytest.mark.parametrize("folder", KUSTOMIZATIONS)
+def test_resources(folder: str) -> None:
+    """The memory that a runner may use is reserved for it, and its processor is not throttled."""
+    resources = kubernetes.container(kubernetes.pod(folder))["resources"]
+    assert resources["limits"]["memory"] == resources["requests"]["memory"]
+    assert "cpu" not in resources["limits"]
+    assert "ephemeral-storage" in resources["requests"]
+
+
+def test_restricted() -> None:
+    """Without root: the image's user runner, no sudo, no capability."""
+    pod = kubernetes.pod("overlays/restricted")
+    assert pod["spec"]["securityContext"]["runAsUser"] == 1001
+    runner = kubernetes.container(pod)
+    assert runner["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert kubernetes.settings("overlays/restricted")["RUNNER_SUDO"] == "0"
+    added = (ROOT / "image/add-runner-user").read_text()
+    assert re.search(r"--uid 1001\b", added)
+
+
+def test_docker_paths() -> None:
+    """What the engine mounts into a job's containers lies at the same paths on either side."""
+    pod = kubernetes.pod("overlays/docker")
+    runner, engine, copy = (
+        {m["name"]: m["mountPath"] for m in kubernetes.container(pod, name)["volumeMounts"]}
+        for name in ("runner", "docker", "externals")
+    )
+    assert engine["work"] == runner["work"] == "/home/runner/_work"
+    assert engine["externals"] == "/home/runner/externals"
+    assert copy["externals"] == "/externals"
+    assert engine["docker-socket"] == "/var/run"
+    host = kubernetes.settings("overlays/docker")["DOCKER_HOST"]
+    assert host == f"unix://{runner['docker-socket']}/docker.sock"
+    assert kubernetes.container(pod, "docker")["restartPolicy"] == "Always"  # a sidecar
+
+
+def test_sysbox_is_insisted_on() -> None:
+    """Where sysbox is not in force the pod ends with 69, and takes no job that needs Docker."""
+    assert kubernetes.settings("overlays/sysbox")["RUNNER_ENGINE"] == "docker"
+    assert kubernetes.pod("overlays/sysbox")["spec"]["runtimeClassName"] == "sysbox-runc"
+
+
+@pytest.mark.parametrize("folder", KEDA)
+def test_keda_names(folder: str) -> None:
+    """Each field of KEDA's objects, and each parameter of its scaler, is one that it knows."""
+    facts = kubernetes.data("keda")
+    scaled, trusted = (kubernetes.find(folder, k) for k in ("ScaledJob", "TriggerAuthentication"))
+    spec = scaled["spec"]
+    assert spec.keys() <= set(facts["ScaledJob"]["spec"])
+    for name, value in spec["rollout"].items():
+        assert value in facts["ScaledJob"]["rollout"][name]
+    (trigger,) = spec["triggers"]
+    assert trigger.keys() <= set(facts["ScaledJob"]["trigger"])
+    assert trigger["type"] == "github-runner"
+    scaler = facts["github-runner"]
+    given = {name.removesuffix("FromEnv") for name in trigger["metadata"]}
+    assert given <= scaler["metadata"].keys()
+    assert {name for name, kind in scaler["metadata"].items() if kind == "required"} <= given
+    assert trigger["metadata"]["runnerScope"] in scaler["runnerScope"]
+    assert all(isinstance(value, str) for value in trigger["metadata"].values())
+    assert trusted["spec"].keys() <= set(facts["TriggerAuthentication"]["spec"])
+    assert trigger["authenticationRef"]["name"] == trusted["metadata"]["name"]
+    for reference in trusted["spec"]["secretTargetRef"]:
+        assert set(reference) == set(facts["TriggerAuthentication"]["secretTargetRef"])
+        assert reference["parameter"] in scaler["authentication"]
+
+
+@pytest.mark.parametrize("folder", KEDA)
+def test_keda_counts_what_the_runner_takes(folder: str) -> None:
+    """KEDA starts a runner for the jobs that it can take: same owner, same labels."""
+    scaled, settings = kubernetes.find(folder, "ScaledJob"), kubernetes.settings(folder)
+    spec, facts = scaled["spec"], kubernetes.data("keda")["github-runner"]
+    metadata = spec["triggers"][0]["metadata"]
+    assert spec["envSourceContainerName"] == kubernetes.RUNNER
+    assert metadata["ownerFromEnv"] == "GITHUB_OWNER"
+    assert metadata["reposFromEnv"] == "GITHUB_REPOSITORY"
+    assert metadata["labelsFromEnv"] == "RUNNER_LABELS"
+    no_defaults = settings.get("RUNNER_NO_DEFAULT_LABELS", "0") == "1"
+    assert metadata["noDefaultLabels"] == ("true" if no_defaults else "false")
+    architecture = kubernetes.pod(folder)["spec"].get("nodeSelector", {}).get("kubernetes.io/arch")
+    counted = set(settings["RUNNER_LABELS"].lower().split(","))
+    counted |= set() if no_defaults else set(facts["defaultLabels"])
+    assert {"self-hosted", "linux", "x64" if architecture is None else "arm64"} <= counted
+    assert ("x64" in counted) is (architecture is None)
+
+
+@pytest.mark.parametrize("folder", KEDA)
+def test_keda_leaves_jobs_alone(folder: str) -> None:
+    """A change of the ScaledJob ends no running job; what is over does not pile up."""
+    spec = kubernetes.find(folder, "ScaledJob")["spec"]
+    assert spec["rollout"]["strategy"] == "gradual"
+    assert "scalingStrategy" not in spec
+    assert spec["successfulJobsHistoryLimit"] + spec["failedJobsHistoryLimit"] < 10
+    assert spec["triggers"][0]["metadata"]["enableEtags"] == "false"
+    assert int(kubernetes.settings(folder)["RUNNER_IDLE_TIMEOUT"]) <= 600
+
+
+@pytest.mark.parametrize("folder", KEDA)
+def test_keda_shares_the_app(folder: str) -> None:
+    """KEDA and the runner read one key, from one Secret."""
+    reference = kubernetes.find(folder, "TriggerAuthentication")["spec"]["secretTargetRef"][0]
+    spec = kubernetes.pod(folder)["spec"]
+    (secret,) = (v["secret"]["secretName"] for v in spec["volumes"] if "secret" in v)
+    assert reference == {"parameter": "appKey", "name": secret, "key": "app-key"}
+    settings = kubernetes.settings(folder)
+    assert settings["GITHUB_APP_PRIVATE_KEY_FILE"] == "/credential/app-key"
+    assert settings["GITHUB_PERSONAL_TOKEN_FILE"] == ""
+
+
+def test_deployment_starts_again() -> None:
+    """What a restarted container needs is still there: its credential is not deleted."""
+    pod = kubernetes.pod("overlays/deployment")
+    assert pod["spec"]["restartPolicy"] == "Always"
+    assert pod["spec"].get("initContainers", []) == []
+    mounts = kubernetes.container(pod)["volumeMounts"]
+    assert mounts == [{"name": "secret", "mountPath": "/credential", "readOnly": True}]
+    assert kubernetes.settings("overlays/deployment")["RUNNER_IDLE_TIMEOUT"] == "0"
+
+
+def test_each_overlay_is_a_component() -> None:
+    """Whatever can be built alone can also be combined in an overlay of one's own."""
+    components = {path.parent.name for path in FOLDER.glob("components/*/kustomization.yaml")}
+    alone = {Path(name).name for name in KUSTOMIZATIONS} - {"base", "keda-arm64"}
+    assert alone == components - {"app"}
