@@ -11,8 +11,9 @@ from simulator import Simulator
 from tests.chaos import crowd, phases, report
 from tests.chaos.faults import FATAL
 from tests.chaos.jobs import ENDLESS
-from tests.chaos.mutation import Mutation, mutated
 from tests.chaos.plan import START, Plan
+from tests.support.life import directory
+from tests.support.mutants import Change, body, copy, replace
 
 LIVES, STOPS_IN_WINDOW = 200, 60
 MUTATED_LIVES, MUTATED_AT_A_TIME = 24, 4  # the first that tells is the last
@@ -79,42 +80,33 @@ def idle_with(fault: dict[str, object]) -> Iterator[Plan]:
         yield plan
 
 
-MUTATIONS: dict[str, tuple[Mutation, Iterator[Plan], str]] = {
+MUTATIONS: dict[str, tuple[Change, Iterator[Plan], str]] = {
     "signal first, ask second": (
-        Mutation(
-            "lifecycle/stopping.py",
-            "    remover.hasten()\n    if not listener.busy()",
-            "    remover.hasten()\n    listener.interrupt()\n    if not listener.busy()",
-        ),
+        body("stopping.stop", "listener.interrupt()\nOLD"),
         hasty("window", lambda plan: 0.03 < stop_of(plan) - phases.ARRIVAL.offset < 0.12),
         "in progress",
     ),
     "no deregistration once config.sh was interrupted": (
-        Mutation(
-            "registration/registered.py",
-            "            pid_1.wait(child, time.monotonic() + CONFIG_GRACE)\n",
-            "            pid_1.wait(child, time.monotonic() + CONFIG_GRACE)\n"
-            "            registrar.marks.take_back()\n",
+        replace(
+            "registered._await",
+            "pid_1.wait(child, time.monotonic() + CONFIG_GRACE)",
+            "OLD\nregistrar.marks.take_back()",
         ),
         search("unrecorded", lambda plan: len(plan.actions) == 1),
         "still registered",
     ),
     "config.sh is cut short, and nobody looks by name": (
-        Mutation("registration/remove_child.py", "else (name,)", "else ()"),
+        replace("remove_child._found", "(name,)", "()"),
         idle_with(FATAL[0]),
         "still registered",
     ),
     "config.sh is believed": (
-        Mutation(
-            "registration/remove_child.py",
-            "    found = _found(api, settings, registration)\n    while",
-            "    found = None\n    while",
-        ),
+        body("remove_child._found", "return None"),
         idle_with(FAILING_REMOVAL),
         "still registered",
     ),
     "a stubborn job is not killed": (
-        Mutation("lifecycle/stopping.py", "        listener.kill_job()\n", ""),
+        body("Listener.kill_job", "pass"),
         hasty(
             "job",
             lambda plan: (
@@ -126,55 +118,37 @@ MUTATIONS: dict[str, tuple[Mutation, Iterator[Plan], str]] = {
         "in progress",
     ),
     "a drained job is cancelled": (
-        Mutation(
-            "lifecycle/stopping.py", "settings.drain_timeout and _drained", "False and _drained"
-        ),
+        body("stopping._drained", "return False"),
         search("drain", lambda plan: job_of(plan) == "sleeps"),
         "before the drain's end",
     ),
     "a second stop is lost": (
-        Mutation(
-            "init/pid1.py",
-            "        self.stops.append(signum)\n",
-            "        if self.stops:\n            return\n        self.stops.append(signum)\n",
-        ),
+        replace("Init.handle", "self.stops.append(signum)", "if self.stops:\n    return\nOLD"),
         hasty("drain", lambda plan: plan.settings["RUNNER_DRAIN_TIMEOUT"] == "60"),
         "did not exit",
     ),
     "nobody is swept": (
-        Mutation("lifecycle/life.py", "    pid_1.sweep(SWEEP_GRACE)\n", ""),
+        body("Init.sweep", "pass"),
         search("job ends", lambda plan: job_of(plan).startswith("leaves")),
         "alive when PID 1 left",
     ),
     "the exit code is 0 after a stop": (
-        Mutation("lifecycle/life.py", "ExitCode(128 + stop.signum)", "ExitCode.DONE"),
+        replace("life.run", "ExitCode(128 + ...)", "ExitCode.DONE"),
         search("idle", undisturbed),
         "exit code 0",
     ),
     "the registration token is printed": (
-        Mutation(
-            "registration/remove_child.py",
-            "remove_token(api)\n",
-            "remove_token(api)\n            print(token)\n",
-        ),
+        body("runners.remove_token", "def token():\n    OLD\nprint(got := token())\nreturn got"),
         search("idle", lambda plan: "RUNNER_REGISTRATION" not in plan.settings),
         "a runner token is in the log",
     ),
     "the credential is printed": (
-        Mutation(
-            "registration/remove_child.py",
-            "    if registration.tidy and",
-            "    print(vault.read())\n    if registration.tidy and",
-        ),
+        body("remove_child.remove", "print(vault.read())\nOLD"),
         search("idle", undisturbed),
         "the credential is in the log",
     ),
     "a defect ends the program": (
-        Mutation(
-            "lifecycle/stopping.py",
-            "    listener.interrupt()\n    if not pid_1",
-            "    if not pid_2",
-        ),
+        body("stopping.leave", "raise RuntimeError"),
         search("idle", undisturbed),
         "a traceback is in the log",
     ),
@@ -185,8 +159,9 @@ MUTATIONS: dict[str, tuple[Mutation, Iterator[Plan], str]] = {
 @pytest.mark.timeout(180)
 def test_broken_promise_is_noticed(name: str, simulators: list[Simulator]) -> None:
     """Chaos would tell within a few lives if the program did this."""
-    mutation, plans, complaint = MUTATIONS[name]
-    with mutated(mutation) as source:
+    change, plans, complaint = MUTATIONS[name]
+    with directory() as place:
+        source = copy(place, change)
         chosen = list(islice(plans, MUTATED_LIVES))
         few = simulators[:MUTATED_AT_A_TIME]
         result = crowd.live_all(chosen, few, source=source, first_failure_ends=True)

@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.support import mutants
+
 VICTIMS = Path(__file__).parent / "victims"
 PYTHON = [sys.executable, "-I", "-S"]
 NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 BLOCKED = ["/usr/bin/env", "--block-signal"]
 # A directory that holds the package under test; otherwise it is the installed one.
 MUTANT = os.environ.get("EXEC_MUTANT")
-_RUN_MUTANT = "import runpy, sys; sys.path.insert(0, {!r}); runpy.run_module('entrypoint', {}, {})"
 PROGRAM = (
-    [sys.executable, "-I", "-c", _RUN_MUTANT.format(MUTANT, None, "'__main__'")]
+    mutants.program(Path(MUTANT))
     if MUTANT
-    else [sys.executable, "-I", "-m", "entrypoint"]
+    else [*BLOCKED, sys.executable, "-I", "-m", "entrypoint"]
 )
 TIMEOUT = float(os.environ.get("EXEC_TIMEOUT", "45"))  # seconds
 
@@ -84,7 +85,7 @@ class Exec:
             "stderr": self._stderr,
         }
         self.process: subprocess.Popen[bytes] = subprocess.Popen(
-            [*NAMESPACE, *above, *wrapper, *BLOCKED, *PROGRAM, "exec", *arguments],
+            [*NAMESPACE, *above, *wrapper, *PROGRAM, "exec", *arguments],
             start_new_session=True,
             **(options | popen),
         )

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from simulator import Simulator
-from tests.probe.cage import mutated
 from tests.support.life import Life
+from tests.support.mutants import constant, mutated, replace
 
 TOKEN_PATH = "/registration-token"
 US = "gh-runner"
@@ -26,6 +26,10 @@ NO_ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
     "null": ({"status": 201, "body": {"token": None}}, "no 'token' in the answer"),
     "an empty text": ({"status": 201, "body": {"token": ""}}, "no 'token' in the answer"),
 }
+STOPPED_WHILE_ENDED = [
+    constant("CONFIG_TIMEOUT", "0.5"),
+    replace("registered._configure", "pid_1.end(child)", "pid_1.handle(15)"),
+]
 
 
 @pytest.mark.parametrize("case", NO_ANSWERS)
@@ -75,11 +79,7 @@ def test_lost_answer_leaves_nobody(life: Life, simulator: Simulator) -> None:
 
 def test_stop_while_a_config_sh_that_hangs_is_ended(life: Life, simulator: Simulator) -> None:
     """GitHub has registered, config.sh is given up, and just then comes a stop: nobody is left."""
-    changes = {
-        "CONFIG_TIMEOUT = 120.0": "CONFIG_TIMEOUT = 0.5",
-        "pid_1.end(child)": "pid_1.handle(15)",
-    }
-    life.program = mutated(life.directory, "registration/registered.py", *changes.items())
+    life.program = mutated(life.directory, *STOPPED_WHILE_ENDED)
     simulator.fault(path="/actions/runners/register", after=True, hang=True)
     assert life.start(GITHUB_TIMEOUT="4").wait() == 143, life.output
     assert any(event["kind"] == "runner_registered" for event in simulator.events())

@@ -12,9 +12,7 @@ import pwd
 import secrets
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from simulator import Simulator
@@ -132,24 +130,3 @@ class Cage:
 _USER = pwd.getpwnam(USER)
 AS_RUNNER = ["setpriv", f"--reuid={_USER.pw_uid}", f"--regid={_USER.pw_gid}", "--init-groups", "--"]
 AS_ROOT = powers(*(capability for capability in DOCKER if capability != "setpcap"))
-
-
-def mutated(directory: Path, module: str, *changes: tuple[str, str]) -> list[str]:
-    """A copy of the program with something taken out; the command that starts it.
-
-    Each change replaces a text that is there exactly once. A second call changes the same copy.
-    """
-    copy = directory / "mutant" / "entrypoint"
-    if not copy.exists():
-        shutil.copytree(Path(probe.__file__).parents[2] / "entrypoint", copy)
-    path = copy / module
-    source = path.read_text()
-    for old, new in changes:
-        assert source.count(old) == 1, f"{module} has {source.count(old)} times: {old}"
-        source = source.replace(old, new)
-    path.write_text(source)
-    start = (
-        f"import sys, runpy; sys.path.insert(0, {str(copy.parent)!r});"
-        " runpy.run_module('entrypoint', run_name='__main__', alter_sys=True)"
-    )
-    return ["/usr/bin/env", "--block-signal", sys.executable, "-I", "-c", start]

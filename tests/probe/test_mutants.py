@@ -10,28 +10,22 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.probe.cage import AS_RUNNER, DOCKER, Cage, mutated, powers
+from tests.probe.cage import AS_RUNNER, DOCKER, Cage, powers
 from tests.probe.test_job import arriving
 from tests.support import unprivileged
 from tests.support.life import NAMESPACE, Life, until
+from tests.support.mutants import Change, body, mutated, replace
 
 UNTIL_JOB = {"RUNNER_CREDENTIAL": "until-job", "RUNNER_ALLOW_PTRACE": "1"}
 JIT = {"RUNNER_REGISTRATION": "jit"}
 
-Change = tuple[str, str, str]  # module, old text, new text
-
-_NO_EXEC = (
-    "vault.py",
-    "    os.execve(sys.executable, sys.orig_argv, clean)\n",
-    "    return vault\n",
-)
+_NO_EXEC = replace("leave_environment", "os.execve(...)", "return vault")
 # A JIT configuration, made up again of its files.
 _CODE = (
     "(code := __import__('base64').b64encode)(__import__('json').dumps({name:"
     " code(open(os.path.join(settings.home, name), 'rb').read()).decode() for name in"
     " ('.runner', '.credentials', '.credentials_rsaparams')}).encode()).decode()"
 )
-_ENV, _VARIABLE = "program.environment(environ, settings, user)", "ACTIONS_RUNNER_INPUT_JITCONFIG"
 
 
 class Mutant(NamedTuple):
@@ -48,53 +42,58 @@ class Mutant(NamedTuple):
 MUTANTS = {
     "environment is kept": Mutant((_NO_EXEC,), 0, "environ of PID 1", UNTIL_JOB, ("sys_ptrace",)),
     "listener has the whole environment": Mutant(
-        (_NO_EXEC, ("runner/program.py", " if k not in ours()", "")),
+        (_NO_EXEC, replace("base_environment", "k not in ours()", "True")),
         65534,
         "environ of Runner.Listener",
         {},
     ),
     "vault is kept": Mutant(
-        (("registration/remove.py", "        self._vault.forget()\n", ""),),
-        0,
-        "fd of PID 1",
-        UNTIL_JOB,
-        ("sys_ptrace",),
+        (body("Vault.forget", "pass"),), 0, "fd of PID 1", UNTIL_JOB, ("sys_ptrace",)
     ),
     "env file is kept": Mutant(
-        (("settings/secret_files.py", "_delete({files", "set({files"),),
+        (body("secret_files._delete", "pass"),),
         65534,
         "secret",
         {"RUNNER_ENVFILE": "secret", "GITHUB_PERSONAL_TOKEN": ""},
     ),
     "root's file is kept": Mutant(
-        (("settings/secret_files.py", "(way := way_to_root(settings, user))", '(way := "")'),),
+        (body("way_to_root", "return ''"),),
         0,
         "secret",
         {"GITHUB_PERSONAL_TOKEN_FILE": "secret", "GITHUB_PERSONAL_TOKEN": ""},
     ),
     "JIT configuration as an argument": Mutant(
-        (("runner/program.py", '/run.sh"]', f'/run.sh", "--jitconfig", {_CODE}]'),),
+        (replace("run_command", "[...]", f"[*OLD, '--jitconfig', {_CODE}]"),),
         65534,
         "cmdline of Runner.Listener",
         JIT,
         name="JIT configuration",
     ),
     "JIT configuration as a variable": Mutant(
-        (("runner/listener.py", f"env={_ENV}", f"env=dict({_ENV}, {_VARIABLE}={_CODE})"),),
+        (
+            replace(
+                "Listener.__init__",
+                "program.environment(...)",
+                f"dict(OLD, ACTIONS_RUNNER_INPUT_JITCONFIG={_CODE})",
+            ),
+        ),
         65534,
         "environ of Runner.Listener",
         JIT,
         name="JIT configuration",
     ),
 }
+SAME_POWER = body("_bounding_set", "return []")
+DUMPABLE = replace("entrypoint.__main__.run", "pid1.forbid_dumps()", "pass")
+NOT_DISMISSED = body("Registrar.dismiss", "pass")
+BESIDE_A_JOB = body("remove_child._busy", "return _BUSY in child.output()")
 
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
 def test_probe_finds_what_is_unprotected(new_life: Callable[..., Life], mutant: Mutant) -> None:
     """Each mutant shows its secret at the very place that the protection is about."""
     cage = Cage(new_life())
-    for module, old, new in mutant.changes:
-        cage.life.program = mutated(cage.life.directory, module, (old, new))
+    cage.life.program = mutated(cage.life.directory, *mutant.changes)
     path = cage.life.directory / "secret"
     is_env_file = "RUNNER_ENVFILE" in mutant.env
     path.write_text(f"GITHUB_PERSONAL_TOKEN={cage.token}\n" if is_env_file else cage.token)
@@ -110,8 +109,7 @@ def test_probe_finds_what_is_unprotected(new_life: Callable[..., Life], mutant: 
 def test_probe_finds_a_health_check_of_the_same_power(new_life: Callable[..., Life]) -> None:
     """Without the capability that jobs lack, root reads what the engine starts."""
     cage = Cage(new_life())
-    dropped = ('return [f"--bounding-set=-{dropped}"]', "return []")
-    cage.life.program = mutated(cage.life.directory, "runner/program.py", dropped)
+    cage.life.program = mutated(cage.life.directory, SAME_POWER)
     cage.start().idle()
     with cage.inside(*powers(*DOCKER), "sleep", "60", GITHUB_PERSONAL_TOKEN=cage.token):
         until(lambda: "sleep" in cage.life.inside().values())
@@ -124,8 +122,7 @@ def test_probe_reads_a_dumpable_pid_1(new_life: Callable[..., Life], is_mutant: 
     """Where PID 1 is the runner's own user, only that it is not dumpable keeps a job out."""
     cage = Cage(new_life())
     if is_mutant:
-        change = ("    pid1.forbid_dumps()\n    given", "    given")
-        cage.life.program = mutated(cage.life.directory, "__main__.py", change)
+        cage.life.program = mutated(cage.life.directory, DUMPABLE)
     cage.walls = [*NAMESPACE, *unprivileged.prefix()]
     cage.start().idle()
     look = cage.look(AS_RUNNER)
@@ -139,8 +136,7 @@ def test_probe_finds_who_asks_beside_all_else(
     """Whoever still talks to GitHub when a job begins would give the credential away."""
     cage = Cage(new_life())
     if is_mutant:
-        change = ("self._registrar.dismiss(self._init)", "pass")
-        cage.life.program = mutated(cage.life.directory, "runner/hook.py", change)
+        cage.life.program = mutated(cage.life.directory, NOT_DISMISSED)
     cage.simulator.fault(path="/deprecations/", hang=True)
     cage.start("sys_ptrace", RUNNER_VERSION="2.336.0", **UNTIL_JOB).idle()
     _runner, root = cage.probed()
@@ -150,7 +146,6 @@ def test_probe_finds_who_asks_beside_all_else(
 def test_probe_finds_config_sh_beside_a_job(new_life: Callable[..., Life]) -> None:
     """Did config.sh remove go on while a job runs, the job would read its token."""
     cage = Cage(new_life())
-    change = (" or any(p.comm == WORKER for p in alive if p.pid in ours)", "")
-    cage.life.program = mutated(cage.life.directory, "registration/remove_child.py", change)
+    cage.life.program = mutated(cage.life.directory, BESIDE_A_JOB)
     runner, _root = arriving(cage, code=143)
     assert ("remove token 0", "environ of config.sh") in runner.found

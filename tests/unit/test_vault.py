@@ -16,12 +16,13 @@ from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.child import Parent
 from entrypoint.vault import Vault
 from simulator import Simulator
-from tests.probe.cage import mutated
 from tests.support import unprivileged
 from tests.support.life import NAMESPACE, Life, until
+from tests.support.mutants import mutated, replace
 
 TOKEN = "GITHUB_PERSONAL_TOKEN"
 KEY = "GITHUB_APP_PRIVATE_KEY"
+STOPPED_BEFORE_EXEC = replace("leave_environment", "os.execve(...)", "os.system('kill 1')\nOLD")
 
 
 def run_child(parent: Parent, function: Callable[[], object]) -> str:
@@ -163,11 +164,7 @@ def test_environment_of_pid_1_is_clean(life: Life, simulator: Simulator) -> None
 
 def test_signal_mask_survives_the_second_start(life: Life, simulator: Simulator) -> None:
     """A stop that comes while PID 1 starts itself again is not lost."""
-    change = (
-        "    os.execve(",
-        "    os.system('kill 1')\n    os.execve(",
-    )
-    life.program = mutated(life.directory, "vault.py", change)
+    life.program = mutated(life.directory, STOPPED_BEFORE_EXEC)
     assert life.start().wait() == 143, life.output
     assert simulator.requests() == []
 

@@ -1,0 +1,225 @@
+"""Copies of the package with something broken on purpose: a test has to notice.
+
+A change names its place and a pattern of code, and both survive a move. A place is the end of a
+dotted name: `Listener.kill_job`, `stopping.stop`, `init.signals`, or "" for the whole package. A
+pattern is Python: formatting and comments do not count, and `...` stands for anything in its
+place, in a list of arguments or statements for any number of them.
+"""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[2]
+PACKAGE = PROJECT / "entrypoint"
+# In the new code of a change, this name stands for the code that it replaces.
+OLD = "OLD"
+
+
+@dataclass(frozen=True)
+class Change:
+    """In one place, code that fits `old` becomes `new`; without `old`, the place's whole body."""
+
+    place: str
+    old: str | None
+    new: str
+
+
+def replace(place: str, old: str, new: str) -> Change:
+    """Replace an expression or a statement, which must be there exactly once."""
+    return Change(place, old, new)
+
+
+def body(place: str, new: str) -> Change:
+    """Replace the whole body of a function."""
+    return Change(place, None, new)
+
+
+def constant(name: str, value: str) -> Change:
+    """Give a module's constant another value; the name may begin with the module's."""
+    *module, variable = name.split(".")
+    return Change(".".join(module), f"{variable} = ...", f"{variable} = {value}")
+
+
+def copy(directory: Path, *changes: Change) -> Path:
+    """Copy the package with these changes, and return the directory that holds the copy.
+
+    Raises a LookupError if a place or a pattern is not there exactly once.
+    """
+    mutant = directory / "mutant"
+    package = shutil.copytree(
+        PACKAGE, mutant / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for module, tree in changed(*changes).items():
+        (package / module.relative_to(PACKAGE)).write_text(ast.unparse(tree))
+    return mutant
+
+
+def program(directory: Path) -> list[str]:
+    """Return the command line that starts the package in a directory, as the image starts it."""
+    code = (
+        f"import sys, runpy; sys.path.insert(0, {str(directory)!r});"
+        f" runpy.run_module({PACKAGE.name!r}, run_name='__main__', alter_sys=True)"
+    )
+    return ["/usr/bin/env", "--block-signal", sys.executable, "-I", "-c", code]
+
+
+def mutated(directory: Path, *changes: Change) -> list[str]:
+    """Copy the package with these changes, and return the command line that starts the copy."""
+    return program(copy(directory, *changes))
+
+
+def changed(*changes: Change, package: Path = PACKAGE) -> dict[Path, ast.Module]:
+    """Return the modules that the changes concern, changed; nothing is written."""
+    modules: dict[Path, ast.Module] = {}
+    for change in changes:
+        path, tree = _change_once(change, package, modules)
+        modules[path] = tree
+    return modules
+
+
+def changes_of(module: ModuleType) -> list[Change]:
+    """Return all changes that the values of a module hold."""
+    return list(_changes_in(list(vars(module).values())))
+
+
+def _changes_in(thing: object) -> Iterator[Change]:
+    if isinstance(thing, Change):
+        yield thing
+    elif isinstance(thing, dict | list | tuple):
+        for part in thing.values() if isinstance(thing, dict) else thing:
+            yield from _changes_in(part)
+
+
+def _change_once(
+    change: Change, package: Path, modules: dict[Path, ast.Module]
+) -> tuple[Path, ast.Module]:
+    found = []
+    last = change.place.rpartition(".")[2]
+    for path, name in _modules(package):
+        text = path.read_text()
+        if last not in text and not name.endswith(last):
+            continue
+        tree = modules.get(path) or ast.parse(text)
+        replacer = _Replacer(change)
+        replacer.go_through(tree, name)
+        found += [(path, tree)] * replacer.count
+    if len(found) != 1:
+        raise LookupError(f"found {len(found)} times instead of once: {change}")
+    return found[0]
+
+
+class _Replacer(ast.NodeTransformer):
+    """Replaces what fits in the places of one name, and counts how often it did."""
+
+    def __init__(self, change: Change) -> None:
+        self.count = 0
+        self._place = change.place
+        self._new = change.new
+        self._old: ast.AST | None = None
+        self._is_expression = False
+        if change.old is not None:
+            [self._old] = ast.parse(change.old).body
+            new = ast.parse(change.new).body
+            if isinstance(self._old, ast.Expr) and [type(s) for s in new] == [ast.Expr]:
+                self._old, self._is_expression = self._old.value, True
+
+    def go_through(self, tree: ast.AST, name: str) -> None:
+        """Look for the place below a node whose dotted name this is."""
+        if f".{name}".endswith(f".{self._place}") or not self._place:
+            self._replace_in(tree)
+            return
+        for child in ast.iter_child_nodes(tree):
+            if isinstance(child, ast.FunctionDef | ast.ClassDef):
+                self.go_through(child, f"{name}.{child.name}")
+            else:
+                self.go_through(child, name)
+
+    def _replace_in(self, tree: ast.AST) -> None:
+        if self._old is not None:
+            self.generic_visit(tree)
+        elif isinstance(tree, ast.FunctionDef):
+            self.count += 1
+            tree.body = self._statements(tree.body)
+
+    def visit(self, node: ast.AST) -> Any:
+        """Replace a node that fits; otherwise look into it."""
+        assert self._old is not None
+        if not _fits(self._old, node):
+            return self.generic_visit(node)
+        self.count += 1
+        if not self._is_expression:
+            assert isinstance(node, ast.stmt)
+            return self._statements([node])
+        assert isinstance(node, ast.expr)
+        new = ast.parse(self._new, mode="eval")
+        return _WithOld([ast.Expr(node)]).visit(new).body
+
+    def _statements(self, old: list[ast.stmt]) -> list[ast.stmt]:
+        new: ast.Module = _WithOld(old).visit(ast.parse(self._new))
+        return new.body
+
+
+class _WithOld(ast.NodeTransformer):
+    """Puts the replaced code where the new code says OLD."""
+
+    def __init__(self, old: list[ast.stmt]) -> None:
+        self._old = old
+
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        """Put in statements."""
+        is_old = isinstance(node.value, ast.Name) and node.value.id == OLD
+        return self._old if is_old else self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Put in an expression."""
+        if node.id != OLD:
+            return node
+        [statement] = self._old
+        assert isinstance(statement, ast.Expr), ast.unparse(statement)
+        return statement.value
+
+
+def _fits(pattern: object, code: object) -> bool:
+    """Whether code is what the pattern says, wherever it stands and for whatever it is used."""
+    if isinstance(pattern, list):
+        return isinstance(code, list) and _all_fit(pattern, code)
+    if isinstance(pattern, ast.AST):
+        if _is_anything(pattern):
+            return isinstance(code, ast.expr)
+        ignored = {"ctx", "type_comment", "kind"}
+        if isinstance(pattern, ast.Call) and any(map(_is_anything, pattern.args)):
+            ignored.add("keywords")
+        return type(pattern) is type(code) and all(
+            name in ignored or _fits(value, getattr(code, name))
+            for name, value in ast.iter_fields(pattern)
+        )
+    return bool(pattern == code)
+
+
+def _all_fit(patterns: list[Any], codes: list[Any]) -> bool:
+    if not patterns:
+        return not codes
+    first, *rest = patterns
+    if _is_anything(first):
+        return any(_all_fit(rest, codes[skipped:]) for skipped in range(len(codes) + 1))
+    return bool(codes) and _fits(first, codes[0]) and _all_fit(rest, codes[1:])
+
+
+def _is_anything(pattern: object) -> bool:
+    if isinstance(pattern, ast.Expr):
+        pattern = pattern.value
+    return isinstance(pattern, ast.Constant) and pattern.value is Ellipsis
+
+
+def _modules(package: Path) -> Iterator[tuple[Path, str]]:
+    """The modules of the package, with their dotted names."""
+    for path in package.rglob("*.py"):
+        yield path, ".".join(path.relative_to(package.parent).with_suffix("").parts)
