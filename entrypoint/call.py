@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from entrypoint import log
+from entrypoint import redaction
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init import processes
 from entrypoint.init.child import Child
@@ -34,7 +34,11 @@ def answer(function: Callable[[], Any]) -> bytes:
     try:
         return json.dumps({"result": function()}).encode()
     except Failure as failure:
-        told = (int(failure.code), log.redact(failure.message), log.redact(failure.hint))
+        told = (
+            int(failure.code),
+            redaction.redact(failure.message),
+            redaction.redact(failure.hint),
+        )
         return json.dumps({"failure": told}).encode()
 
 
@@ -45,7 +49,7 @@ def _tell_defect(
     import traceback  # 4 ms of each start
 
     words = "".join(traceback.format_exception(kind, error, trace))
-    os.write(2, log.redact(words).encode(errors="backslashreplace"))
+    os.write(2, redaction.redact(words).encode(errors="backslashreplace"))
 
 
 def result(child: Child) -> Any:
@@ -57,7 +61,7 @@ def result(child: Child) -> Any:
         raise Failure(ExitCode(code), message, hint)
     if "result" not in told:
         raise Failure(
-            ExitCode.DEFECT, f"a child process ended with {child.outcome}: {log.redact(said)}"
+            ExitCode.DEFECT, f"a child process ended with {child.outcome}: {redaction.redact(said)}"
         )
     return told["result"]
 

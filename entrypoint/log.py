@@ -10,28 +10,23 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import select
 import sys
 import time
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
+from entrypoint.redaction import redact
+
 EventDict = MutableMapping[str, Any]
 LEVELS = ("debug", "info", "warning", "error")
 
-# Forms of GitHub's tokens: PAT, fine-grained PAT, JWT, registration and remove tokens.
-_TOKENS = re.compile(
-    r"\bgh[pousr]_\w{8,}|\bgithub_pat_\w{8,}|\beyJ[\w-]{8,}(?:\.[\w-]+)*|\bA[A-Z0-9]{28}\b"
-)
-_LONG = 8  # characters; what is shorter may be part of any word
 _PATIENCE = 0.5  # seconds that a reader has to make room, before lines are left out
 _config: dict[str, Any] = {
     "descriptor": 1,
     "patience": _PATIENCE,
     "level": "info",
     "console": False,
-    "secrets": frozenset(),
 }
 
 
@@ -47,23 +42,6 @@ def configure(level: str = "info", form: str = "auto") -> None:
 def write_to(descriptor: int) -> None:
     """Write there instead of to stdout, which is captured in some forked children."""
     _config["descriptor"] = descriptor
-
-
-def keep_out(*secrets: str) -> None:
-    """Name secrets that this process knows, so that no line can ever hold them.
-
-    Of one with several lines, a key, no single line is shown either.
-    """
-    lines = {line for secret in secrets for line in secret.replace("\\n", "\n").split("\n")}
-    long_lines = {line for line in lines if len(line) >= _LONG and "-----" not in line}
-    _config["secrets"] |= {secret for secret in secrets if secret} | long_lines
-
-
-def redact(words: str) -> str:
-    """Replace the secrets that are known here, and all that has the form of GitHub's tokens."""
-    for secret in sorted(_config["secrets"], key=len, reverse=True):
-        words = words.replace(secret, "***")
-    return _TOKENS.sub("***", words)
 
 
 def debug(event: str, **fields: Any) -> None:

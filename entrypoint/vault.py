@@ -48,12 +48,12 @@ class Vault:
 
         From then on nothing that such a child logs can hold one of them.
         """
-        from entrypoint import log
+        from entrypoint import redaction
 
         size = os.fstat(self._descriptor).st_size
         written = os.pread(self._descriptor, size, 0)
         content: dict[str, str] = marshal.loads(written) if written else {}  # noqa: S302 - by us
-        log.keep_out(*content.values())
+        redaction.hide(*content.values())
         return content
 
     def forget(self) -> None:

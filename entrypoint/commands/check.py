@@ -9,11 +9,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from entrypoint import log
+from entrypoint import log, redaction
 from entrypoint.commands import check_container, check_github, finding
 from entrypoint.commands.finding import Finding, Verdict
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.settings import sources
+from entrypoint.settings.given import Given
 from entrypoint.settings.schema import environment
 
 _MARKS = {Verdict.FINE: "✓", Verdict.WARNING: "!", Verdict.WRONG: "✗"}
@@ -46,14 +47,14 @@ def main(argv: Sequence[str]) -> int:
 def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Go through all checks, in the order in which `run` would meet with trouble."""
     try:
-        settings, secrets, notes, others = sources.read(environ)
+        settings, secrets, notes, others = sources.read(Given.part(environ))
         environment().update(others)  # a proxy, for example
     except Failure as failure:
         yield finding.wrong("settings", failure)
         return
     yield finding.fine("settings", str(settings.target))
     yield from (finding.warning("settings", note) for note in notes)
-    log.keep_out(*secrets.values())
+    redaction.hide(*secrets.values())
     yield from check_container.look(settings)
     yield from check_github.ask(settings, secrets)
 
@@ -68,4 +69,4 @@ def _lines(found: Finding) -> str:
 
 def _print(text: str) -> None:
     """Write in UTF-8 whatever the locale, and without any secret."""
-    os.write(1, f"{log.redact(text)}\n".encode(errors="backslashreplace"))
+    os.write(1, f"{redaction.redact(text)}\n".encode(errors="backslashreplace"))

@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 def ask(settings: Settings, secrets: Mapping[str, str]) -> Iterator[Finding]:
     """Go through it; a step that fails ends it, since the next ones need it."""
     deadline = time.monotonic() + min(_PATIENCE, settings.github_timeout)
-    setting, kind = credential.given(secrets)
+    setting, kind = credential.identify(secrets)
     stranger = client.open_client(
         settings, deadline, kind=kind, credential_variable=setting, token=""
     )

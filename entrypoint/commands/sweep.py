@@ -16,6 +16,7 @@ from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import client, runners
 from entrypoint.github.runners import Client, Removal, Runner
 from entrypoint.settings import runner_names, sources
+from entrypoint.settings.given import Given
 from entrypoint.settings.schema import Settings, environment
 
 Chosen = Callable[[Runner], bool]
@@ -25,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
     """Sweep the list of runners that the environment's settings name; return the exit code."""
     options = _options(argv)
     try:
-        settings, secrets, _, others = sources.read(environment())
+        settings, secrets, _, others = sources.read(Given.part(environment()))
         environment().update(others)  # a proxy, for example
         log.configure(settings.log_level, settings.log_format)
         sweep(settings, secrets, _chosen(options, settings), options)

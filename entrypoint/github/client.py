@@ -18,7 +18,7 @@ from requests.auth import AuthBase
 from requests.utils import select_proxy
 from urllib3.exceptions import NameResolutionError
 
-from entrypoint import log
+from entrypoint import log, redaction
 from entrypoint.container import certificates
 from entrypoint.errors import Failure
 from entrypoint.github import retries
@@ -107,7 +107,7 @@ def open_client(  # noqa: PLR0913 - each is a part of the credential
     fresh: bool = False,
 ) -> Client:
     """Return an Client with a session of its own; nothing is sent yet."""
-    log.keep_out(token)
+    redaction.hide(token)
     session = requests.Session()
     session.headers.update(HEADERS)
     session.auth = _Authorization(f"{scheme} {token}" if token else "")

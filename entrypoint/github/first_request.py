@@ -16,7 +16,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from entrypoint import log
+from entrypoint import redaction
 from entrypoint.container import certificates
 from entrypoint.settings import credential
 from entrypoint.settings.credential import Kind
@@ -52,10 +52,10 @@ def ask(
     settings: Settings, secrets: Mapping[str, str], environ: Mapping[str, str], deadline: float
 ) -> Known | None:
     """Ask for a registration token, once; None if this is no plain case, or nobody answers."""
-    setting, kind = credential.given(secrets)
+    setting, kind = credential.identify(secrets)
     if kind in (Kind.APP, Kind.REGISTRATION) or not _is_plain(settings, environ):
         return None
-    log.keep_out(secrets[setting])
+    redaction.hide(secrets[setting])
     target = settings.target
     url = f"{target.api_url}{target.path}/actions/runners/registration-token"
     headers = {**HEADERS, "Authorization": f"Bearer {secrets[setting]}", "Content-Length": "0"}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from entrypoint import log
+from entrypoint import redaction
 from entrypoint.github import client
 from entrypoint.github.client import Client, Reply
 from entrypoint.github.first_request import Known
@@ -62,7 +62,7 @@ def connect(settings: Settings, secrets: Mapping[str, str], deadline: float) -> 
     `secrets` are by variable, and hold exactly one credential. Only for an App are there
     requests already now: its installation is looked for, and a token for it made.
     """
-    setting, kind = credential.given(secrets)
+    setting, kind = credential.identify(secrets)
     if kind is Kind.APP:
         from entrypoint.github import app  # PyJWT costs 60 ms
 
@@ -96,7 +96,7 @@ def _token(api: Client, which: str, known: Known | None = None) -> str:
     if api.kind is Kind.REGISTRATION:
         return api.token
     token = client.request(api, "POST", f"{_runners(api)}/{which}", known=known).text("token")
-    log.keep_out(token)
+    redaction.hide(token)
     return token
 
 

@@ -1,18 +1,27 @@
-"""How a job may become root in this container, and what more it could do than it should."""
+"""What a job could reach in this container: a way to be root, and files that hold a secret."""
 
 from __future__ import annotations
 
+import errno
 import os
 import time
+from collections.abc import Mapping
 
-from entrypoint.container import account, kernel
-from entrypoint.container.account import Account
+from entrypoint.container import kernel
+from entrypoint.container.account import Account, can
+from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.pid1 import Init
 from entrypoint.lifecycle import engine
 from entrypoint.runner import program
 from entrypoint.settings.schema import Settings
+from entrypoint.settings.secret_files import ENVFILE, SecretFile
 
 _HOST_SOCKETS = ("/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock")
+_WAYS_OUT = (
+    "mount the directory that holds it, and writable, instead of the file alone, so that it can be"
+    " deleted; or make it readable for root only (chown root, chmod 600) and set RUNNER_SUDO=0;"
+    " RUNNER_ALLOW_READABLE_SECRETS=1 starts all the same"
+)
 _SUDO_TIMEOUT = 5.0  # seconds; whoever cannot be asked in time is taken to have sudo
 
 
@@ -21,7 +30,7 @@ def way_to_root(settings: Settings, user: Account) -> str:
     if (kind := engine.choice(settings)) != "none":
         return kind
     for path in _HOST_SOCKETS:
-        if account.can(user, path, os.W_OK):
+        if can(user, path, os.W_OK):
             return f"the engine behind {path}"
     if not settings.sudo:
         return ""
@@ -57,3 +66,57 @@ def weaknesses(settings: Settings, user: Account) -> list[str]:
             " RUNNER_CREDENTIAL=until-job keeps it from that, RUNNER_SUDO=0 as well"
         )
     return found
+
+
+def protect(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> list[str]:
+    """Delete each file that a job could read, and the env file in any case; return notes on it.
+
+    Raises a Failure, with every file still there, if one of them can be read but not deleted.
+    """
+    obstacles = {variable: _obstacle(file) for variable, file in files.items()}
+    going = {variable for variable in files if variable == ENVFILE and not obstacles[variable]}
+    staying = {variable: file for variable, file in files.items() if variable not in going}
+    readers = _readers(staying, settings, user)
+    stuck = [
+        f"{name}: {files[name].path} cannot be deleted ({obstacles[name]}), and a job could read it"
+        f" as {reader}"
+        for name, reader in readers.items()
+        if obstacles[name]
+    ]
+    if stuck and not settings.allow_readable_secrets:
+        raise Failure(ExitCode.CONFIG, "; ".join(stuck), _WAYS_OUT)
+    _delete({files[v].path for v in (*going, *readers) if not obstacles[v]})
+    return stuck + [
+        f"{variable}: {files[variable].path} was deleted, a job could have read it as {reader}"
+        for variable, reader in readers.items()
+        if not obstacles[variable]
+    ]
+
+
+def _readers(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> dict[str, str]:
+    """Return for each variable whose file a job could read as whom it could."""
+    readers = {v: user.name for v, file in files.items() if can(user, file.path, os.R_OK)}
+    if len(readers) < len(files) and (way := way_to_root(settings, user)):
+        return dict.fromkeys(files, f"root, by {way}") | readers
+    return readers
+
+
+def _obstacle(file: SecretFile) -> str:
+    """Return why a file cannot be deleted; "" if nothing is known to be in the way."""
+    if file.names > 1:
+        return "it has another name as well (a hard link)"
+    if file.path in kernel.mount_points():
+        return "it is mounted by itself"
+    if not os.access(file.way[-1].directory, os.W_OK | os.X_OK, effective_ids=True):
+        read_only = os.statvfs(file.way[-1].directory).f_flag & os.ST_RDONLY
+        return os.strerror(errno.EROFS if read_only else errno.EACCES)
+    return ""
+
+
+def _delete(paths: set[str]) -> None:
+    for path in paths:
+        try:
+            os.unlink(path)
+        except OSError as error:
+            what = f"the secret's file {path} cannot be deleted: {error.strerror}"
+            raise Failure(ExitCode.CONFIG, what, _WAYS_OUT) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import MutableMapping
 from contextlib import ExitStack
+from typing import Any
 
 from entrypoint import call, log
 from entrypoint.container import state
@@ -17,7 +18,7 @@ from entrypoint.registration.remove import Remover
 from entrypoint.runner.home import claim
 from entrypoint.runner.hook import offered
 from entrypoint.runner.listener import Listener
-from entrypoint.settings import sources
+from entrypoint.settings.given import Given
 from entrypoint.settings.runner_names import unique
 from entrypoint.settings.schema import Settings
 from entrypoint.vault import Vault
@@ -86,10 +87,13 @@ def load(
     pid_1: Init, environ: MutableMapping[str, str], given: Vault, registrar: Registrar
 ) -> Settings:
     """Read the settings in a child, which knows the secrets."""
-    deadline = time.monotonic() + SETTINGS_TIMEOUT
-    loaded = call.wait(
-        pid_1, lambda: sources.load({**environ, **given.read()}, registrar.vault), deadline
-    )
+
+    def prepare() -> dict[str, Any]:
+        from entrypoint.lifecycle import prepare_child
+
+        return prepare_child.load(Given(environ, given.read()), registrar.vault)
+
+    loaded = call.wait(pid_1, prepare, time.monotonic() + SETTINGS_TIMEOUT)
     if loaded is None:
         raise Failure(ExitCode.CONFIG, f"reading the settings took over {SETTINGS_TIMEOUT} s")
     given.forget()

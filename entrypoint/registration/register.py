@@ -14,7 +14,7 @@ import time
 from collections.abc import MutableMapping
 from typing import Any
 
-from entrypoint import call, log
+from entrypoint import call, log, redaction
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init import pid1, processes, signals
 from entrypoint.vault import Vault
@@ -95,7 +95,7 @@ class Registrar:
 
         def said() -> str:
             self.token.read()
-            return log.redact(self.child.output())
+            return redaction.redact(self.child.output())
 
         return str(call.wait(pid_1, said))
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from entrypoint import log
+from entrypoint import log, redaction
 from entrypoint.container import account
 from entrypoint.container.account import Account
 from entrypoint.errors import ExitCode, Failure
@@ -50,7 +50,7 @@ def register(
     if settings.registration == "jit":
         return _register_jit(connect, settings, order, user, marks)
     token = _token(connect, first_request.ask(settings, secrets, environ, deadline))
-    log.keep_out(token)
+    redaction.hide(token)
     kept.fill({program.TOKEN_VARIABLE: token})
     marks.begin()
     _beside(connect, settings.version, order["earlier"], marks)

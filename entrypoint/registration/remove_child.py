@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Mapping
 
-from entrypoint import log
+from entrypoint import redaction
 from entrypoint.container import account
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import jit, runners
@@ -88,7 +88,7 @@ def _without_credential(
         return True
     if _BUSY in said:
         return False
-    raise Failure(ExitCode.LEFT, f"config.sh remove said: {log.redact(said.strip()[-500:])}")
+    raise Failure(ExitCode.LEFT, f"config.sh remove said: {redaction.redact(said.strip()[-500:])}")
 
 
 def _pause(deadline: float) -> None:
@@ -124,7 +124,7 @@ def _config_remove(
     Refused because of a job it would try twice more, 1 to 5 seconds apart. And no step of a job
     may find its environment with the token in it: 0.1 s pass between a worker and its first step.
     """
-    log.keep_out(token)
+    redaction.hide(token)
     forbid_core_dumps()
     own = Init()
     user = account.require(settings.user)

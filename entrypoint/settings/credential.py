@@ -22,7 +22,7 @@ _PREFIXES = {"ghp_": Kind.CLASSIC, "github_pat_": Kind.FINE_GRAINED}
 VARIABLES = ("GITHUB_PERSONAL_TOKEN", "GITHUB_APP_PRIVATE_KEY", "RUNNER_TOKEN")
 
 
-def given(secrets: Mapping[str, str]) -> tuple[str, Kind]:
+def identify(secrets: Mapping[str, str]) -> tuple[str, Kind]:
     """Return the variable that the credential came in, and its kind."""
     if secrets.get("GITHUB_APP_PRIVATE_KEY"):
         return "GITHUB_APP_PRIVATE_KEY", Kind.APP
@@ -56,7 +56,7 @@ def needs(kind: Kind, scope: Scope) -> str:
 
 def caveats(secrets: Mapping[str, str]) -> list[str]:
     """Return what an operator must know of the credential from the start."""
-    if given(secrets)[1] is not Kind.REGISTRATION:
+    if identify(secrets)[1] is not Kind.REGISTRATION:
         return []
     said = (
         "RUNNER_TOKEN: a registration token is valid for one hour after it was made; a stop later"

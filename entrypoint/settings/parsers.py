@@ -23,7 +23,7 @@ class Problem(ValueError):
     """What is wrong with one value, said so that "VARIABLE: " can stand before it."""
 
 
-def bare(value: str) -> str:
+def unquoted(value: str) -> str:
     """Return a value without white space and one pair of quotes around it.
 
     `docker run --env-file` and the lists of a compose file take quotes for a part of the value.

@@ -1,7 +1,7 @@
 """Every setting, once: its variable, its default, its check and its sentence in the README.
 
 A new setting is one more field of `Settings`. What makes one of what the operator has written is
-sources.py, parsers.py and validation.py.
+sources.py, parsers.py and rules.py.
 """
 
 from __future__ import annotations
@@ -199,6 +199,11 @@ def variables() -> dict[str, dict[str, Any]]:
     return {f.metadata["variable"]: {"field": f.name, **f.metadata} for f in fields(Settings)}
 
 
+def ours() -> set[str]:
+    """Return the names of all our settings and secrets."""
+    return {*variables(), *SECRETS, *(f"{secret}_FILE" for secret in SECRETS)}
+
+
 def environment() -> MutableMapping[str, str]:
     """Return the environment, for the subcommands that are ordinary programs."""
     return os.environ
@@ -207,9 +212,4 @@ def environment() -> MutableMapping[str, str]:
 def in_environment(variable: str) -> str:
     """Return one setting as the container's environment gives it."""
     default: str = variables()[variable]["default"]
-    return parsers.bare(os.environ.get(variable, "")) or default
-
-
-def ours() -> set[str]:
-    """Return the names of all our settings and secrets."""
-    return {*variables(), *SECRETS, *(f"{secret}_FILE" for secret in SECRETS)}
+    return parsers.unquoted(os.environ.get(variable, "")) or default

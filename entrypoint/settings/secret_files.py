@@ -1,33 +1,22 @@
-"""Files that hold secrets: which of them are read, and that no job reads them later.
+"""Files that hold secrets: how they are read, and which of them a job could have put there.
 
 A job is any program that runs as the runner's user, and as root where that user may become root.
-What such a user could have put in the place of a file is refused; what it could read is deleted
-before a job comes, or refused where that is not possible.
+What a job could read later is deleted before one comes (lifecycle/exposure.py).
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from entrypoint.container import kernel
-from entrypoint.container.account import Account, acting_as, can
-from entrypoint.errors import ExitCode, Failure
-from entrypoint.lifecycle.exposure import way_to_root
+from entrypoint.container.account import Account, acting_as
 from entrypoint.settings.parsers import Problem
-from entrypoint.settings.schema import Settings
 
 MAX_SIZE = 64 * 1024  # bytes; the largest credential is an App's private key of some 3 KiB
 ENVFILE = "RUNNER_ENVFILE"
 _MAX_LINKS = 40  # the kernel's own limit (path_resolution(7))
-_WAYS_OUT = (
-    "mount the directory that holds it, and writable, instead of the file alone, so that it can be"
-    " deleted; or make it readable for root only (chown root, chmod 600) and set RUNNER_SUDO=0;"
-    " RUNNER_ALLOW_READABLE_SECRETS=1 starts all the same"
-)
 
 
 @dataclass(frozen=True)
@@ -110,7 +99,7 @@ def _follow(path: str) -> Iterator[Entry]:
             directory = entry.path
 
 
-def mistrusted(file: SecretFile, user: Account) -> str:
+def why_untrusted(file: SecretFile, user: Account) -> str:
     """Return why a file may be somebody else's work: a job could have put it there; or "".
 
     Where PID 1 is the runner's user itself there is nothing that it could be tricked into reading.
@@ -144,57 +133,3 @@ def _may_write(user: Account, directory: str) -> bool:
             return True
     read_only = os.statvfs(directory).f_flag & os.ST_RDONLY
     return os.stat(directory).st_uid == user.uid and not read_only
-
-
-def protect(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> list[str]:
-    """Delete each file that a job could read, and the env file in any case; return notes on it.
-
-    Raises a Failure, with every file still there, if one of them can be read but not deleted.
-    """
-    obstacles = {variable: _obstacle(file) for variable, file in files.items()}
-    going = {variable for variable in files if variable == ENVFILE and not obstacles[variable]}
-    staying = {variable: file for variable, file in files.items() if variable not in going}
-    readers = _readers(staying, settings, user)
-    stuck = [
-        f"{name}: {files[name].path} cannot be deleted ({obstacles[name]}), and a job could read it"
-        f" as {reader}"
-        for name, reader in readers.items()
-        if obstacles[name]
-    ]
-    if stuck and not settings.allow_readable_secrets:
-        raise Failure(ExitCode.CONFIG, "; ".join(stuck), _WAYS_OUT)
-    _delete({files[v].path for v in (*going, *readers) if not obstacles[v]})
-    return stuck + [
-        f"{variable}: {files[variable].path} was deleted, a job could have read it as {reader}"
-        for variable, reader in readers.items()
-        if not obstacles[variable]
-    ]
-
-
-def _readers(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> dict[str, str]:
-    """Return for each variable whose file a job could read as whom it could."""
-    readers = {v: user.name for v, file in files.items() if can(user, file.path, os.R_OK)}
-    if len(readers) < len(files) and (way := way_to_root(settings, user)):
-        return dict.fromkeys(files, f"root, by {way}") | readers
-    return readers
-
-
-def _obstacle(file: SecretFile) -> str:
-    """Return why a file cannot be deleted; "" if nothing is known to be in the way."""
-    if file.names > 1:
-        return "it has another name as well (a hard link)"
-    if file.path in kernel.mount_points():
-        return "it is mounted by itself"
-    if not os.access(file.way[-1].directory, os.W_OK | os.X_OK, effective_ids=True):
-        read_only = os.statvfs(file.way[-1].directory).f_flag & os.ST_RDONLY
-        return os.strerror(errno.EROFS if read_only else errno.EACCES)
-    return ""
-
-
-def _delete(paths: set[str]) -> None:
-    for path in paths:
-        try:
-            os.unlink(path)
-        except OSError as error:
-            what = f"the secret's file {path} cannot be deleted: {error.strerror}"
-            raise Failure(ExitCode.CONFIG, what, _WAYS_OUT) from None

@@ -1,61 +1,27 @@
 """Where values come from: the environment, the env file on top of it, then the *_FILE variables.
 
-`load` runs in a child process of PID 1, which never sees a secret. It deletes files only once all
-settings have been found right, so that nothing is lost to a mistake.
+Nothing is changed here: no file is deleted before all settings have been found right.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from entrypoint.container import account
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.lifecycle import exposure
-from entrypoint.runner import checks, home, hook
-from entrypoint.settings import credential, parsers, secret_files
+from entrypoint.settings import credential, parsers, rules, secret_files
+from entrypoint.settings.given import Given
 from entrypoint.settings.parsers import Problem
 from entrypoint.settings.runner_names import MAX_NAME, shortened
 from entrypoint.settings.schema import Settings, ours, variables
 from entrypoint.settings.secret_files import ENVFILE, SecretFile
-from entrypoint.settings.validation import parse, wrong
-from entrypoint.vault import SECRETS, Vault
+from entrypoint.vault import SECRETS
 
 _APP_KEY = "GITHUB_APP_PRIVATE_KEY"  # the only one of several lines
 _STATE_DIR = "RUNNER_STATE_DIR"
 _TOKEN = re.compile("[!-~]*")
-
-
-def load(environ: Mapping[str, str], vault: Vault) -> dict[str, Any]:
-    """Return the settings and what was put right on the way; put the secrets into the vault.
-
-    Raises a Failure that lists every problem; all files are still there then.
-    """
-    files: dict[str, SecretFile] = {}
-    settings, secrets, notes, others = read(environ, files)
-    user = account.lookup(settings.user)
-    problems = [
-        *checks.problems(settings, user),
-        *checks.path_problems({**environ, **others}, settings, user),
-        *hook.problems(settings),
-    ]
-    if problems or user is None:
-        raise wrong(problems)
-    home.claim(settings.home)
-    notes += secret_files.protect(files, settings, user)
-    notes += [*exposure.weaknesses(settings, user), *exposed(settings, environ)]
-    vault.fill(secrets)
-    earlier = home.record(settings.home)
-    if stale := home.clear(settings.home, settings.workdir_path):
-        notes.append(f"cleared what an earlier start has left: {' '.join(stale)}")
-    return {
-        "settings": asdict(settings),
-        "notes": notes,
-        "environment": others,
-        "earlier": earlier._asdict() if earlier and earlier.id and earlier.name else None,
-    }
 
 
 class Values(NamedTuple):
@@ -67,23 +33,24 @@ class Values(NamedTuple):
     others: dict[str, str]
 
 
-def read(environ: Mapping[str, str], files: dict[str, SecretFile] | None = None) -> Values:
+def read(given: Given, files: dict[str, SecretFile] | None = None) -> Values:
     """Return the settings, the secrets by variable and what was put right; change nothing.
 
-    `files` takes in the files that were read, by the variables that name them.
+    Raises a Failure (78) that lists every problem. `files` takes in the files that were read, by
+    the variables that name them.
     """
-    given, files = dict(environ), {} if files is None else files
-    path = parsers.bare(given.get(ENVFILE, ""))
+    environ, files = given.settings, {} if files is None else files
+    path = parsers.unquoted(environ.get(ENVFILE, ""))
     set_by_file = read_env_file(path, files) if path else {}
-    given |= set_by_file
+    given = given.under(set_by_file)
     secrets, notes, problems = gather_secrets(given, files)
-    settings = parse({**given, **secrets}, problems)
+    settings = rules.parse(Given(given.settings, secrets), problems)
     if user := account.lookup(settings.user):
-        whys = {name: secret_files.mistrusted(file, user) for name, file in files.items()}
+        whys = {name: secret_files.why_untrusted(file, user) for name, file in files.items()}
         problems = [f"{name}: {files[name].path} {why}" for name, why in whys.items() if why]
         if problems:
-            raise wrong(problems)
-    notes += [*spelling_notes(given, settings), *credential.caveats(secrets)]
+            raise rules.wrong(problems)
+    notes += [*spelling_notes(given.settings, settings), *credential.caveats(secrets)]
     if _STATE_DIR in set_by_file and set_by_file[_STATE_DIR] != environ.get(_STATE_DIR):
         notes.append(
             f"{_STATE_DIR}: is set in the env file, where the health check (`gh-runner status`)"
@@ -91,19 +58,6 @@ def read(environ: Mapping[str, str], files: dict[str, SecretFile] | None = None)
         )
     others = {name: value for name, value in set_by_file.items() if name not in ours()}
     return Values(settings, secrets, notes, others)
-
-
-def exposed(settings: Settings, environ: Mapping[str, str]) -> list[str]:
-    """Return a warning where until-job cannot keep its promise in full."""
-    given = [variable for variable in SECRETS if environ.get(variable)]
-    if settings.credential != "until-job" or not given:
-        return []
-    warning = (
-        f"RUNNER_CREDENTIAL: until-job drops {given[0]}, but `docker inspect` and whatever else"
-        f" shows the container's environment go on showing it; better is an env file ({ENVFILE})"
-        f" or a file of its own ({given[0]}_FILE)"
-    )
-    return [warning]
 
 
 def read_env_file(path: str, files: dict[str, SecretFile]) -> dict[str, str]:
@@ -129,21 +83,21 @@ def read_env_file(path: str, files: dict[str, SecretFile]) -> dict[str, str]:
         elif binding.key:
             values[binding.key] = binding.value or ""
     if problems:
-        raise wrong(problems)
+        raise rules.wrong(problems)
     return values
 
 
 def gather_secrets(
-    given: Mapping[str, str], files: dict[str, SecretFile]
+    given: Given, files: dict[str, SecretFile]
 ) -> tuple[dict[str, str], list[str], list[str]]:
     """Return the secrets by variable, what was put right, and what is wrong."""
     secrets, notes, problems = {}, [], []
     for variable in SECRETS:
-        path = parsers.bare(given.get(f"{variable}_FILE", ""))
+        path = parsers.unquoted(given.settings.get(f"{variable}_FILE", ""))
         origin = f"{variable}_FILE: {path}" if path else f"{variable}:"
         try:
             raw = _raw_secret(variable, path, given, files)
-            value = parsers.bare(raw)
+            value = parsers.unquoted(raw)
             _require_form(variable, value)
         except Problem as problem:
             problems.append(f"{origin} {problem}")
@@ -155,13 +109,11 @@ def gather_secrets(
     return secrets, notes, problems
 
 
-def _raw_secret(
-    variable: str, path: str, given: Mapping[str, str], files: dict[str, SecretFile]
-) -> str:
+def _raw_secret(variable: str, path: str, given: Given, files: dict[str, SecretFile]) -> str:
     """Return one secret as it is given, but without the line break that ends a file."""
     if not path:
-        return given.get(variable, "")
-    if given.get(variable):
+        return given.secrets.get(variable, "")
+    if given.secrets.get(variable):
         raise Problem(f"is given together with {variable}; one of them is enough")
     file = files[f"{variable}_FILE"] = secret_files.read(path)
     if not file.text.strip():
@@ -189,9 +141,11 @@ def _require_form(variable: str, value: str) -> None:
 
 def spelling_notes(given: Mapping[str, str], settings: Settings) -> list[str]:
     """Return what the settings put right without a word."""
-    quoted = [v for v in variables() if parsers.bare(given.get(v, "")) != given.get(v, "").strip()]
+    quoted = [
+        v for v in variables() if parsers.unquoted(given.get(v, "")) != given.get(v, "").strip()
+    ]
     notes = [f"{name}: the quotes around it were cut" for name in quoted]
-    raw = [label for label in parsers.bare(given.get("RUNNER_LABELS", "")).split(",") if label]
+    raw = [label for label in parsers.unquoted(given.get("RUNNER_LABELS", "")).split(",") if label]
     if raw and raw != list(settings.labels):
         notes.append("RUNNER_LABELS: spaces, empty and repeated labels were dropped")
     if shortened(settings.name) != settings.name:

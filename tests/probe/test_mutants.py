@@ -51,7 +51,7 @@ MUTANTS = {
         (body("Vault.forget", "pass"),), 0, "fd of PID 1", UNTIL_JOB, ("sys_ptrace",)
     ),
     "env file is kept": Mutant(
-        (body("secret_files._delete", "pass"),),
+        (body("exposure._delete", "pass"),),
         65534,
         "secret",
         {"RUNNER_ENVFILE": "secret", "GITHUB_PERSONAL_TOKEN": ""},

@@ -12,9 +12,9 @@ import pytest
 
 from demo.envfile import SAMPLE, fill
 from entrypoint.settings.schema import variables
-from entrypoint.settings.validation import parse
 from entrypoint.vault import SECRETS
 from tests.support import unprivileged
+from tests.support.settings import parse
 
 pytestmark = pytest.mark.timeout(200)
 DEMO = [sys.executable, "-m", "demo"]

@@ -10,9 +10,8 @@ import responses
 
 from entrypoint.github import runners
 from entrypoint.github.runners import Client
-from entrypoint.settings import validation
 from entrypoint.settings.schema import Settings
-from tests.support import contract
+from tests.support import contract, settings
 
 TIMEOUT = 60.0  # seconds by either clock
 CLASSIC = "ghp_" + "c" * 36
@@ -94,7 +93,7 @@ def parse(values: Mapping[str, str]) -> Settings:
     credential = (
         {} if {"RUNNER_TOKEN", "GITHUB_APP_ID"} & {*values} else {"GITHUB_PERSONAL_TOKEN": CLASSIC}
     )
-    return validation.parse({**scope, **credential, **values})
+    return settings.parse({**scope, **credential, **values})
 
 
 def connect(values: Mapping[str, str] = MappingProxyType({}), clock: Clock | None = None) -> Client:

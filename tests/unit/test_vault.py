@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from entrypoint import call, log
+from entrypoint import call, redaction
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.child import Parent
 from entrypoint.vault import Vault
@@ -82,7 +82,7 @@ def test_failure_of_a_child_holds_no_secret() -> None:
     token = new_token()
 
     def fail() -> None:
-        log.keep_out(token)
+        redaction.hide(token)
         raise Failure(ExitCode.CONFIG, f"cannot use {token}", f"take another than {token}")
 
     parent = Parent()

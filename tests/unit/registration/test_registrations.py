@@ -9,8 +9,9 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from entrypoint.github import jit, runners
-from entrypoint.settings import runner_names, validation
+from entrypoint.settings import runner_names
 from simulator import Simulator
+from tests.support.settings import parse
 
 RUNNERS, AT_A_TIME = 1000, 50
 TOKEN = "ghp_simulator"
@@ -47,7 +48,7 @@ def test_a_thousand_runners(simulator: Simulator) -> None:
     for passed in (100, 400, 700):
         simulator.fault(**LIMIT, skip=passed, times=60)
     simulator.fault(path="/generate-jitconfig$", after=True, reset=True, skip=500, times=5)
-    wanted = validation.parse(
+    wanted = parse(
         {
             "GITHUB_OWNER": "acme",
             "GITHUB_API_URL": simulator.url,

@@ -10,10 +10,10 @@ from typing import Any
 from entrypoint.container import account
 from entrypoint.runner import program
 from entrypoint.settings.schema import Settings, variables
-from entrypoint.settings.validation import parse
 from entrypoint.vault import SECRETS
 from simulator import Simulator
 from tests.support.life import NAMESPACE, USER, Life
+from tests.support.settings import parse
 
 GIVEN = {"GITHUB_OWNER": "acme", "GITHUB_REPOSITORY": "shop", "GITHUB_PERSONAL_TOKEN": "t"}
 

@@ -19,7 +19,7 @@ from entrypoint.settings.target import Scope
 )
 def test_given(secrets: dict[str, str], variable: str, kind: Kind) -> None:
     """The kind is known by the variable and by the form of a token."""
-    assert credential.given(secrets) == (variable, kind)
+    assert credential.identify(secrets) == (variable, kind)
 
 
 @pytest.mark.parametrize("scope", Scope)

@@ -4,8 +4,8 @@ import dataclasses
 import json
 
 from entrypoint.settings.schema import Settings
-from entrypoint.settings.validation import parse
-from tests.unit.settings.test_validation import LEAST
+from tests.support.settings import parse
+from tests.unit.settings.test_rules import LEAST
 
 
 def test_settings_hold_no_secret() -> None:

@@ -50,7 +50,7 @@ def put(path: Path, text: str = TOKEN, mode: int = 0o600, owner: int = 0) -> Pat
 
 def why(path: Path | str) -> str:
     """Why the runner's user keeps a file from being trusted; "" if it does not."""
-    return secret_files.mistrusted(secret_files.read(str(path)), NOBODY)
+    return secret_files.why_untrusted(secret_files.read(str(path)), NOBODY)
 
 
 def test_file_of_roots(place: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from entrypoint.errors import ExitCode, Failure
+from entrypoint.lifecycle.prepare_child import load
+from entrypoint.settings.given import Given
 from entrypoint.settings.sources import gather_secrets, read, read_env_file
-from entrypoint.settings.sources import load as load_settings
 from entrypoint.vault import Vault
 from simulator import Simulator
 from tests.support.life import NAMESPACE, TOKEN, Life
@@ -116,7 +117,7 @@ def test_env_file_that_is_none(tmp_path: Path, kind: str, words: str) -> None:
 )
 def test_token_is_trimmed(raw: str, noted: bool) -> None:
     """White space and quotes around a token are cut, and the log says so."""
-    secrets, notes, problems = gather_secrets({VARIABLE: raw}, {})
+    secrets, notes, problems = gather_secrets(Given.part({VARIABLE: raw}), {})
     assert secrets == {VARIABLE: TOKEN}
     assert problems == []
     assert bool(notes) is noted
@@ -126,7 +127,7 @@ def test_token_is_trimmed(raw: str, noted: bool) -> None:
 @pytest.mark.parametrize("raw", ["ghp_a\nghp_b", "ghp a", "ghp_\x00"])
 def test_token_that_cannot_be_one(raw: str) -> None:
     """Two lines, or a space in the middle, are a mistake that nobody can put right."""
-    secrets, _, [problem] = gather_secrets({VARIABLE: raw}, {})
+    secrets, _, [problem] = gather_secrets(Given.part({VARIABLE: raw}), {})
     assert secrets == {}
     assert problem.startswith(f"{VARIABLE}: holds more than one line")
     assert raw not in problem
@@ -139,7 +140,7 @@ def test_token_that_cannot_be_one(raw: str) -> None:
 def test_token_in_a_file(tmp_path: Path, content: str, noted: bool) -> None:
     """A file may end with a line break, as editors leave one; anything else is told."""
     path = env_file(tmp_path, content)
-    secrets, notes, problems = gather_secrets({f"{VARIABLE}_FILE": str(path)}, {})
+    secrets, notes, problems = gather_secrets(Given.part({f"{VARIABLE}_FILE": str(path)}), {})
     assert (secrets, problems) == ({VARIABLE: TOKEN}, [])
     assert bool(notes) is noted
 
@@ -147,28 +148,29 @@ def test_token_in_a_file(tmp_path: Path, content: str, noted: bool) -> None:
 def test_token_file_that_cannot_be_read(tmp_path: Path) -> None:
     """The variable and the path are named."""
     path = tmp_path / "none"
-    _, _, [problem] = gather_secrets({f"{VARIABLE}_FILE": str(path)}, {})
+    _, _, [problem] = gather_secrets(Given.part({f"{VARIABLE}_FILE": str(path)}), {})
     assert problem == f"{VARIABLE}_FILE: {path} cannot be read: No such file or directory"
 
 
 def test_token_file_that_is_empty(tmp_path: Path) -> None:
     """An empty file is no credential."""
     path = env_file(tmp_path, "\n")
-    _, _, [problem] = gather_secrets({f"{VARIABLE}_FILE": str(path)}, {})
+    _, _, [problem] = gather_secrets(Given.part({f"{VARIABLE}_FILE": str(path)}), {})
     assert problem == f"{VARIABLE}_FILE: {path} is empty"
 
 
 def test_token_given_twice(tmp_path: Path) -> None:
     """A token and a file with one: which of them is meant is not guessed."""
     given = {VARIABLE: TOKEN, f"{VARIABLE}_FILE": str(env_file(tmp_path, TOKEN))}
-    _, _, [problem] = gather_secrets(given, {})
+    _, _, [problem] = gather_secrets(Given.part(given), {})
     assert f"given together with {VARIABLE}" in problem
 
 
 def test_problems_of_secrets_are_told_with_the_others() -> None:
     """One message lists all, and begins only once."""
+    given = {VARIABLE: "a b", "GITHUB_OWNER": "a/b", "RUNNER_GROUP": "\x01"}
     with pytest.raises(Failure) as caught:
-        load_settings({VARIABLE: "a b", "GITHUB_OWNER": "a/b", "RUNNER_GROUP": "\x01"}, Vault())
+        load(Given.part(given), Vault())
     message = caught.value.message
     assert all(f"{name}: " in message for name in (VARIABLE, "GITHUB_OWNER", "RUNNER_GROUP"))
     assert message.count("the settings are wrong") == 1
@@ -321,10 +323,10 @@ def test_state_directory_that_the_health_check_cannot_know(tmp_path: Path) -> No
     """In the env file alone it is where `gh-runner status` never looks."""
     given = {"GITHUB_OWNER": "acme", VARIABLE: TOKEN}
     path = env_file(tmp_path, "RUNNER_STATE_DIR=/run/mine\n")
-    notes = read({**given, "RUNNER_ENVFILE": str(path)}).notes
+    notes = read(Given.part({**given, "RUNNER_ENVFILE": str(path)})).notes
     assert [note.partition(":")[0] for note in notes] == ["RUNNER_STATE_DIR"]
     both = {**given, "RUNNER_ENVFILE": str(path), "RUNNER_STATE_DIR": "/run/mine"}
-    assert read(both).notes == []
+    assert read(Given.part(both)).notes == []
 
 
 @pytest.mark.parametrize("command", ["run", "check"])

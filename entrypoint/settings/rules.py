@@ -1,17 +1,21 @@
-"""What is wrong with settings that are each fine by themselves, and names that are misspelt."""
+"""From the values that were given to one frozen `Settings`, or to every problem at once.
+
+First each value by itself, then what does not go together, then names that are misspelt.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from entrypoint.errors import ExitCode, Failure
 from entrypoint.settings import credential, parsers
+from entrypoint.settings.given import Given
+from entrypoint.settings.parsers import Problem, unquoted
+from entrypoint.settings.schema import Settings, ours, variables
 from entrypoint.settings.target import Scope
-from entrypoint.vault import SECRETS
 
-if TYPE_CHECKING:
-    from entrypoint.settings.schema import Settings
-
+_VARIABLE = re.compile(r"\b(?:GITHUB|RUNNER)_[A-Z_]+")
 MAX_LABELS = 100  # that a JIT configuration may have, the default ones included
 _DEFAULT_LABELS = 3
 
@@ -33,11 +37,44 @@ _INPUTS = {
 }
 
 
-def contradictions(settings: Settings, given: Mapping[str, str]) -> list[str]:
-    """Return all of it; `given` are the values by variable, secrets included."""
+def parse(given: Given, problems: Sequence[str] = ()) -> Settings:
+    """Turn the values that were given into Settings, or raise a Failure with every problem.
+
+    `problems` are those found before. An empty value is the default, as in a compose file.
+    """
+    known = variables()
+    parsed, problems = {}, [*problems, *misspelt(given.settings)]
+    for variable, about in known.items():
+        value = unquoted(given.settings.get(variable, "")) or about["default"]
+        try:
+            parsed[about["field"]] = about["parse"](value)
+        except Problem as problem:
+            problems.append(f"{variable}: {problem}")
+            parsed[about["field"]] = about["parse"](about["default"])
+    settings = Settings(**parsed)
+    problems += _news(contradictions(settings, given), problems)
+    if problems:
+        raise wrong(problems)
+    return settings
+
+
+def _news(found: Sequence[str], problems: Sequence[str]) -> list[str]:
+    """Return what does not only follow from a value that is known to be wrong."""
+    told = set(_VARIABLE.findall(" ".join(problems)))
+    return [problem for problem in found if not told & set(_VARIABLE.findall(problem))]
+
+
+def wrong(problems: list[str]) -> Failure:
+    """Make the one Failure that tells all problems of the settings."""
+    return Failure(ExitCode.CONFIG, "the settings are wrong: " + "; ".join(problems))
+
+
+def contradictions(settings: Settings, given: Given) -> list[str]:
+    """Return what is wrong with settings that are each fine by themselves."""
     return [
-        *_scope(settings, given),
-        *_credential(settings, given),
+        *_scope(settings, given.settings),
+        *_credential(settings, given.secrets),
+        *_inputs(given.settings),
         *_registration(settings),
         *_certificates(settings),
     ]
@@ -50,7 +87,7 @@ def _scope(settings: Settings, given: Mapping[str, str]) -> Iterator[str]:
         yield from (
             f"{variable}: is given together with GITHUB_URL, which says it all"
             for variable in apart
-            if parsers.bare(given.get(variable, "")) and not _repeats(settings, variable)
+            if unquoted(given.get(variable, "")) and not _repeats(settings, variable)
         )
     elif settings.enterprise and (settings.owner or settings.repository):
         yield (
@@ -80,12 +117,12 @@ def _repeats(settings: Settings, variable: str) -> bool:
     return same[variable]
 
 
-def _credential(settings: Settings, given: Mapping[str, str]) -> Iterator[str]:
+def _credential(settings: Settings, secrets: Mapping[str, str]) -> Iterator[str]:
     """Exactly one credential, and an App's is whole."""
-    found = [variable for variable in credential.VARIABLES if given.get(variable)]
+    found = [variable for variable in credential.VARIABLES if secrets.get(variable)]
     if len(found) > 1:
         yield f"{found[0]}: is given together with {' and '.join(found[1:])}; give one credential"
-    key = given.get("GITHUB_APP_PRIVATE_KEY")
+    key = secrets.get("GITHUB_APP_PRIVATE_KEY")
     if key and not settings.app_id:
         yield "GITHUB_APP_ID: is missing; GITHUB_APP_PRIVATE_KEY is the key of that App"
     if not key and (settings.app_id or settings.app_installation_id):
@@ -100,13 +137,16 @@ def _credential(settings: Settings, given: Mapping[str, str]) -> Iterator[str]:
             parsers.private_key(key)
         except parsers.Problem as problem:
             yield f"GITHUB_APP_PRIVATE_KEY: {problem}"
+    if secrets.get("RUNNER_TOKEN") and settings.registration == "jit":
+        yield "RUNNER_REGISTRATION: jit needs a personal access token or an App, not RUNNER_TOKEN"
+
+
+def _inputs(given: Mapping[str, str]) -> Iterator[str]:
     yield from (
         f"{variable}: every job could read it; give {instead} in its place"
         for variable, instead in _INPUTS.items()
         if given.get(variable)
     )
-    if given.get("RUNNER_TOKEN") and settings.registration == "jit":
-        yield "RUNNER_REGISTRATION: jit needs a personal access token or an App, not RUNNER_TOKEN"
 
 
 def _registration(settings: Settings) -> Iterator[str]:
@@ -131,9 +171,9 @@ def _certificates(settings: Settings) -> Iterator[str]:
         yield from certificates.problems(settings.ca_file)
 
 
-def misspelt(given: Mapping[str, str], known: list[str]) -> list[str]:
+def misspelt(given: Iterable[str]) -> list[str]:
     """Return a question for each unknown name that is close to one of ours."""
-    names = {*known, *(f"{secret}_FILE" for secret in SECRETS)}
+    names = ours()
     questions = []
     for variable in sorted(given):
         if variable.startswith(("RUNNER_", "GITHUB_")) and variable not in names | _FOREIGN:

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.settings import schema, validation
+from entrypoint.settings import schema
 from entrypoint.vault import SECRETS
+from tests.support.settings import parse
+from tests.unit.settings.test_parsers import PEM
 
 LEAST = {"GITHUB_OWNER": "acme", "GITHUB_PERSONAL_TOKEN": "ghp_x"}
 
@@ -46,14 +48,14 @@ EACH: dict[str, tuple[str, Any, str]] = {
     "RUNNER_MAX_RESTARTS": ("3", 3, "-3"),
     "RUNNER_STATE_DIR": ("/tmp/state", "/tmp/state", "state"),
 }
-# These need company, or a file; see test_contradictions.py and test_ca.py.
+# These need company, or a file; see below and test_certificates.py.
 ELSEWHERE = {"GITHUB_URL", "GITHUB_ENTERPRISE", "GITHUB_APP_ID", "RUNNER_CA_FILE"}
 
 
 def refused(values: dict[str, str]) -> str:
     """The message that these values end with."""
     with pytest.raises(Failure) as failure:
-        validation.parse(values)
+        parse(values)
     assert failure.value.code is ExitCode.CONFIG
     return failure.value.message
 
@@ -67,7 +69,7 @@ def test_every_setting_is_tested() -> None:
 def test_a_value_is_taken(variable: str) -> None:
     """A right value becomes the setting, with white space around it or not."""
     value, result, _ = EACH[variable]
-    parsed = validation.parse({**LEAST, variable: f" {value} "})
+    parsed = parse({**LEAST, variable: f" {value} "})
     assert getattr(parsed, schema.variables()[variable]["field"]) == result
 
 
@@ -76,7 +78,7 @@ def test_a_value_is_taken(variable: str) -> None:
 def test_quotes_are_no_part_of_a_value(variable: str, quote: str) -> None:
     """`docker run --env-file` and a compose file's list leave them around it."""
     value, result, _ = EACH[variable]
-    parsed = validation.parse({**LEAST, variable: f"{quote}{value}{quote}"})
+    parsed = parse({**LEAST, variable: f"{quote}{value}{quote}"})
     assert getattr(parsed, schema.variables()[variable]["field"]) == result
 
 
@@ -90,7 +92,7 @@ def test_a_value_is_refused(variable: str) -> None:
 
 def test_defaults() -> None:
     """With owner and token alone everything else has its documented default."""
-    parsed = validation.parse(LEAST)
+    parsed = parse(LEAST)
     for variable, about in schema.variables().items():
         if variable != "GITHUB_OWNER":
             assert getattr(parsed, about["field"]) == about["parse"](about["default"])
@@ -102,7 +104,7 @@ def test_defaults() -> None:
 def test_empty_is_the_default() -> None:
     """An empty value, as a compose file passes one for an unset variable, is the default."""
     empty = dict.fromkeys(schema.variables(), "")
-    assert validation.parse({**empty, **LEAST}) == validation.parse(LEAST)
+    assert parse({**empty, **LEAST}) == parse(LEAST)
 
 
 def test_every_problem_is_told_at_once() -> None:
@@ -134,7 +136,7 @@ def test_consequences_are_not_told() -> None:
 def test_problems_found_before_are_told_too() -> None:
     """What was wrong with a file is told together with what is wrong with the values."""
     with pytest.raises(Failure, match=r"GITHUB_PERSONAL_TOKEN_FILE: /t is empty; GITHUB_OWNER"):
-        validation.parse({}, ["GITHUB_PERSONAL_TOKEN_FILE: /t is empty"])
+        parse({}, ["GITHUB_PERSONAL_TOKEN_FILE: /t is empty"])
 
 
 @pytest.mark.parametrize("variable", SECRETS)
@@ -167,4 +169,75 @@ def test_secret_for_the_runner_itself_is_refused(name: str) -> None:
 @pytest.mark.parametrize("variable", ["GITHUB_ACTIONS", "RUNNER_ALLOW_RUNASROOT", "RUNNER_TEMP"])
 def test_foreign_names_pass(variable: str) -> None:
     """Names of the runner's own, and those that resemble none of ours, are left alone."""
-    validation.parse({**LEAST, variable: "1"})
+    parse({**LEAST, variable: "1"})
+
+
+TOKEN = {"GITHUB_PERSONAL_TOKEN": "ghp_x"}
+OWNER = {"GITHUB_OWNER": "acme"}
+APP = {"GITHUB_APP_ID": "1", "GITHUB_APP_PRIVATE_KEY": PEM}
+SHOP = {"GITHUB_URL": "https://github.com/acme/shop"}
+
+WRONG = [
+    (TOKEN, "GITHUB_OWNER: is missing; it names the user"),
+    ({**TOKEN, "GITHUB_REPOSITORY": "shop"}, "GITHUB_OWNER: is missing; it names the owner of"),
+    ({**LEAST, "GITHUB_ENTERPRISE": "acme"}, "GITHUB_ENTERPRISE: is given together"),
+    ({**TOKEN, **SHOP, "GITHUB_OWNER": "octo"}, "GITHUB_OWNER: is given together with GITHUB_URL"),
+    ({**TOKEN, **SHOP, "GITHUB_REPOSITORY": "x"}, "GITHUB_REPOSITORY: is given together with"),
+    ({**TOKEN, **SHOP, "GITHUB_ENTERPRISE": "x"}, "GITHUB_ENTERPRISE: is given together with"),
+    ({**TOKEN, **SHOP, "GITHUB_HOST": "x.org"}, "GITHUB_HOST: is given together with GITHUB_URL"),
+    (OWNER, "GITHUB_PERSONAL_TOKEN: no credential is given"),
+    ({**LEAST, "RUNNER_TOKEN": "A"}, "GITHUB_PERSONAL_TOKEN: is given together with RUNNER_TOKEN"),
+    ({**LEAST, **APP}, "GITHUB_PERSONAL_TOKEN: is given together with GITHUB_APP_PRIVATE_KEY"),
+    ({**OWNER, "GITHUB_APP_ID": "1"}, "GITHUB_APP_PRIVATE_KEY: is missing"),
+    ({**LEAST, "GITHUB_APP_ID": "1"}, "GITHUB_APP_PRIVATE_KEY: is missing"),
+    ({**OWNER, "GITHUB_APP_PRIVATE_KEY": PEM}, "GITHUB_APP_ID: is missing"),
+    ({**OWNER, **APP, "GITHUB_APP_PRIVATE_KEY": "x"}, "GITHUB_APP_PRIVATE_KEY: is neither"),
+    (
+        {**OWNER, "RUNNER_TOKEN": "A", "RUNNER_REGISTRATION": "jit"},
+        "RUNNER_REGISTRATION: jit needs",
+    ),
+    ({**LEAST, "RUNNER_NO_DEFAULT_LABELS": "1"}, "RUNNER_NO_DEFAULT_LABELS: needs RUNNER_LABELS"),
+    (
+        {**LEAST, "RUNNER_REGISTRATION": "jit", "RUNNER_EPHEMERAL": "0"},
+        "RUNNER_REGISTRATION: jit is for ephemeral runners",
+    ),
+    (
+        {
+            **LEAST,
+            "RUNNER_REGISTRATION": "jit",
+            "RUNNER_LABELS": ",".join(f"l{number}" for number in range(98)),
+        },
+        "RUNNER_LABELS: jit takes 100 labels at most",
+    ),
+    ({**LEAST, "GITHUB_REPOSITORY": "shop", "RUNNER_GROUP": "x"}, "RUNNER_GROUP: a repository"),
+    ({**TOKEN, **SHOP, "RUNNER_GROUP": "x"}, "RUNNER_GROUP: a repository has no runner groups"),
+]
+
+FINE = [
+    {**TOKEN, "GITHUB_ENTERPRISE": "acme"},
+    {**OWNER, **APP},
+    {**OWNER, **APP, "GITHUB_APP_INSTALLATION_ID": "7"},
+    {**OWNER, "RUNNER_TOKEN": "A"},
+    {**TOKEN, **SHOP},
+    {**TOKEN, **SHOP, "GITHUB_OWNER": "acme", "GITHUB_REPOSITORY": "shop"},
+    {**TOKEN, **SHOP, "GITHUB_HOST": "github.com"},
+    {**TOKEN, "GITHUB_URL": "https://github.com/enterprises/a", "GITHUB_ENTERPRISE": "a"},
+    {**LEAST, "GITHUB_REPOSITORY": "shop", "RUNNER_GROUP": "Default"},
+    {**LEAST, "RUNNER_GROUP": "x"},
+    {**LEAST, "RUNNER_REGISTRATION": "jit", "RUNNER_LABELS": "a"},
+]
+
+
+@pytest.mark.parametrize(("values", "words"), WRONG)
+def test_contradiction(values: dict[str, str], words: str) -> None:
+    """A contradiction is told by the name of the variable to look at, and nothing else is."""
+    with pytest.raises(Failure) as failure:
+        parse(values)
+    assert failure.value.message.startswith(f"the settings are wrong: {words}")
+    assert failure.value.message.count(": is ") <= 1
+
+
+@pytest.mark.parametrize("values", FINE)
+def test_no_contradiction(values: dict[str, str]) -> None:
+    """What says the same twice, or belongs together, is no contradiction."""
+    parse(values)

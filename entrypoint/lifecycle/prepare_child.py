@@ -1,0 +1,66 @@
+"""What a child of PID 1 does before anything else: read, check, hide and tidy up.
+
+PID 1 never sees a secret. Files are deleted only once all settings have been found right, so that
+nothing is lost to a mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from entrypoint.container import account
+from entrypoint.lifecycle import exposure
+from entrypoint.runner import checks, home, hook
+from entrypoint.settings import rules, sources
+from entrypoint.settings.given import Given
+from entrypoint.settings.schema import Settings
+from entrypoint.settings.secret_files import ENVFILE, SecretFile
+from entrypoint.vault import SECRETS, Vault
+
+
+def load(given: Given, vault: Vault) -> dict[str, Any]:
+    """Return the settings and what was put right on the way; put the secrets into the vault.
+
+    Raises a Failure that lists every problem; all files are still there then.
+    """
+    files: dict[str, SecretFile] = {}
+    settings, secrets, notes, others = sources.read(given, files)
+    user = account.lookup(settings.user)
+    problems = [
+        *checks.problems(settings, user),
+        *checks.path_problems({**given.settings, **others}, settings, user),
+        *hook.problems(settings),
+    ]
+    if problems or user is None:
+        raise rules.wrong(problems)
+    home.claim(settings.home)
+    notes += exposure.protect(files, settings, user)
+    notes += [*exposure.weaknesses(settings, user), *exposed(settings, given.secrets)]
+    vault.fill(secrets)
+    earlier = home.record(settings.home)
+    if stale := home.clear(settings.home, settings.workdir_path):
+        notes.append(f"cleared what an earlier start has left: {' '.join(stale)}")
+    return {
+        "settings": asdict(settings),
+        "notes": notes,
+        "environment": others,
+        "earlier": earlier._asdict() if earlier and earlier.id and earlier.name else None,
+    }
+
+
+def exposed(settings: Settings, secrets: Mapping[str, str]) -> list[str]:
+    """Return a warning where until-job cannot keep its promise in full.
+
+    `secrets` are those of the container's environment.
+    """
+    given = [variable for variable in SECRETS if secrets.get(variable)]
+    if settings.credential != "until-job" or not given:
+        return []
+    warning = (
+        f"RUNNER_CREDENTIAL: until-job drops {given[0]}, but `docker inspect` and whatever else"
+        f" shows the container's environment go on showing it; better is an env file ({ENVFILE})"
+        f" or a file of its own ({given[0]}_FILE)"
+    )
+    return [warning]
