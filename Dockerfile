@@ -16,13 +16,24 @@ RUN --mount=type=bind,source=image,target=/image \
     --mount=type=bind,source=entrypoint,target=/entrypoint \
     /image/lay-out-package /package
 
-FROM ${BASE_IMAGE}
-ARG RUNNER_VERSION=2.336.0
-ARG RUNNER_URL=https://github.com/actions/runner/releases/download
+# Which release of GitHub's runner: the newest, unless these arguments pin one. The engine keeps the
+# answer; RUNNER_LOOKUP is any word, and with a new one GitHub is asked again.
+FROM venv AS release
+ARG RUNNER_VERSION=""
 ARG RUNNER_SHA256=""
-ARG TARGETARCH
+ARG RUNNER_RELEASED=""
+ARG RUNNER_API_URL=""
+ARG RUNNER_LOOKUP=""
 RUN --mount=type=bind,source=image,target=/image \
-    /image/install-runner
+    /opt/gh-runner/bin/python /image/choose_runner.py >/runner-release
+
+FROM ${BASE_IMAGE}
+ARG RUNNER_URL=https://github.com/actions/runner/releases/download
+ARG TARGETARCH
+# The same release, the same layer: its content is what counts, not when it was asked for.
+RUN --mount=type=bind,source=image,target=/image \
+    --mount=type=bind,from=release,source=/runner-release,target=/runner-release \
+    /image/install-runner /runner-release
 WORKDIR /home/runner
 COPY --from=venv /opt/gh-runner /opt/gh-runner
 # Last of all layers: ours is what changes most often.
@@ -30,7 +41,6 @@ COPY --from=package /package /
 
 ENV AGENT_TOOLSDIRECTORY=/opt/hostedtoolcache \
     RUNNER_ENGINE=auto \
-    RUNNER_VERSION=${RUNNER_VERSION} \
     RUNNER_TOOL_CACHE=/opt/hostedtoolcache
 # There is no USER: PID 1 is root, jobs run as `runner`.
 ENTRYPOINT ["/usr/bin/env", "--block-signal", "/opt/gh-runner/bin/python", "-I", "-m", "entrypoint"]
@@ -43,10 +53,15 @@ ARG VERSION=""
 ARG REVISION=""
 ARG SOURCE=""
 ARG BASE_IMAGE
+# A label cannot be read from a file: scripts/build-image chooses the release before the build.
+ARG RUNNER_VERSION=""
+ARG RUNNER_RELEASED=""
 LABEL org.opencontainers.image.title="gh-runner" \
     org.opencontainers.image.description="An ephemeral GitHub Actions runner in a container" \
     org.opencontainers.image.licenses="MIT" \
     org.opencontainers.image.version="${VERSION}" \
     org.opencontainers.image.revision="${REVISION}" \
     org.opencontainers.image.source="${SOURCE}" \
-    org.opencontainers.image.base.name="${BASE_IMAGE}"
+    org.opencontainers.image.base.name="${BASE_IMAGE}" \
+    gh-runner.runner.version="${RUNNER_VERSION:-see /etc/gh-runner-release}" \
+    gh-runner.runner.released="${RUNNER_RELEASED:-see /etc/gh-runner-release}"

@@ -139,5 +139,6 @@ def _version(api: Client, settings: Settings) -> Iterator[Finding]:
     said = _as_check("version", lambda: deprecation.warning(api, settings.version))
     if said:
         yield finding.warning("version", said)
-    else:
-        yield finding.fine("version", settings.version)
+        return
+    said, remedy = deprecation.age(settings.version, settings.released)
+    yield finding.warning("version", said, remedy) if remedy else finding.fine("version", said)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from urllib.parse import quote
 
 from entrypoint import log
@@ -11,6 +11,7 @@ from entrypoint.github import client
 from entrypoint.github.client import Client
 from entrypoint.settings.target import is_hosted
 
+GRACE = timedelta(days=30)  # from the release of a newer runner to the end of this one
 _REMEDY = "rebuild the image with the newest runner"
 
 
@@ -26,9 +27,31 @@ def warning(api: Client, version: str, now: datetime | None = None) -> str:
     if day is None:
         return ""
     said = f"GitHub accepts version {version} of the runner until {day:%Y-%m-%d %H:%M} UTC"
-    if day <= (now or datetime.now(UTC)):
+    left = day - (now or datetime.now(UTC))
+    if left <= timedelta():
         raise Failure(ExitCode.VERSION, said, _REMEDY)
-    return f"{said}: {_REMEDY}"
+    return f"{said}, which is {left.days} days away: {_REMEDY}"
+
+
+def age(version: str, released: str, today: date | None = None) -> tuple[str, str]:
+    """Return what the day of its release says of a version, and a remedy if it may be too old.
+
+    GitHub gives no jobs to a runner that has not been updated within 30 days of a newer release.
+    https://docs.github.com/en/actions/reference/runners/self-hosted-runners
+    When that one came is known to nobody here; but it came later than this one.
+    """
+    if not released:
+        return version, ""
+    since = date.fromisoformat(released)
+    last = since + GRACE
+    left = (last - (today or datetime.now(UTC).date())).days
+    if left >= 0:
+        return f"{version} of {since}: GitHub gives it jobs until {last} or longer, {left} days", ""
+    said = (
+        f"{version} of {since}: GitHub gives it no jobs {GRACE.days} days after the release of a"
+        f" newer one, perhaps since {-left} days"
+    )
+    return said, _REMEDY
 
 
 def _last_day(api: Client, version: str) -> datetime | None:

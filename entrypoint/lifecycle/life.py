@@ -102,6 +102,8 @@ def load(
     settings = Settings.restore(loaded["settings"])
     claim(settings.home)  # as that child did, which has ended
     log.configure(settings.log_level, settings.log_format)
+    if settings.version:
+        log.info("starting", runner=settings.version, released=settings.released)
     for note in loaded["notes"]:
         log.warning(note)
     return settings

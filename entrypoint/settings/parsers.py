@@ -77,6 +77,16 @@ def count(value: str) -> int:
     return int(value)
 
 
+def day(value: str) -> str:
+    """Take a day as ISO 8601 writes it."""
+    from datetime import date  # rare, and 1 ms of each start
+
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise Problem(f"{value!r} is not a day such as 2026-01-31") from None
+
+
 def path(value: str) -> str:
     """Take an absolute path."""
     if not value.startswith("/"):

@@ -90,7 +90,13 @@ class Settings:
         "leave out self-hosted, Linux and X64 or ARM64",
     )
     version: str = setting(
-        "RUNNER_VERSION", "", parsers.text, "version of GitHub's runner; the image sets it"
+        "RUNNER_VERSION", "", parsers.text, "version of GitHub's runner; the image knows it"
+    )
+    released: str = setting(
+        "RUNNER_RELEASED",
+        "",
+        parsers.optional(parsers.day),
+        "day of that version's release, as 2026-01-31; the image knows it",
     )
     envfile: str = setting(
         "RUNNER_ENVFILE", "", parsers.text, "env file, deleted once read; beats the environment"

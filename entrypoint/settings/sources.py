@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from entrypoint.container import account
+from entrypoint.container import account, image
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.settings import credential, parsers, rules, secret_files
 from entrypoint.settings.given import Given
@@ -39,6 +39,8 @@ def read(given: Given, files: dict[str, SecretFile] | None = None) -> Values:
     Raises a Failure (78) that lists every problem. `files` takes in the files that were read, by
     the variables that name them.
     """
+    # The image knows its runner; what the operator says of it wins.
+    given = Given(image.release(), {}).under({**given.settings, **given.secrets})
     environ, files = given.settings, {} if files is None else files
     path = parsers.unquoted(environ.get(ENVFILE, ""))
     set_by_file = read_env_file(path, files) if path else {}

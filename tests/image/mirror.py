@@ -1,10 +1,15 @@
-"""A mirror of the runner's releases on loopback, which serves the simulator's runner."""
+"""A mirror of the runner's releases on loopback, which serves the simulator's runner.
+
+It has GitHub's API for releases as well: below `api` as GitHub would have it, below `api-lying`
+with the digest of something else.
+"""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import io
+import json
 import platform
 import tarfile
 import threading
@@ -21,40 +26,61 @@ from simulator.distribution import VERSION, make_distribution
 ADDRESS = ("127.53.87.1", 8099)
 ARCHITECTURE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
 EPOCH = 1_700_000_000  # of every file, for the same reason
+RELEASED = "2026-08-20"
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """Where the releases are, and the checksum of the only one."""
+    """Where the releases are, the checksum of the only one, and its architecture."""
 
     url: str
     sha256: str
+    arch: str = ARCHITECTURE
 
     def build_args(self, base: str) -> dict[str, str]:
         """Return the arguments with which the Dockerfile takes the runner from here."""
         return {
             "BASE_IMAGE": base,
+            "RUNNER_RELEASED": RELEASED,
             "RUNNER_SHA256": self.sha256,
             "RUNNER_URL": self.url,
             "RUNNER_VERSION": VERSION,
         }
+
+    def asked_args(self, base: str, api: str = "api", **more: str) -> dict[str, str]:
+        """Return the arguments with which the Dockerfile asks the API here for the release."""
+        api_url = f"{self.url}/{api}"
+        return {"BASE_IMAGE": base, "RUNNER_API_URL": api_url, "RUNNER_URL": self.url, **more}
 
 
 @contextmanager
 def mirror(directory: Path) -> Iterator[Mirror]:
     """Serve the release from a directory that always has the same name."""
     content = _archive(directory / "distribution")
-    release = directory / "releases" / f"v{VERSION}"
-    release.mkdir(parents=True, exist_ok=True)
-    (release / f"actions-runner-linux-{ARCHITECTURE}-{VERSION}.tar.gz").write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    name = f"actions-runner-linux-{ARCHITECTURE}-{VERSION}.tar.gz"
+    _put(directory / "releases" / f"v{VERSION}" / name, content)
+    for api, digest in (("api", sha256), ("api-lying", "0" * 64)):
+        release = {
+            "tag_name": f"v{VERSION}",
+            "published_at": f"{RELEASED}T08:00:00Z",
+            "assets": [{"name": name, "digest": f"sha256:{digest}"}],
+        }
+        for path in ("latest", f"tags/v{VERSION}"):
+            _put(directory / "releases" / api / path, json.dumps(release).encode())
     handler = partial(_Quiet, directory=str(directory / "releases"))
     server = ThreadingHTTPServer(ADDRESS, handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield Mirror("http://{}:{}".format(*ADDRESS), hashlib.sha256(content).hexdigest())
+        yield Mirror("http://{}:{}".format(*ADDRESS), sha256)
     finally:
         server.shutdown()
         server.server_close()
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from simulator import Simulator
+from simulator.distribution import VERSION
 from tests.image.conftest import RunOptions
 from tests.image.engine import ROOT, Engine
-from tests.image.mirror import Mirror
+from tests.image.mirror import RELEASED, Mirror
 
 NAME = "gh-runner-test-make"
 
@@ -56,6 +57,8 @@ def test_run_builds_and_runs(
     assert github.job(job["id"])["result"] == "succeeded"
     labels = docker.image(f"{NAME}:ubuntu-slim")["Config"]["Labels"]
     assert labels["org.opencontainers.image.base.name"] == f"{NAME}-base:ubuntu-slim"
+    assert labels["gh-runner.runner.version"] == VERSION
+    assert labels["gh-runner.runner.released"] == RELEASED
     # Nothing was built anew but, perhaps, the layer with the program.
     layers = [docker.image(name)["RootFS"]["Layers"] for name in (f"{NAME}:ubuntu-slim", image)]
     assert layers[0][:-1] == layers[1][:-1]

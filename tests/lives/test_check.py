@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -103,6 +104,16 @@ def test_version(life: Life) -> None:
     code, found = checked(life, RUNNER_VERSION="2.336.0")
     assert code == 7
     assert "rebuild the image" in found["version"]["remedy"]
+
+
+def test_age_of_the_version(life: Life) -> None:
+    """How long ago the runner was released decides whether GitHub may soon give it no jobs."""
+    today = datetime.now(UTC).date()
+    for age, verdict in ((5, "fine"), (40, "warning")):
+        released = str(today - timedelta(days=age))
+        _, found = checked(life, RUNNER_VERSION="2.336.0", RUNNER_RELEASED=released)
+        assert found["version"]["verdict"] == verdict
+        assert f"2.336.0 of {released}" in found["version"]["said"]
 
 
 def test_clock(life: Life) -> None:

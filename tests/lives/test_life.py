@@ -54,6 +54,18 @@ def test_one_job(life: Life, simulator: Simulator) -> None:
     assert [line["event"] for line in life.log] == ["registered", "leaving"]
 
 
+def test_the_first_event_tells_the_runner(life: Life) -> None:
+    """An operator sees from the first line how old the runner of an image is."""
+    life.simulator.queue_job()
+    life.start(RUNNER_VERSION="2.336.0", RUNNER_RELEASED="2026-08-20").wait()
+    first = life.log[0]
+    assert (first["event"], first["runner"], first["released"]) == (
+        "starting",
+        "2.336.0",
+        "2026-08-20",
+    )
+
+
 def test_a_life_with_a_job_asks_github_once(life: Life, simulator: Simulator) -> None:
     """One request before config.sh, and none after: the job's end needs none."""
     simulator.queue_job()

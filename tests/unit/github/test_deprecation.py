@@ -1,6 +1,6 @@
 """The end of a runner version."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -37,6 +37,7 @@ def test_the_day_is_told(days: dict[str, str | None]) -> None:
         said = deprecation.warning(fakehub.connect(), "2.300.0", NOW)
     assert "2.300.0" in said
     assert "2026-07-01" in said
+    assert "30 days away" in said
 
 
 def test_the_day_has_passed() -> None:
@@ -70,3 +71,28 @@ def test_a_server_is_not_asked() -> None:
     with fakehub.hub():
         api = fakehub.connect({"GITHUB_HOST": "ghe.example.com"})
         assert deprecation.warning(api, "2.300.0", NOW) == ""
+
+
+def test_days_that_are_left() -> None:
+    """Within 30 days of its own release no newer one can have been out for so long."""
+    said, remedy = deprecation.age("2.300.0", "2026-05-20", NOW.date())
+    assert said == "2.300.0 of 2026-05-20: GitHub gives it jobs until 2026-06-19 or longer, 18 days"
+    assert remedy == ""
+
+
+def test_last_day() -> None:
+    """The thirtieth day is still a good one."""
+    assert "0 days" in deprecation.age("2.300.0", "2026-05-02", NOW.date())[0]
+    assert deprecation.age("2.300.0", "2026-05-01", NOW.date())[1] != ""
+
+
+def test_an_old_release() -> None:
+    """After that it depends on the next release: rebuilding is the remedy."""
+    said, remedy = deprecation.age("2.300.0", "2026-04-20", NOW.date())
+    assert "perhaps since 12 days" in said
+    assert "rebuild the image" in remedy
+
+
+def test_a_release_of_an_unknown_day() -> None:
+    """Where nobody knows the day, the version is all that is said."""
+    assert deprecation.age("2.300.0", "", date(2026, 6, 1)) == ("2.300.0", "")

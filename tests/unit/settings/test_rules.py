@@ -37,6 +37,7 @@ EACH: dict[str, tuple[str, Any, str]] = {
     "RUNNER_ENGINE_OPTIONS": ("--debug", "--debug", "a\tb"),
     "RUNNER_NO_DEFAULT_LABELS": ("0", False, "perhaps"),
     "RUNNER_VERSION": ("2.336.0", "2.336.0", "a\tb"),
+    "RUNNER_RELEASED": ("2026-09-10", "2026-09-10", "10.9.2026"),
     "RUNNER_ENVFILE": ("/run/env", "/run/env", "a\tb"),
     "RUNNER_LOG_FORMAT": ("json", "json", "xml"),
     "RUNNER_LOG_LEVEL": ("Debug", "debug", "loud"),

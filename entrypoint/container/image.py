@@ -1,0 +1,16 @@
+"""What the image's build has written down about GitHub's runner in it (image/install-runner)."""
+
+from __future__ import annotations
+
+RELEASE = "/etc/gh-runner-release"
+_NAMES = ("RUNNER_VERSION", "RUNNER_RELEASED")
+
+
+def release(path: str = RELEASE) -> dict[str, str]:
+    """Return version and day of the release, by variable; nothing in an image of another make."""
+    try:
+        with open(path, encoding="ascii") as file:
+            lines = [line.strip().partition("=") for line in file]
+    except (OSError, ValueError):
+        return {}
+    return {name: value for name, _, value in lines if name in _NAMES and value}
