@@ -1,25 +1,34 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv deps engine demo image run test test-image cover format lint types check bench chaos lock clean
+.PHONY: help venv deps engine demo image run test test-image test-deploy test-action cover format lint types check exhaustive bench chaos lock clean
 
 # Variables named on make's command line (STOP, N, SEED, PYTHON) are in every recipe's environment.
-BIN := .venv/bin
-VENV := .venv/.installed
+VENV := .venv
+BIN := $(VENV)/bin
+# The environment grows in two steps: a first `make demo` does not wait for linters.
+FOR_DEMO := $(VENV)/.demo
+FOR_ALL := $(VENV)/.dev
 PACKAGES := $(wildcard entrypoint simulator demo tests bench)
 DOCKERFILES := $(wildcard Dockerfile Dockerfile.* tests/image/*.Dockerfile deploy/*/*/*.Dockerfile)
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 SHELL_SCRIPTS = $(shell git grep --untracked -lE '^\#!.*[ /](ba|da)?sh( |$$)' -- \
 	':!*.py' ':!*.md' ':!Dockerfile*')
+# These have a target of their own each.
+WITHOUT_ENGINE := -m 'not image and not exhaustive' $(foreach own,image deploy action,--ignore=tests/$(own))
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-venv: $(VENV) ## Make .venv from requirements-dev.lock (PYTHON=... chooses the interpreter)
+venv: $(FOR_ALL) ## Make .venv from the lock files (PYTHON=... with that interpreter, VENV=... elsewhere)
 
-$(VENV): requirements-dev.lock pyproject.toml scripts/venv
-	scripts/venv .venv
+$(FOR_DEMO): requirements-demo.lock pyproject.toml scripts/venv
+	scripts/venv $(VENV) $<
+	@touch $@
+
+$(FOR_ALL): requirements-dev.lock $(FOR_DEMO)
+	scripts/venv $(VENV) $<
 	@touch $@
 
 deps: ## Install the system programs that tests and benchmarks run
@@ -28,7 +37,7 @@ deps: ## Install the system programs that tests and benchmarks run
 engine: ## Start a Docker engine, installed if need be; where that cannot be, say why and go on
 	@scripts/docker-engine >/dev/null || true
 
-demo: $(VENV) ## Show one runner's life against the simulator (STOP=... stops it on the way)
+demo: $(FOR_DEMO) ## Show one runner's life on the simulator (STOP=TERM|INT, WHEN=idle|job: stop it there)
 	$(BIN)/python -m demo
 
 image: ## Build the image (BASE=ubuntu|fedora, VARIANT=full|slim, BUILD_ARGS=...)
@@ -37,20 +46,26 @@ image: ## Build the image (BASE=ubuntu|fedora, VARIANT=full|slim, BUILD_ARGS=...
 run: ## Run the image with the settings in .env, built if need be (ARGS=... goes to docker run)
 	@scripts/run-image $(ARGS)
 
-test: deps $(VENV) ## Run the tests that need no Docker engine (ARGS=... goes to pytest)
-	$(BIN)/pytest -m 'not image' $(ARGS)
+test: deps $(FOR_ALL) ## Run the tests that need no Docker engine (ARGS=... goes to pytest)
+	$(BIN)/pytest $(WITHOUT_ENGINE) $(ARGS)
 
-test-image: deps engine $(VENV) ## Build the image with Docker and run the tests that need it
+test-image: deps engine $(FOR_ALL) ## Build the image with Docker and run the tests that need it
 	$(BIN)/pytest tests/image tests/lives/test_engine.py $(ARGS)
 
-cover: deps $(VENV) ## Run the tests and show which lines they miss
-	$(BIN)/pytest -m 'not image' --cov $(ARGS)
+test-deploy: deps engine $(FOR_ALL) ## Run each way to deploy: register, job, replacement, stop
+	$(BIN)/pytest tests/deploy $(ARGS)
 
-format: $(VENV) ## Put the Python code into its standard form
+test-action: deps $(FOR_ALL) ## Run the action
+	$(BIN)/pytest tests/action $(ARGS)
+
+cover: deps $(FOR_ALL) ## Run the tests and show which lines they miss
+	$(BIN)/pytest $(WITHOUT_ENGINE) --cov $(ARGS)
+
+format: $(FOR_ALL) ## Put the Python code into its standard form
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
 
-lint: $(VENV) ## Look for mistakes in Python, shell scripts, Dockerfiles and workflows
+lint: $(FOR_ALL) ## Look for mistakes in Python, shell scripts, Dockerfiles and workflows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	PATH="$(BIN):$$PATH" shellcheck $(SHELL_SCRIPTS)
@@ -58,21 +73,25 @@ lint: $(VENV) ## Look for mistakes in Python, shell scripts, Dockerfiles and wor
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(BIN)/zizmor --offline --no-progress --quiet --pedantic $(WORKFLOWS)
 
-types: $(VENV) ## Check the types
+types: $(FOR_ALL) ## Check the types
 	$(BIN)/mypy $(PACKAGES)
 
-check: deps engine lint types ## Do all that CI does: lint, types and every test
-	$(BIN)/pytest $(ARGS)
+check: lint types test ## Do what should be done before each commit: lint, types, test
 
-bench: deps $(VENV) ## Measure what PID 1 costs
+exhaustive: deps engine $(FOR_ALL) ## Do what takes hours: before a release, and every week
+	$(BIN)/pytest -m exhaustive $(ARGS)
+	N=$(or $(N),2000) $(BIN)/python -m tests.chaos
+
+bench: deps $(FOR_ALL) ## Measure what PID 1 costs
 	$(BIN)/python -m bench $(ARGS)
 
-chaos: deps $(VENV) ## Stop runners at random moments (N=... times, SEED=... to repeat a run)
+chaos: deps $(FOR_ALL) ## Stop runners at random moments (N=... times, SEED=... to repeat a run)
 	$(BIN)/python -m tests.chaos
 
-lock: $(VENV) ## Write the lock files anew (UPGRADE=1 takes newer versions)
+lock: $(FOR_ALL) ## Write the lock files anew (UPGRADE=1 takes newer versions)
 	$(LOCK) pyproject.toml --output-file requirements.lock
-	$(LOCK) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) pyproject.toml --group demo --constraint requirements.lock --output-file requirements-demo.lock
+	$(LOCK) pyproject.toml --group dev --constraint requirements-demo.lock --output-file requirements-dev.lock
 
 clean: ## Remove everything that make has made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* dist

@@ -93,7 +93,6 @@ def _write_env_file(simulator: Simulator, directory: Path, home: Path) -> Path:
         "RUNNER_NAME": "demo",
         "RUNNER_USER": runner_user(),
         "RUNNER_HOME": str(home),
-        "RUNNER_STATE_DIR": str(directory / "state"),
     }
     path = folder / ".env"
     path.write_text(fill(SAMPLE.read_text(), values))

@@ -33,14 +33,19 @@ class Container:
     """The entrypoint while it runs. Its output is a file, so that nobody has to wait for it."""
 
     def __init__(self, env_file: Path, output: Path) -> None:
-        """Start it with nothing but the name of its env file."""
+        """Start it with its env file, and its state beside its output instead of in /run."""
         self.namespace = namespace()
         self._output: IO[str] = output.open("w+", encoding="utf-8", errors="replace")
         self._rest = ""
         with output.open("ab") as out:
             self._process = subprocess.Popen(
                 [*self.namespace, *PROGRAM],
-                env={"PATH": os.environ["PATH"], "RUNNER_ENVFILE": str(env_file)},
+                env={
+                    "PATH": os.environ["PATH"],
+                    "RUNNER_ENVFILE": str(env_file),
+                    # Not in the env file: a health check would not find it there.
+                    "RUNNER_STATE_DIR": str(output.parent / "state"),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

@@ -107,6 +107,14 @@ def test_shows_one_job(shown: Shown) -> None:
     assert {"PID 1", "GitHub", "runner", "job"} == set(timeline(shown))
 
 
+@of("job")
+def test_is_set_up_without_a_warning(shown: Shown) -> None:
+    """Nothing about its own settings precedes the first request."""
+    first = re.search(r"^ +\d+\.\d{3} s  PID 1   (.*)$", shown.text, re.MULTILINE)
+    assert first, shown.text
+    assert first[1].startswith("POST /repos/acme/shop/actions/runners/registration-token"), first[1]
+
+
 @of("job stopped")
 def test_shows_a_stop_in_a_job(shown: Shown) -> None:
     """A SIGTERM in the middle of `sleep 60`: the job is reported within docker stop's time."""

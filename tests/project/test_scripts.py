@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def test_venv_names_each_unfit_python(tmp_path: Path) -> None:
     """Without a usable Python, each one that was tried is named with what it lacks."""
     fake(tmp_path, "python3.12", "exit 127")
     fake(tmp_path, "python3", '[[ "$2" != *ensurepip* ]]')
-    result = run("venv", tmp_path, os.fspath(tmp_path / "venv"))
+    result = run("venv", tmp_path, os.fspath(tmp_path / "venv"), "dev.lock")
     assert result.returncode == 1
     assert "python3.12: does not run, or is older than 3.11" in result.stderr
     assert "python3: lacks ensurepip" in result.stderr
@@ -48,7 +49,7 @@ def test_venv_completes_debians_python(tmp_path: Path) -> None:
     installed = tmp_path / "installed"
     fake(tmp_path, "apt-get", f'[ "$1" = update ] || echo "$@" >{installed}')
     fake(tmp_path, "python3", f'[[ "$2" != *ensurepip* ]] || [ -e {installed} ]')
-    result = run("venv", tmp_path, os.fspath(tmp_path / "venv"))
+    result = run("venv", tmp_path, os.fspath(tmp_path / "venv"), "dev.lock")
     assert installed.read_text().split()[-1] == "python3-venv"
     assert "lacks ensurepip" not in result.stderr
 
@@ -56,7 +57,7 @@ def test_venv_completes_debians_python(tmp_path: Path) -> None:
 def test_venv_takes_no_other_python_than_told(tmp_path: Path) -> None:
     """PYTHON=... is not silently replaced by another interpreter."""
     fake(tmp_path, "python3", "exit 0")
-    result = run("venv", tmp_path, os.fspath(tmp_path / "venv"), PYTHON="python2.7")
+    result = run("venv", tmp_path, os.fspath(tmp_path / "venv"), "dev.lock", PYTHON="python2.7")
     assert result.returncode == 1
     assert "python2.7: not found" in result.stderr
     assert not (tmp_path / "venv").exists()
@@ -87,6 +88,47 @@ def test_missing_packages_are_installed_for_root(bare_machine: Path) -> None:
     update, install = (bare_machine / "calls").read_text().splitlines()
     assert update.startswith("update")
     assert install.endswith(" ".join(sorted(set(PROGRAMS.values()))))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "W: Temporary failure resolving 'mirror'\nE: Unable to locate package tini",
+            "apt's mirrors cannot be reached; look at the network and the proxy",
+        ),
+        (
+            "W: Invalid response from proxy: HTTP/1.1 403 Forbidden\nE: Unable to locate package",
+            "the proxy or the mirror refuses; look at HTTP_PROXY and apt's own settings",
+        ),
+        (
+            "E: You don't have enough free space in /var/cache/apt/archives/.",
+            "the disk is full; free some space, then do the same again",
+        ),
+        (
+            "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1 (apt-get)",
+            "another apt-get is at work; wait for it, then do the same again",
+        ),
+        ("Reading...\nE: Unmet dependencies.\n", "apt-get said: Unmet dependencies."),
+    ],
+    ids=["network", "proxy", "disk", "lock", "other"],
+)
+def test_packages_that_cannot_be_installed(tmp_path: Path, said: str, told: str) -> None:
+    """One line says what was to be installed, why it was not, and what to do."""
+    fake(tmp_path, "apt-get", f"echo {shlex.quote(said)} >&2; exit 100")
+    result = run("apt-install", tmp_path, "tini", "jq")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"scripts/apt-install: could not install tini jq: {told}\n"
+
+
+@pytest.mark.parametrize(("ci", "code"), [("", 0), ("true", 1)])
+def test_tests_go_on_without_packages(bare_machine: Path, ci: str, code: int) -> None:
+    """Where a skipped test is a failure, so is a package that cannot be installed."""
+    fake(bare_machine, "id", "echo 0")
+    fake(bare_machine, "apt-get", "exit 100")
+    result = run("system-packages", bare_machine, CI=ci)
+    assert result.returncode == code
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_nothing_is_done_where_nothing_is_missing(bare_machine: Path) -> None:

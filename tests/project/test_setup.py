@@ -1,0 +1,255 @@
+"""What a fresh machine installs: what the lock names and nothing else, or one line that helps."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.package_index import PackageIndex, file_name, wheel
+
+ROOT = Path(__file__).parents[2]
+# beta is asked for with an extra, the lock names it without; its newer release fits as well.
+LOCKED = ("alpha==1.0", "beta==1.0", "gamma==1.0")
+PROJECT = """\
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+
+[project]
+name = "project"
+version = "1.0"
+"""
+# Builds no package of its own, so that no build system has to be installed.
+BACKEND = """\
+import shutil
+
+def build_editable(directory, *_):
+    return shutil.copy(NAME, directory).rpartition("/")[2]
+
+def get_requires_for_build_editable(*_):
+    return []
+"""
+
+
+@pytest.fixture(scope="module")
+def index() -> Iterator[PackageIndex]:
+    """An index with what the lock names, and a newer release of beta."""
+    with PackageIndex() as index:
+        index.add("alpha", "1.0", "Requires-Dist: beta[fast]>=1")
+        extra = ("Provides-Extra: fast", 'Requires-Dist: gamma; extra == "fast"')
+        index.add("beta", "1.0", *extra)
+        index.add("beta", "2.0", *extra)
+        index.add("gamma", "1.0")
+        yield index
+
+
+def project(directory: Path, lock: str) -> Path:
+    """A checkout that holds a project and the lock file that was given."""
+    directory.mkdir(exist_ok=True)
+    name = file_name("project", "1.0")
+    (directory / "pyproject.toml").write_text(PROJECT)
+    (directory / "backend.py").write_text(BACKEND.replace("NAME", f'"{name}"'))
+    (directory / name).write_bytes(wheel("project", "1.0"))
+    (directory / "dev.lock").write_text(lock)
+    return directory
+
+
+def environment(index_url: str, **env: str) -> dict[str, str]:
+    """An environment in which pip knows this index only, and fails at the first failure."""
+    pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index_url, "PIP_RETRIES": "0"}
+    base = Path(os.path.realpath(sys.executable)).parent
+    path = f"{base}:{os.environ['PATH']}"
+    return {"PATH": path, "HOME": "/nonexistent", "PIP_NO_CACHE_DIR": "1", **pip, **env}
+
+
+def run(
+    checkout: Path, index_url: str, *prefix: str, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Install the checkout's lock into its .venv."""
+    return subprocess.run(
+        [*prefix, ROOT / "scripts" / "venv", ".venv", "dev.lock"],
+        cwd=checkout,
+        env=environment(index_url, PYTHON=sys.executable, **env),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def installed(python: Path) -> set[str]:
+    """NAME==VERSION of each package of an environment, but pip and its like."""
+    found = subprocess.check_output(
+        [sys.executable, "-m", "pip", "--python", python, "list", "--format", "freeze"], text=True
+    )
+    return {line for line in found.split() if not line.startswith(("pip=", "setuptools="))}
+
+
+@pytest.fixture(scope="module")
+def first_checkout(
+    index: PackageIndex, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[str]]:
+    """A checkout whose .venv has been made, and what the index was asked for meanwhile."""
+    checkout = project(tmp_path_factory.mktemp("first"), index.lock(LOCKED))
+    index.asked.clear()
+    result = run(checkout, index.url)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    return checkout, list(index.asked)
+
+
+def test_venv_installs_the_lock_and_resolves_nothing(
+    first_checkout: tuple[Path, list[str]],
+) -> None:
+    """A newer release of what a package asks for with an extra is not even looked at."""
+    checkout, asked = first_checkout
+    assert installed(checkout / ".venv/bin/python") == {*LOCKED, "project==1.0"}
+    files = {path.removeprefix("/files/") for path in asked if path.startswith("/files/")}
+    assert files == {file_name(*release.split("==")) for release in LOCKED}
+
+
+def test_image_installs_the_lock_and_resolves_nothing(index: PackageIndex, tmp_path: Path) -> None:
+    """The image's environment is that of its lock file, too."""
+    (tmp_path / "image.lock").write_text(index.lock(LOCKED))
+    subprocess.run(
+        [ROOT / "image" / "make-venv", tmp_path / "venv", tmp_path / "image.lock"],
+        env=environment(index.url),
+        check=True,
+    )
+    assert installed(tmp_path / "venv/bin/python") == set(LOCKED)
+
+
+def test_this_environment_is_complete() -> None:
+    """What requirements-dev.lock names is all that its packages ask for."""
+    subprocess.run([sys.executable, "-m", "pip", "check"], check=True)
+
+
+def test_locks_agree() -> None:
+    """The image, the demo and the tests run the same releases."""
+
+    def pinned(name: str) -> set[str]:
+        text = (ROOT / name).read_text()
+        return set(re.findall(r"^[a-z0-9.-]+==[^ ]+", text, re.MULTILINE))
+
+    image, demo, dev = (pinned(f"requirements{kind}.lock") for kind in ("", "-demo", "-dev"))
+    assert image < demo < dev
+
+
+@pytest.fixture
+def checkout(first_checkout: tuple[Path, list[str]], index: PackageIndex, tmp_path: Path) -> Path:
+    """A checkout with a whole .venv whose lock then takes one package more."""
+    index.add("delta", "1.0")
+    project(tmp_path, index.lock((*LOCKED, "delta==1.0")))
+    shutil.copytree(first_checkout[0] / ".venv", tmp_path / ".venv", symlinks=True)
+    return tmp_path
+
+
+def refused(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a refusal is."""
+    assert result.returncode == 1, result
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("scripts/venv: ")
+    return line
+
+
+def goes_on(checkout: Path, index: PackageIndex) -> None:
+    """The same again, with the cause gone, needs nothing but the package that was missing."""
+    index.asked.clear()
+    result = run(checkout, index.url)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert index.asked == ["/simple/delta/", f"/files/{file_name('delta', '1.0')}"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:9/simple", "https://index.invalid/simple"],
+    ids=["refused", "unknown"],
+)
+def test_venv_without_network(checkout: Path, index: PackageIndex, url: str) -> None:
+    """An index that cannot be reached is told as that, not as a package that is missing."""
+    line = refused(run(checkout, url))
+    assert "pip install --requirement dev.lock failed" in line
+    assert "the package index cannot be reached: look at the network" in line
+    goes_on(checkout, index)
+
+
+def test_venv_behind_a_proxy_that_refuses(checkout: Path, index: PackageIndex) -> None:
+    """The proxy is named as the one that refuses; its URL, which may hold a password, is not."""
+    proxy = index.url.replace("http://", "http://me:secret@").removesuffix("/simple")
+    line = refused(run(checkout, "https://index.invalid/simple", HTTPS_PROXY=proxy))
+    assert "the proxy refuses: look at HTTPS_PROXY" in line
+    assert "secret" not in line
+
+
+def test_venv_from_an_index_that_pip_does_not_trust(checkout: Path) -> None:
+    """An index over plain http needs a word from the user."""
+    line = refused(run(checkout, "http://index.invalid/simple"))
+    assert "give its https URL, or name its host in PIP_TRUSTED_HOST" in line
+
+
+def test_venv_from_an_index_that_lacks_a_release(checkout: Path, index: PackageIndex) -> None:
+    """The release that the index lacks is named, whatever others it has."""
+    del index.files[file_name("delta", "1.0")]
+    index.add("delta", "1.1")
+    line = refused(run(checkout, index.url))
+    assert "the index has no delta==1.0" in line
+
+
+def test_venv_refuses_another_file_than_locked(checkout: Path, index: PackageIndex) -> None:
+    """A file with another checksum is not installed, and named."""
+    right = index.files[file_name("delta", "1.0")]
+    index.add("delta", "1.0", "Summary: not the one that was locked")
+    line = refused(run(checkout, index.url))
+    assert "delta==1.0 is not what dev.lock names" in line
+    assert "delta==1.0" not in installed(checkout / ".venv/bin/python")
+    index.files[file_name("delta", "1.0")] = right
+    goes_on(checkout, index)
+
+
+def test_venv_refuses_a_lock_that_lacks_something(checkout: Path, index: PackageIndex) -> None:
+    """A lock from which a package is missing fails here, not in the middle of a test."""
+    index.add("delta", "1.0", "Requires-Dist: epsilon")
+    (checkout / "dev.lock").write_text(index.lock((*LOCKED, "delta==1.0")))
+    assert "requires epsilon" in refused(run(checkout, index.url))
+
+
+def test_venv_on_a_full_disk(checkout: Path, index: PackageIndex) -> None:
+    """A package that was unpacked by half is not taken for an installed one afterwards."""
+    index.add("large", "1.0", size=60 << 20)
+    (checkout / "dev.lock").write_text(index.lock((*LOCKED, "large==1.0")))
+    (checkout / ".venv").rename(checkout / "venv")
+    (checkout / ".venv").mkdir()
+    script = """
+        mount -t tmpfs -o size=50m tmpfs .venv && cp -a venv/. .venv || exit 99
+        if "$@"; then exit 98; fi
+        mount -o remount,size=300m .venv || exit 97
+        "$@" && stat --format=%s .venv/lib/python*/site-packages/large.data.bin
+    """
+    result = run(checkout, index.url, "unshare", "--mount", "sh", "-c", script, "sh")
+    assert result.returncode == 0, result
+    (line,) = result.stderr.splitlines()
+    assert "pip install --requirement dev.lock failed; the disk is full: free some space" in line
+    assert result.stdout.split() == [str(60 << 20)]
+
+
+def test_venv_in_a_read_only_checkout(
+    checkout: Path, index: PackageIndex, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The advice is to put the environment elsewhere, which then works."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "venv"
+    (checkout / ".venv").rename(elsewhere)
+    script = f"""
+        mount --bind -o ro {checkout} {checkout} && cd {checkout} || exit 99
+        "$@"
+        "$1" {elsewhere} "$3"
+    """
+    result = run(checkout, index.url, "unshare", "--mount", "sh", "-c", script, "sh")
+    assert result.returncode == 0, result
+    (line,) = result.stderr.splitlines()
+    assert ".venv cannot be written: give another place, as in `make demo VENV=" in line
+    assert installed(elsewhere / "bin/python") == {*LOCKED, "delta==1.0", "project==1.0"}
