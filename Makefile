@@ -71,7 +71,8 @@ lint: $(FOR_ALL) ## Look for mistakes in Python, shell scripts, Dockerfiles and 
 	PATH="$(BIN):$$PATH" shellcheck $(SHELL_SCRIPTS)
 	$(if $(DOCKERFILES),$(BIN)/hadolint $(DOCKERFILES))
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
-	$(BIN)/zizmor --offline --no-progress --quiet --pedantic $(WORKFLOWS)
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --offline --no-progress --quiet --pedantic $(WORKFLOWS) .github/dependabot.yml
 
 types: $(FOR_ALL) ## Check the types
 	$(BIN)/mypy $(PACKAGES)
