@@ -39,21 +39,22 @@ def main() -> int:
 
 def run() -> int:
     """Be PID 1 of a runner's container."""
-    from entrypoint.vault import leave_environment
+    from entrypoint.vault import Vault, leave_environment
 
     child.open_standard_streams()
     gc.disable()  # until all is loaded: what is looked at then is no garbage
     pid1.forbid_dumps()
     given = leave_environment()
     pid_1 = pid1.Init()
-    from entrypoint.registration.register import Registrar
+    from entrypoint.registration.register import RegisteringChild
     from entrypoint.settings import schema  # noqa: F401 - before the fork: both need them
 
-    registrar = Registrar(pid_1, os.environ)
+    vault = Vault()
+    registering = RegisteringChild(pid_1, os.environ, vault)
     from entrypoint.lifecycle import life  # after the fork: both import at once
 
     gc.enable()
-    return life.run(pid_1, os.environ, given, registrar)
+    return life.run(pid_1, os.environ, given, vault, registering)
 
 
 if __name__ == "__main__":

@@ -11,15 +11,12 @@ from __future__ import annotations
 import os
 import time
 
-from entrypoint.init.child import Child, Parent, become, descendants, open_standard_streams
+from entrypoint.init.child import Child, Parent, descendants
 from entrypoint.init.signals import (
     ALL_SIGNALS,
     block_signals,
-    interrupt,
     kill,
-    restore_signals,
     signal_name,
-    terminate,
 )
 
 TYPE_CHECKING = False
@@ -29,24 +26,9 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # as in signals.py
 
-__all__ = [
-    "Child",
-    "Init",
-    "Parent",
-    "Stopped",
-    "become",
-    "block_signals",
-    "exit_code",
-    "forbid_dumps",
-    "interrupt",
-    "kill",
-    "open_standard_streams",
-    "restore_signals",
-    "terminate",
-]
-
 STOPS = (signal.SIGINT, signal.SIGTERM)
 _STOP_TIMEOUT = 0.2  # seconds that a child has to stop before we do
+_NEVER = float("inf")
 _SI_USER = 0  # siginfo.h: sent by kill(2), or by the kernel on behalf of `si_pid`
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36  # linux/prctl.h
 
@@ -74,8 +56,48 @@ def forbid_dumps() -> None:
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
+class Stop:
+    """What is known of the stop of this process.
+
+    `signals` are the stops that have come so far; `deadline` is the moment of time.monotonic()
+    when all must be over, infinite before `begin`.
+    """
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self.signals: list[int] = []
+        self.deadline = _NEVER
+
+    @property
+    def begun(self) -> bool:
+        """Whether its time is running."""
+        return self.deadline < _NEVER
+
+    @property
+    def hurried(self) -> bool:
+        """Whether a second signal has come: its sender is impatient."""
+        return len(self.signals) > 1
+
+    def begin(self, seconds: float) -> None:
+        """Let its time begin, unless it has begun already."""
+        if not self.begun:
+            self.allow(seconds)
+
+    def allow(self, seconds: float) -> None:
+        """Let it take that long from now on."""
+        self.deadline = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Return the seconds until the deadline; negative once it has passed."""
+        return self.deadline - time.monotonic()
+
+
 class Init(Parent):
-    """The children of this process and the signals that come to it."""
+    """The children of this process and the signals that come to it.
+
+    `on_wake` holds functions that are called before each look at what is waited for: that is
+    after each signal, whatever it is that is waited for.
+    """
 
     def __init__(self) -> None:
         """Block all signals; where we are not PID 1, become the reaper of our descendants."""
@@ -84,7 +106,8 @@ class Init(Parent):
         self.is_pid_1 = os.getpid() == 1
         if not self.is_pid_1:
             _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-        self.stops: list[int] = []
+        self.stop = Stop()
+        self.on_wake: list[Callable[[], None]] = []
         self._interruptible = True
 
     def wait(
@@ -110,14 +133,19 @@ class Init(Parent):
 
         It is looked at after each signal; `poll` (seconds) is for what comes without one.
         """
-        while not condition():
-            if hurry and len(self.stops) > 1:
+        while not self._holds(condition):
+            if hurry and self.stop.hurried:
                 return False
             remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
             self._take_signal(min((s for s in (remaining, poll) if s is not None), default=None))
             if remaining == 0:  # signals that never cease must not put off the deadline
-                return condition()
+                return self._holds(condition)
         return True
+
+    def _holds(self, condition: Callable[[], bool]) -> bool:
+        for look in tuple(self.on_wake):
+            look()
+        return condition()
 
     def _take_signal(self, timeout: float | None) -> None:
         """Sleep until a signal comes, but not longer than `timeout` (seconds); act on it."""
@@ -129,15 +157,16 @@ class Init(Parent):
             return
         if info.si_signo != signal.SIGCHLD and not _is_own(info):
             self.handle(info.si_signo)
-        # Not only after SIGCHLD: lower numbers come first, and a storm of them would hide it.
+        # Reap after every signal: lower-numbered signals are delivered first, and a flood of them
+        # would starve SIGCHLD.
         self.reap()
 
     def handle(self, signum: int) -> None:
         """Act on a signal other than SIGCHLD: a stop is kept and told once, the rest is dropped."""
         if signum not in STOPS:
             return
-        self.stops.append(signum)
-        if len(self.stops) == 1 and self._interruptible:
+        self.stop.signals.append(signum)
+        if not self.stop.hurried and self._interruptible:
             raise Stopped(signum)
 
     def begin_cleanup(self) -> None:

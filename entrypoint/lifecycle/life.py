@@ -12,11 +12,10 @@ from entrypoint.container import state
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.pid1 import Init, Stopped
 from entrypoint.lifecycle import engine, outcome, stopping, watching
-from entrypoint.registration.register import Registrar
-from entrypoint.registration.registered import registered
+from entrypoint.lifecycle.until_job import until_job
+from entrypoint.registration.register import RegisteringChild, registered
 from entrypoint.registration.remove import Remover
 from entrypoint.runner.home import claim
-from entrypoint.runner.hook import offered
 from entrypoint.runner.listener import Listener
 from entrypoint.settings.given import Given
 from entrypoint.settings.runner_names import unique
@@ -28,12 +27,16 @@ SWEEP_GRACE = 0.5  # seconds between TERM and KILL for what is left; 9 s of a st
 
 
 def run(
-    pid_1: Init, environ: MutableMapping[str, str], given: Vault, registrar: Registrar
+    pid_1: Init,
+    environ: MutableMapping[str, str],
+    given: Vault,
+    vault: Vault,
+    child: RegisteringChild,
 ) -> ExitCode:
     """Live, end everything that is left, and return the exit code; see `live` for the rest."""
     log.configure(environ.get("RUNNER_LOG_LEVEL", ""), environ.get("RUNNER_LOG_FORMAT", ""))
     try:
-        code = live(pid_1, environ, given, registrar)
+        code = live(pid_1, environ, given, vault, child)
     except Stopped as stop:
         code = ExitCode(128 + stop.signum)
     except Failure as failure:
@@ -51,62 +54,67 @@ def run(
 
 
 def live(
-    pid_1: Init, environ: MutableMapping[str, str], given: Vault, registrar: Registrar
+    pid_1: Init,
+    environ: MutableMapping[str, str],
+    given: Vault,
+    vault: Vault,
+    child: RegisteringChild,
 ) -> ExitCode:
     """Take one runner through its whole life.
 
-    `given` holds the secrets of the environment; `registrar` waits for its order. Raises Stopped
-    or a Failure; either way nothing stays registered.
+    `given` holds the secrets of the environment, and `vault` will hold the credential; `child`
+    waits for its order. Raises Stopped or a Failure; either way nothing stays registered.
     """
-    settings = load(pid_1, environ, given, registrar)
-    remover = Remover(pid_1, settings, registrar.vault, environ, unique(settings.name))
+    prepared = prepare(pid_1, environ, given, vault)
+    settings = Settings.restore(prepared["settings"])
+    claim(settings.home)  # the child that has prepared did so, too, and has ended
+    if settings.version:
+        log.info("starting", runner=settings.version, released=settings.released)
+    remover = Remover(pid_1, settings, vault, environ, unique(settings.name))
     with ExitStack() as exits:
         seen = exits.enter_context(state.State(settings.state_dir))
         seen.enter(state.REGISTERING, name=remover.registration.name)
-        handover = exits.enter_context(offered(pid_1, settings, registrar, remover))
+        credential = exits.enter_context(until_job(pid_1, settings, remover, child))
         exits.enter_context(engine.running(pid_1, settings, environ))
-        exits.enter_context(registered(pid_1, registrar, settings, remover))
+        exits.enter_context(registered(pid_1, child, settings, remover, prepared))
         seen.enter(state.LISTENING, id=remover.registration.id)
-        listener = Listener(pid_1, settings, environ, handover)
-        remover.beside = listener.look  # a job may arrive while GitHub is asked
+        listener = Listener(pid_1, settings, environ, credential.hook)
         try:
-            if not watching.until_end(pid_1, settings, listener, remover):
-                return ExitCode.DONE
+            with credential.answering():
+                if not watching.until_end(pid_1, settings, listener, remover):
+                    return ExitCode.DONE
         except Stopped as stop:
             log.info("stopping", signal=str(stop))
             seen.enter(state.STOPPING)
-            if not stopping.stop(pid_1, settings, listener, remover):
+            if not stopping.stop(pid_1, settings, listener, remover, credential):
                 raise
         finally:
-            if remover.has_let_go:  # config.sh will be shown a token, and nobody of the job's
+            if not remover.has_credential:
+                # `config.sh remove` gets the token in its environment: kill the job's processes
+                # first, so that none of them can read it.
                 listener.kill_job()
-        return outcome.judge(settings, listener, remover.registration, registrar.marks)
+        return outcome.judge(settings, listener, remover.registration, child.progress)
 
 
-def load(
-    pid_1: Init, environ: MutableMapping[str, str], given: Vault, registrar: Registrar
-) -> Settings:
-    """Read the settings in a child, which knows the secrets."""
+def prepare(
+    pid_1: Init, environ: MutableMapping[str, str], given: Vault, vault: Vault
+) -> dict[str, Any]:
+    """Have the settings read by a child, which knows the secrets; see prepare_child.load."""
 
-    def prepare() -> dict[str, Any]:
+    def load() -> dict[str, Any]:
         from entrypoint.lifecycle import prepare_child
 
-        return prepare_child.load(Given(environ, given.read()), registrar.vault)
+        return prepare_child.load(Given(environ, given.read()), vault)
 
-    loaded = call.wait(pid_1, prepare, time.monotonic() + SETTINGS_TIMEOUT)
-    if loaded is None:
+    prepared: dict[str, Any] | None = call.wait(pid_1, load, time.monotonic() + SETTINGS_TIMEOUT)
+    if prepared is None:
         raise Failure(ExitCode.CONFIG, f"reading the settings took over {SETTINGS_TIMEOUT} s")
     given.forget()
-    registrar.loaded = loaded
-    environ.update(loaded["environment"])
-    settings = Settings.restore(loaded["settings"])
-    claim(settings.home)  # as that child did, which has ended
-    log.configure(settings.log_level, settings.log_format)
-    if settings.version:
-        log.info("starting", runner=settings.version, released=settings.released)
-    for note in loaded["notes"]:
+    environ.update(prepared["environment"])
+    log.configure(prepared["settings"]["log_level"], prepared["settings"]["log_format"])
+    for note in prepared["notes"]:
         log.warning(note)
-    return settings
+    return prepared
 
 
 def tell(failure: BaseException | None) -> None:

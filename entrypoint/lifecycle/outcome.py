@@ -7,8 +7,7 @@ import re
 from entrypoint import log
 from entrypoint.container import kernel
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.registration.register import Marks
-from entrypoint.registration.remove import Registration
+from entrypoint.registration.record import Progress, Registration
 from entrypoint.runner import home
 from entrypoint.runner.listener import Listener
 from entrypoint.settings.schema import Settings
@@ -21,7 +20,7 @@ _RESULTS = {100: "succeeded", 101: "succeeded with issues", 102: "failed", 103: 
 
 
 def judge(
-    settings: Settings, listener: Listener, registration: Registration, marks: Marks
+    settings: Settings, listener: Listener, registration: Registration, progress: Progress
 ) -> ExitCode:
     """Return DONE if a job ran to its end; otherwise raise the Failure that says what happened.
 
@@ -29,8 +28,9 @@ def judge(
     knows the registration, so only a worker proves that there was a job.
     """
     if listener.had_job:
-        registration.tidy = False
-        registration.possible = home.record(settings.home) is not None
+        registration.job_taken()
+        if home.record(settings.home) is None:
+            registration.gone()
         _tell_result(listener)
         return ExitCode.DONE
     log.warning(
@@ -38,7 +38,9 @@ def judge(
         diag=listener.last_words(),
         free_disk=kernel.free_disk(settings.workdir_path),
     )
-    marks.check_version()  # the answer has come since, and the listener may have said 1
+    # GitHub's word on the version may have arrived by now; it explains a listener that ended
+    # with 1.
+    progress.require_version()
     raise _without_job(settings, listener)
 
 

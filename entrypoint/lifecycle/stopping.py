@@ -11,6 +11,7 @@ import time
 from entrypoint import log
 from entrypoint.errors import Failure
 from entrypoint.init.pid1 import Init
+from entrypoint.lifecycle.until_job import UntilJob
 from entrypoint.registration.remove import Remover
 from entrypoint.runner.listener import Listener
 from entrypoint.settings.schema import Settings
@@ -23,27 +24,31 @@ _LOOK_EVERY = 0.02  # seconds; the start of somebody else's child sends us no si
 _IDLE_EVERY = 0.2  # seconds; nor does its end
 
 
-def stop(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) -> bool:
+def stop(
+    pid_1: Init, settings: Settings, listener: Listener, remover: Remover, credential: UntilJob
+) -> bool:
     """Stop the listener; return True if a job ran on to its end meanwhile, as a drain lets it."""
-    remover.hasten()
+    pid_1.stop.begin(settings.stop_timeout)
     if not listener.busy() and _off_the_list(settings, listener, remover):
         leave(pid_1, listener)
         return False
-    _wait_for_worker(pid_1, listener, remover.deadline)
-    remover.registration.tidy = False
-    if settings.drain_timeout and _drained(pid_1, settings, listener, remover):
-        return True
-    _cancel(pid_1, settings, listener, remover.deadline - LOOK_RESERVE)
+    _wait_for_worker(pid_1, listener)
+    remover.registration.job_taken()
+    if settings.drain_timeout:
+        with credential.answering():
+            if _drained(pid_1, settings, listener, remover):
+                return True
+    _cancel(pid_1, settings, listener, pid_1.stop.deadline - LOOK_RESERVE)
     return False
 
 
-def _wait_for_worker(pid_1: Init, listener: Listener, deadline: float) -> None:
+def _wait_for_worker(pid_1: Init, listener: Listener) -> None:
     """Wait until the job that GitHub speaks of is in the hands of a worker.
 
     0.15 s were measured; with a throttled CPU it has all the time that a report does not need,
     and half of it in a stop that is short.
     """
-    now = time.monotonic()
+    now, deadline = time.monotonic(), pid_1.stop.deadline
     until = max(deadline - REPORT_TIME - LOOK_RESERVE, now + (deadline - now) / 2)
     pid_1.wait_for(lambda: listener.busy() or listener.ended(), until, poll=_LOOK_EVERY)
 
@@ -54,33 +59,33 @@ def _drained(pid_1: Init, settings: Settings, listener: Listener, remover: Remov
     A listener that is not ephemeral would stay, and take the next job.
     """
     log.info("a job is running and may end", seconds=settings.drain_timeout)
-    left, end = remover.deadline - time.monotonic(), time.monotonic() + settings.drain_timeout
+    left, end = pid_1.stop.left(), time.monotonic() + settings.drain_timeout
     stays = not settings.ephemeral
     while True:
-        over = listener.wait_for(
+        over = pid_1.wait_for(
             lambda: listener.ended() or (stays and not listener.busy()),
             end,
             hurry=True,
             poll=_IDLE_EVERY if stays else None,
         )
-        remover.deadline = time.monotonic() + left  # the drain is no part of RUNNER_STOP_TIMEOUT
+        pid_1.stop.allow(left)  # the drain is no part of RUNNER_STOP_TIMEOUT
         if not over or listener.ended():
             return over
         if _off_the_list(settings, listener, remover):
             leave(pid_1, listener)
             return True
-        _wait_for_worker(pid_1, listener, remover.deadline)
+        _wait_for_worker(pid_1, listener)
 
 
 def _off_the_list(settings: Settings, listener: Listener, remover: Remover) -> bool:
     """Whether an idle listener may be ended: its registration is gone, or GitHub does not answer.
 
-    Then half of the time has passed, and the other half is for trying while nobody listens.
-    Either way a job may have arrived meanwhile, which has to be cancelled first: False then.
+    GitHub is asked for half of the stop's time; the rest is for asking again once the listener is
+    gone. A job may have arrived meanwhile, which has to be cancelled first: False then.
     """
     try:
         return remover.remove(time.monotonic() + settings.stop_timeout / 2) and not listener.busy()
-    except OSError as error:  # the limit of processes: a job's leftovers must go first
+    except OSError as error:  # fork failed at the pids limit: the job's processes must go first
         log.warning("GitHub cannot be asked", why=error.strerror)
         return False
     except Failure as failure:

@@ -30,20 +30,20 @@ def until_end(pid_1: Init, settings: Settings, listener: Listener, remover: Remo
     pause = settings.watchdog or math.inf
     idle_end, next_look = time.monotonic() + idle, time.monotonic() + pause
     missed = 0
-    while not listener.wait_for(
-        lambda: listener.ended() or _looping(settings, listener), _moment(idle_end, next_look)
+    while not pid_1.wait_for(
+        lambda: listener.ended() or _looping(settings, listener), _earliest(idle_end, next_look)
     ):
         now = time.monotonic()
         if listener.busy():
             idle_end, next_look = now + idle, now + pause
         elif now >= idle_end:
-            if _sent_home(pid_1, listener, remover):
+            if _left_idle(pid_1, listener, remover):
                 return False
             idle_end = time.monotonic() + idle
         else:
-            missed = 0 if remover.listed() else missed + 1
+            missed = 0 if remover.is_listed() else missed + 1
             if missed == _GHOST:
-                raise _ghost(remover)
+                raise _unlisted(remover)
             next_look = now + pause
     if _looping(settings, listener):
         times = listener.relaunches
@@ -55,16 +55,15 @@ def until_end(pid_1: Init, settings: Settings, listener: Listener, remover: Remo
 
 def _looping(settings: Settings, listener: Listener) -> bool:
     """Whether run.sh, which knows no limit, has gone beyond ours without any job."""
-    listener.look()
     return listener.relaunches > settings.max_restarts and not listener.had_job
 
 
-def _moment(*deadlines: float) -> float | None:
+def _earliest(*deadlines: float) -> float | None:
     first = min(deadlines)
     return None if first == math.inf else first
 
 
-def _sent_home(pid_1: Init, listener: Listener, remover: Remover) -> bool:
+def _left_idle(pid_1: Init, listener: Listener, remover: Remover) -> bool:
     """Take an idle runner off the list and end it, unless a job has come at the last moment.
 
     Where GitHub cannot be asked it stays: it may have got that job.
@@ -80,7 +79,7 @@ def _sent_home(pid_1: Init, listener: Listener, remover: Remover) -> bool:
     return True
 
 
-def _ghost(remover: Remover) -> Failure:
+def _unlisted(remover: Remover) -> Failure:
     return Failure(
         ExitCode.RUNNER,
         f"GitHub does not list the runner {remover.registration.name} any more",

@@ -1,19 +1,40 @@
-"""What is asked of GitHub beside a registration, in a process of its own: it must not delay it."""
+"""What is asked of GitHub beside a registration, in a child of its own that nobody waits for."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from entrypoint import log
 from entrypoint.errors import Failure
 from entrypoint.github import deprecation, runners
-from entrypoint.github.runners import Client
-from entrypoint.registration.register import Marks
+from entrypoint.github.client import Client
+from entrypoint.registration.record import Progress
+from entrypoint.settings.schema import Settings
+from entrypoint.vault import Vault
 
 
-def remove_earlier(api: Client, earlier: Mapping[str, Any]) -> None:
-    """Remove the runner that this container was before it was killed, if nobody is it any more."""
+def ask(
+    settings: Settings, vault: Vault, earlier: Mapping[str, Any] | None, progress: Progress
+) -> None:
+    """Remove the runner of an earlier start, and ask for how long GitHub accepts this version.
+
+    A refusal is no reason not to live: the registration itself meets it, too.
+    """
+    try:
+        api = runners.connect(settings, vault.read(), time.monotonic() + settings.github_timeout)
+    except Failure as failure:
+        log.debug("GitHub could not be asked beside the registration", why=failure.message)
+        return
+    if earlier:
+        _remove_earlier(api, earlier)
+    if settings.version:
+        _advise(api, settings.version, progress)
+
+
+def _remove_earlier(api: Client, earlier: Mapping[str, Any]) -> None:
+    """Remove the runner that this container was before it was killed, if no process is it now."""
     try:
         found = runners.get(api, earlier["id"])
         if found is not None and found.name == earlier["name"] and not found.busy:
@@ -23,10 +44,10 @@ def remove_earlier(api: Client, earlier: Mapping[str, Any]) -> None:
         log.debug("the runner of an earlier start may still be listed", why=failure.message)
 
 
-def advise(api: Client, version: str, marks: Marks) -> None:
-    """Ask for how long GitHub accepts this version."""
+def _advise(api: Client, version: str, progress: Progress) -> None:
+    """Warn of the day on which GitHub stops accepting this version; reject it if it has passed."""
     try:
         if said := deprecation.warning(api, version):
             log.warning(said)
     except Failure as failure:
-        marks.give_up(failure)
+        progress.reject_version(failure)

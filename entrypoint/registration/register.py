@@ -1,8 +1,9 @@
-"""The child that registers: it asks GitHub for a token and then turns into config.sh.
+"""Onto GitHub's list: PID 1's side of the child that registers.
 
-It is forked early, so that it loads what talks to GitHub (20 ms, or 70) on one core while PID 1
-reads the settings on the other; and PID 1 never knows the token. This is PID 1's end of it, and
-loaded before the fork: by then only what both need. What the child does is in registering.py.
+The child is forked early, so that it loads what talks to GitHub (20 ms, or 70) on one core while
+PID 1 reads the settings on the other. It asks for a token and then becomes config.sh, so that
+PID 1 never knows the token. What the child does is in register_child.py; here is only what both
+of them need.
 """
 
 from __future__ import annotations
@@ -11,58 +12,40 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from entrypoint import call, log, redaction
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.init import pid1, processes, signals
+from entrypoint.init.pid1 import Init, Stopped
+from entrypoint.registration.record import Progress, Registration
 from entrypoint.vault import Vault
 
+if TYPE_CHECKING:
+    from entrypoint.init.child import Child
+    from entrypoint.registration.remove import Remover
+    from entrypoint.settings.schema import Settings
 
-class Marks:
-    """What the child lets PID 1 know while it works: memory files that both hold."""
-
-    def __init__(self) -> None:
-        """Begin with nothing known."""
-        self._begun = os.memfd_create("begun")
-        self._advice = os.memfd_create("advice")
-
-    def begin(self) -> None:
-        """Mark that from now on GitHub may list the runner."""
-        os.write(self._begun, b"1")
-
-    def take_back(self) -> None:
-        """Mark that GitHub has refused: there is nothing to be undone."""
-        os.ftruncate(self._begun, 0)
-
-    def begun(self) -> bool:
-        """Return whether GitHub may list the runner."""
-        return os.fstat(self._begun).st_size > 0
-
-    def give_up(self, failure: Failure) -> None:
-        """Mark that GitHub does not accept this version of the runner any more."""
-        os.write(self._advice, json.dumps([failure.message, failure.hint]).encode())
-
-    def check_version(self) -> None:
-        """Raise the Failure (7) that was marked, if any."""
-        size = os.fstat(self._advice).st_size
-        if size:
-            raise Failure(ExitCode.VERSION, *json.loads(os.pread(self._advice, size, 0)))
+CONFIG_TIMEOUT = 120.0  # seconds; config.sh takes one, and 3 to 9 where it tries again
+CONFIG_GRACE = 3.0  # seconds that config.sh may go on when a stop arrives
 
 
-class Registrar:
-    """PID 1's end of it."""
+class RegisteringChild:
+    """The child, its order, and what it has told."""
 
-    def __init__(self, pid_1: pid1.Init, environ: MutableMapping[str, str]) -> None:
-        """Start the child, which waits for its order."""
-        self.vault = vault = Vault()  # where the secrets will be when the order comes
-        self.marks = marks = Marks()
-        self.token = token = Vault()  # so that nobody says it
-        self.loaded: dict[str, Any] = {}  # what sources.load has returned, for the order
+    def __init__(self, pid_1: Init, environ: MutableMapping[str, str], vault: Vault) -> None:
+        """Start the child, which waits for its order; `vault` is filled by then."""
+        self.progress = progress = Progress()
+        # The registration token, kept only so that `output` can redact it.
+        self.token = token = Vault()
+        self._init, self._vault = pid_1, vault
         self._order = os.memfd_create("order")
         inbox, self._outbox = os.pipe()
-        # config.sh's words will be captured; our own are to be read.
+        # close-on-exec: closed once the child becomes config.sh, or ends
+        self._busy, busy = os.pipe()
+        self._meanwhile: Child | None = None
+        # config.sh's words are captured, and our own go to the log.
         stdout = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 3)
 
         def live() -> bytes:
@@ -71,17 +54,28 @@ class Registrar:
 
             log.write_to(stdout)
             return call.answer(
-                lambda: register_child.register(self._awaited(inbox), marks, vault, token, environ)
+                lambda: register_child.register(
+                    self._awaited(inbox), progress, vault, token, environ
+                )
             )
 
         self.child = pid_1.fork(live, capture=True)
-        os.close(inbox)
-        os.close(stdout)
+        for descriptor in (inbox, busy, stdout):
+            os.close(descriptor)
 
-    def order(self, name: str) -> None:
-        """Tell the child to register a runner of that name."""
-        os.write(self._order, json.dumps({**self.loaded, "name": name}).encode())
+    def order(self, prepared: Mapping[str, Any], settings: Settings, name: str) -> None:
+        """Tell the child to register a runner of that name.
+
+        `prepared` is what prepare_child has found. What is asked about the version, and about the
+        runner whose record an earlier life has left, must not delay the registration: another
+        child asks that meanwhile.
+        """
+        os.write(self._order, json.dumps({**prepared, "name": name}).encode())
         os.close(self._outbox)
+        earlier = prepared["earlier"]
+        if settings.version or earlier:
+            self._meanwhile = self._ask_meanwhile(settings, earlier)
+        os.close(self._busy)
 
     def _awaited(self, inbox: int) -> dict[str, Any]:
         os.close(self._outbox)
@@ -90,19 +84,115 @@ class Registrar:
         order: dict[str, Any] = json.loads(os.pread(self._order, size, 0))
         return order
 
-    def output(self, pid_1: pid1.Init) -> str:
+    def _ask_meanwhile(self, settings: Settings, earlier: Mapping[str, Any] | None) -> Child:
+        def ask() -> bytes:
+            os.read(self._busy, 1)  # the two cores belong to the registration until then
+            if self.progress.begun():
+                from entrypoint.registration import meanwhile_child  # loads requests
+
+                meanwhile_child.ask(settings, self._vault, earlier, self.progress)
+            return b""
+
+        return self._init.fork(ask)
+
+    def output(self) -> str:
         """Return what config.sh has said, but for the token, should it have said that."""
 
         def said() -> str:
             self.token.read()
             return redaction.redact(self.child.output())
 
-        return str(call.wait(pid_1, said))
+        return str(call.wait(self._init, said))
 
-    def dismiss(self, pid_1: pid1.Init) -> None:
-        """End the child that _beside has started, if it is still there: it knows the credential."""
-        alive = [p.pid for p in processes.snapshot() if p.parent == os.getpid()]
-        group = [p for p in alive if not pid_1.is_ours(p) and os.getpgid(p) == self.child.pid]
-        for pid in group:
-            signals.kill(pid)
-        pid_1.wait_for(lambda: not any(signals.kill(pid, 0) for pid in group), time.monotonic() + 2)
+    def dismiss(self) -> None:
+        """End the child that asks meanwhile, if it is still there: it knows the credential."""
+        if self._meanwhile is not None:
+            call.end(self._init, self._meanwhile)
+            self._meanwhile = None
+
+
+@contextmanager
+def registered(
+    pid_1: Init,
+    child: RegisteringChild,
+    settings: Settings,
+    remover: Remover,
+    prepared: Mapping[str, Any],
+) -> Iterator[Registration]:
+    """Register; on the way out see to it that GitHub's list has the runner no more."""
+    registration = remover.registration
+    try:
+        started = time.monotonic()
+        child.order(prepared, settings, registration.name)
+        _configure(pid_1, child, settings, registration, started)
+        child.token.forget()
+        took = round(time.monotonic() - started, 3)
+        log.info("registered", name=registration.name, id=registration.id, seconds=took)
+        child.progress.require_version()
+        yield registration
+    finally:
+        pid_1.begin_cleanup()
+        if registration.maybe_listed:
+            remover.remove_at_exit()
+
+
+def _configure(
+    pid_1: Init,
+    registering: RegisteringChild,
+    settings: Settings,
+    registration: Registration,
+    started: float,
+) -> None:
+    """Wait for config.sh, or for the JIT configuration, and take in what it has come to."""
+    child = registering.child
+    try:
+        outcome = _await(pid_1, registering, settings, started + settings.github_timeout)
+    finally:
+        ended = child.outcome is not None
+        if not ended:
+            # Set before `end`, which may raise Stopped: the clean-up must know that GitHub may
+            # list the runner.
+            registration.cut_short()
+        pid_1.end(child)
+        _take_in(registering.progress, settings, registration, ended=ended)
+    if child.answer():
+        registration.renamed(call.result(child))
+    elif outcome != 0:
+        raise _config_failed(outcome, registering.output())
+
+
+def _take_in(
+    progress: Progress, settings: Settings, registration: Registration, *, ended: bool
+) -> None:
+    from entrypoint.runner import home  # the child that registers need not load it here
+
+    found = home.record(settings.home)
+    if not progress.begun():
+        registration.not_made()
+    elif ended or (found and found.id is not None):
+        registration.made(found.id if found else None)
+
+
+def _await(
+    pid_1: Init, registering: RegisteringChild, settings: Settings, asked_by: float
+) -> int | None:
+    """Wait for the end of config.sh, or what is left of it after a stop."""
+    child = registering.child
+    try:
+        return pid_1.wait(child, asked_by + CONFIG_TIMEOUT)
+    except Stopped:
+        pid_1.stop.begin(settings.stop_timeout)
+        # Killing config.sh does not cancel a request that GitHub already has. Wait for config.sh,
+        # even after a second signal; otherwise all that is left is to poll GitHub's list.
+        if registering.progress.begun():
+            pid_1.wait(child, time.monotonic() + CONFIG_GRACE)
+        raise
+
+
+def _config_failed(outcome: int | None, output: str) -> Failure:
+    told = "did not end" if outcome is None else f"ended with {outcome}"
+    code = ExitCode.RUNNER
+    if "Could not find any self-hosted runner group" in output:
+        code = ExitCode.CONFIG
+    said = "\n".join(line for line in output.splitlines() if line.strip())[-2000:]
+    return Failure(code, f"config.sh {told} and said:\n{said}")

@@ -1,7 +1,4 @@
-"""What the child that registers does: it asks GitHub for a token and then turns into config.sh.
-
-PID 1 never loads this; its own end of it is registrar.py.
-"""
+"""What the child that registers does: it asks GitHub for a token and then becomes config.sh."""
 
 from __future__ import annotations
 
@@ -12,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from entrypoint import log, redaction
 from entrypoint.container import account
-from entrypoint.container.account import Account
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import first_request
 from entrypoint.init import child
-from entrypoint.registration.register import Marks
+from entrypoint.registration.record import Progress
 from entrypoint.runner import program
 from entrypoint.settings.schema import Settings
 from entrypoint.vault import Vault, forbid_core_dumps
@@ -28,38 +24,38 @@ if TYPE_CHECKING:
 
 def register(
     order: Mapping[str, Any],
-    marks: Marks,
+    progress: Progress,
     vault: Vault,
     kept: Vault,
     environ: MutableMapping[str, str],
-) -> dict[str, Any]:
-    """Carry out an order: become config.sh, or return a JIT runner's id and name."""
-    environ.update(order["environment"])  # a proxy, for example
+) -> str:
+    """Carry out an order: become config.sh, or return the name of a runner that JIT has made.
+
+    The registration token is also put into `kept`. Raises a Failure where GitHub refuses.
+    """
+    environ.update(order["environment"])  # a proxy from the env file, for example
     settings = Settings.restore(order["settings"])
     log.configure(settings.log_level, settings.log_format)
-    user = account.require(settings.user)
     secrets = vault.read()
     deadline = time.monotonic() + settings.github_timeout
 
     @functools.cache
     def connect() -> Client:
-        from entrypoint.github import runners  # 70 ms, which the shortcut can save
+        from entrypoint.github import runners  # 70 ms, which the first request's short way saves
 
         return runners.connect(settings, secrets, deadline)
 
     if settings.registration == "jit":
-        return _register_jit(connect, settings, order, user, marks)
+        return _register_jit(connect(), settings, order["name"], progress)
     token = _token(connect, first_request.ask(settings, secrets, environ, deadline))
     redaction.hide(token)
     kept.fill({program.TOKEN_VARIABLE: token})
-    marks.begin()
-    _beside(connect, settings.version, order["earlier"], marks)
+    user = account.require(settings.user)
+    command = program.as_user(settings, user, program.config_command(settings, order["name"]))
+    env = {**program.environment(environ, settings, user), program.TOKEN_VARIABLE: token}
     forbid_core_dumps()
-    return child.become(
-        program.as_user(settings, user, program.config_command(settings, order["name"])),
-        env={**program.environment(environ, settings, user), program.TOKEN_VARIABLE: token},
-        cwd=settings.home,
-    )
+    progress.begin()
+    return child.become(command, env=env, cwd=settings.home)
 
 
 def _token(connect: Callable[[], Client], known: Known | None) -> str:
@@ -71,42 +67,16 @@ def _token(connect: Callable[[], Client], known: Known | None) -> str:
     return runners.registration_token(connect(), known)
 
 
-def _register_jit(
-    connect: Callable[[], Client],
-    settings: Settings,
-    order: Mapping[str, Any],
-    user: Account,
-    marks: Marks,
-) -> dict[str, Any]:
+def _register_jit(api: Client, settings: Settings, name: str, progress: Progress) -> str:
     from entrypoint.github import jit  # most runners are registered by config.sh
 
-    api = connect()
-    marks.begin()
+    progress.begin()
     try:
-        found, files = jit.jit_config(api, settings, order["name"])
+        found, files = jit.jit_config(api, settings, name)
     except Failure as failure:
         if failure.code is not ExitCode.RETRY:  # only then GitHub may have done it all the same
-            marks.take_back()
+            progress.take_back()
         raise
+    user = account.require(settings.user)
     jit.write(files, settings.home, user.uid, user.gid)
-    _beside(connect, settings.version, order["earlier"], marks)
-    return {"id": found.id, "name": found.name}
-
-
-def _beside(
-    connect: Callable[[], Client], version: str, earlier: Mapping[str, Any] | None, marks: Marks
-) -> None:
-    """Ask in one more process what must not delay the registration."""
-    if not (version or earlier):
-        return
-
-    def ask() -> bytes:
-        from entrypoint.registration import meanwhile_child  # as above
-
-        if earlier:
-            meanwhile_child.remove_earlier(connect(), earlier)
-        if version:
-            meanwhile_child.advise(connect(), version, marks)
-        return b""
-
-    child.Parent().fork(ask, session=False)
+    return found.name

@@ -19,7 +19,7 @@ from entrypoint.github.runners import Client, Runner
 from entrypoint.init import processes
 from entrypoint.init.child import Child
 from entrypoint.init.pid1 import Init
-from entrypoint.registration.remove import Registration
+from entrypoint.registration.record import Registration
 from entrypoint.runner import home, program
 from entrypoint.runner.program import WORKER
 from entrypoint.settings.credential import Kind
@@ -50,14 +50,14 @@ def remove(
     if REMOVE_TOKEN in secrets or not secrets:
         return _without_credential(settings, environ, secrets.get(REMOVE_TOKEN, ""), deadline)
     api = runners.connect(settings, secrets, deadline - _RESERVE)
-    if registration.tidy and home.record(settings.home):
+    if registration.by_config_sh and home.record(settings.home):
         with contextlib.suppress(Failure):  # then the direct way is tried
             halfway = (time.monotonic() + deadline) / 2
             token = runners.remove_token(api)
             if _BUSY in _config_remove(settings, environ, token, halfway):
                 return False
     found = _found(api, settings, registration)
-    while found is None and registration.under_way:
+    while found is None and registration.may_appear_later:
         _pause(deadline - _RESERVE)
         found = _found(api, settings, registration)
     return found is None or runners.delete(api, found.id) is not runners.Removal.BUSY

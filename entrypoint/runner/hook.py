@@ -1,9 +1,8 @@
-"""RUNNER_CREDENTIAL=until-job: the credential is gone before the first step of a job runs.
+"""The job-started hook through which a job asks PID 1 for leave to begin.
 
-The listener gets a job-started hook of ours, which the runner runs before anything that a workflow
-has brought, and whose end it waits for. The hook writes into a FIFO, which wakes PID 1 by a signal
-(O_ASYNC in open(2)); PID 1 has the credential exchanged for a remove-token, forgets it, and lets
-the hook go on. A job can do nothing with the FIFOs: before its first step they are gone.
+GitHub's runner runs the hook before anything that a workflow has brought, and the job waits for
+its end. The hook writes into a FIFO, which wakes PID 1 by a signal (O_ASYNC in open(2)). A job can
+do nothing with the FIFOs: before its first step they are gone.
 """
 
 from __future__ import annotations
@@ -11,15 +10,11 @@ from __future__ import annotations
 import fcntl
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 
-from entrypoint import log
 from entrypoint.container import account, state
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.init.pid1 import Init
-from entrypoint.registration.register import Registrar
-from entrypoint.registration.remove import Remover
 from entrypoint.settings.schema import Settings
 
 HOOK = "ACTIONS_RUNNER_HOOK_JOB_STARTED"
@@ -39,50 +34,23 @@ fi
 """
 
 
-@contextmanager
-def offered(
-    pid_1: Init, settings: Settings, registrar: Registrar, remover: Remover
-) -> Iterator[Handover | None]:
-    """Make what a job needs to ask, and remove it in the end; None where nobody shall ask.
+class StartedHook:
+    """The script and its two FIFOs, in the state directory."""
 
-    Raises a Failure (78) if the state directory cannot hold it.
-    """
-    if settings.credential != "until-job":
-        yield None
-        return
-    paths = [os.path.join(settings.state_dir, name) for name in _NAMES]
-    _remove(paths)
-    try:
-        yield Handover(pid_1, settings, registrar, remover, paths)
-    finally:
-        _remove(paths)
-
-
-class Handover:
-    """The hook, its two FIFOs, and what happens when a job asks through them."""
-
-    def __init__(
-        self,
-        pid_1: Init,
-        settings: Settings,
-        registrar: Registrar,
-        remover: Remover,
-        paths: list[str],
-    ) -> None:
-        """Make the two FIFOs."""
-        self._init = pid_1
+    def __init__(self, settings: Settings) -> None:
+        """Make the FIFOs. Raises a Failure (78) if the state directory cannot hold them."""
         self._home = settings.home
-        self._registrar = registrar
-        self._remover = remover
-        self._script, *fifos = self._paths = paths
-        self._is_asked = self._is_over = False
+        self._paths = [os.path.join(settings.state_dir, name) for name in _NAMES]
+        self._is_asked = self._is_answered = False
+        self.remove()
+        self._script, ask, answer = self._paths
         group = account.require(settings.user).gid
         try:
             state.make_directory(settings.state_dir)
-            # Write-only and read-only for the runner's group.
-            # For reading alone: with O_ASYNC each look of a reader wakes whoever may write, too.
-            self._ask = _fifo(fifos[0], group, 0o620, os.O_RDONLY)
-            self._answer = _fifo(fifos[1], group, 0o640, os.O_RDWR)
+            # Write-only and read-only for the runner's group. O_RDONLY, not O_RDWR: with O_ASYNC
+            # our own read() would signal us again, without end.
+            self._ask = _fifo(ask, group, 0o620, os.O_RDONLY)
+            self._answer = _fifo(answer, group, 0o640, os.O_RDWR)
         except OSError as error:
             raise Failure(
                 ExitCode.CONFIG,
@@ -102,43 +70,24 @@ class Handover:
             os.fchmod(file.fileno(), _READABLE)
         return {**environ, HOOK: self._script}
 
-    def wait_for(
-        self,
-        condition: Callable[[], bool],
-        deadline: float | None = None,
-        *,
-        hurry: bool = False,
-        poll: float | None = None,
-    ) -> bool:
-        """Wait as Init.wait_for does, and let a job begin that asks for it meanwhile."""
-        while self._init.wait_for(
-            lambda: condition() or self._asked(), deadline, hurry=hurry, poll=poll
-        ):
-            if condition():
-                return True
-            self._let_begin()
-        return False
-
-    def _asked(self) -> bool:
-        """Return whether a job waits for its answer; there is one job, so only one can."""
-        if not self._is_asked and not self._is_over:
+    def asks(self) -> bool:
+        """Return whether a job waits for its answer; a runner has one job, so only one can."""
+        if not self._is_asked and not self._is_answered:
             with suppress(BlockingIOError):
                 self._is_asked = bool(os.read(self._ask, 1))
-        return self._is_asked and not self._is_over
+        return self._is_asked and not self._is_answered
 
-    def _let_begin(self) -> None:
-        """Forget the credential, wherever it is, then answer.
-
-        A stop raises Stopped from here; the job goes on waiting then, and may be answered later.
-        """
-        self._remover.let_go()
-        self._registrar.dismiss(self._init)
-        log.info("the credential is gone, and a job begins")
-        self._is_over = True
+    def answer(self) -> None:
+        """Let the job begin; before its first step the FIFOs are gone."""
+        self._is_answered = True
         _remove(self._paths[1:])
         os.write(self._answer, b"\n")
         os.close(self._answer)
         os.close(self._ask)
+
+    def remove(self) -> None:
+        """Delete the script and the FIFOs."""
+        _remove(self._paths)
 
 
 def problems(settings: Settings) -> list[str]:

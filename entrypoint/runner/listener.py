@@ -15,7 +15,7 @@ from entrypoint.init import processes, signals
 from entrypoint.init.child import Child
 from entrypoint.init.pid1 import Init
 from entrypoint.runner import home, program
-from entrypoint.runner.hook import Handover
+from entrypoint.runner.hook import StartedHook
 from entrypoint.runner.program import LISTENER, WORKER
 from entrypoint.settings.schema import Settings
 
@@ -30,13 +30,14 @@ class Listener:
         pid_1: Init,
         settings: Settings,
         environ: Mapping[str, str],
-        handover: Handover | None = None,
+        hook: StartedHook | None = None,
     ) -> None:
-        """Start run.sh as the runner's user; a new log of the listener's will wake PID 1."""
+        """Start run.sh as the runner's user; a new log of the listener's will wake PID 1.
+
+        From then on PID 1 looks for a worker whenever it wakes.
+        """
         user = account.require(settings.user)
-        # What waits for a job lets it begin, too.
-        self.wait_for = pid_1.wait_for if handover is None else handover.wait_for
-        environ = environ if handover is None else handover.environment(environ)
+        environ = environ if hook is None else hook.environment(environ)
         self._init = pid_1
         self._home = settings.home
         self._logs_before = home.diagnostics(settings.home)
@@ -49,6 +50,7 @@ class Listener:
             env=program.environment(environ, settings, user),
             cwd=settings.home,
         )
+        pid_1.on_wake.append(self.look)
 
     def look(self) -> None:
         """Take in what a new log tells: each start of a listener writes one, and each worker."""
@@ -58,7 +60,7 @@ class Listener:
         self._logs = logs
         _, worker = self.pids()
         if worker and (self.worker is None or self.worker.pid != worker):
-            # Should the listener be killed, the worker becomes our child, and we learn its result.
+            # If the listener is killed, the worker becomes our child: keep its exit code then.
             self.worker = self._init.adopt(worker)
 
     @property
@@ -87,8 +89,8 @@ class Listener:
             # No job has run that could have forged the name: the listener was killed just now.
             worker = _named(WORKER, {os.getpid()}, alive)
         elif worker is None and self.worker is not None:
-            orphan = processes.Process(self.worker.pid, os.getpid(), WORKER)
-            worker = orphan.pid if orphan in alive else None
+            orphan = (self.worker.pid, os.getpid(), WORKER)
+            worker = orphan[0] if any((p.pid, p.parent, p.comm) == orphan for p in alive) else None
         return listener, worker
 
     def busy(self) -> bool:
@@ -97,7 +99,6 @@ class Listener:
 
     def ended(self) -> bool:
         """Return whether run.sh has ended and no worker goes on without it."""
-        self.look()
         return self.child.outcome is not None and not self.busy()
 
     def interrupt(self) -> None:

@@ -88,9 +88,9 @@ MUTATIONS: dict[str, tuple[Change, Iterator[Plan], str]] = {
     ),
     "no deregistration once config.sh was interrupted": (
         replace(
-            "registered._await",
+            "register._await",
             "pid_1.wait(child, time.monotonic() + CONFIG_GRACE)",
-            "OLD\nregistrar.marks.take_back()",
+            "OLD\nregistering.progress.take_back()",
         ),
         search("unrecorded", lambda plan: len(plan.actions) == 1),
         "still registered",
@@ -123,7 +123,11 @@ MUTATIONS: dict[str, tuple[Change, Iterator[Plan], str]] = {
         "before the drain's end",
     ),
     "a second stop is lost": (
-        replace("Init.handle", "self.stops.append(signum)", "if self.stops:\n    return\nOLD"),
+        replace(
+            "Init.handle",
+            "self.stop.signals.append(signum)",
+            "if self.stop.signals:\n    return\nOLD",
+        ),
         hasty("drain", lambda plan: plan.settings["RUNNER_DRAIN_TIMEOUT"] == "60"),
         "did not exit",
     ),

@@ -28,7 +28,7 @@ NO_ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
 }
 STOPPED_WHILE_ENDED = [
     constant("CONFIG_TIMEOUT", "0.5"),
-    replace("registered._configure", "pid_1.end(child)", "pid_1.handle(15)"),
+    replace("register._configure", "pid_1.end(child)", "pid_1.handle(15)"),
 ]
 
 

@@ -277,7 +277,7 @@ def test_a_stop_is_raised_once() -> None:
     with pytest.raises(Stopped, match="SIGINT"):  # pending signals come lowest number first
         pid_1.wait(child)
     assert pid_1.wait(child, within(SOON)) is None
-    assert pid_1.stops == [signal.SIGINT, signal.SIGTERM]
+    assert pid_1.stop.signals == [signal.SIGINT, signal.SIGTERM]
     pid_1.end(child)
 
 
@@ -292,7 +292,7 @@ def test_our_own_signals_are_none() -> None:
     pid_1 = Init()
     os.kill(os.getpid(), signal.SIGTERM)
     assert pid_1.wait(pid_1.spawn(["true"], env=ENV)) == 0
-    assert pid_1.stops == []
+    assert pid_1.stop.signals == []
 
 
 @alone
@@ -305,7 +305,7 @@ def test_a_second_stop_hurries() -> None:
     assert pid_1.wait(child, within(SOON), hurry=True) is None
     stop_from_outside(signal.SIGTERM)
     assert pid_1.wait(child, hurry=True) is None
-    assert pid_1.stops == [signal.SIGTERM] * 2
+    assert pid_1.stop.signals == [signal.SIGTERM] * 2
 
 
 def flood(pid: int) -> NoReturn:
