@@ -138,36 +138,6 @@ def become(argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> NoReturn
     os.execvpe(argv[0], list(argv), dict(env))
 
 
-def descendants() -> set[int]:
-    """Return the processes below this one; none where /proc shows another PID namespace."""
-    found: set[int] = set()
-    generation = {os.getpid()}
-    parents = _parents()
-    while generation := {p for p, parent in parents.items() if parent in generation} - found:
-        found |= generation
-    return found
-
-
-def _parents() -> dict[int, int]:
-    """Return the parent of each process that can be seen."""
-    parents: dict[int, int] = {}
-    try:
-        names = os.listdir("/proc") if os.readlink("/proc/self") == str(os.getpid()) else []
-    except OSError:  # not mounted
-        names = []
-    for name in names:
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as file:
-                    stat = file.read()
-            except OSError:  # it has just ended
-                continue
-            # The name before them stands in parentheses, and may hold some itself (proc(5)).
-            _state, parent, _rest = stat[stat.rindex(b")") + 1 :].split(maxsplit=2)
-            parents[int(name)] = int(parent)
-    return parents
-
-
 def _run_forked(
     function: Callable[[], bytes], answer: int, output: int | None, session: bool
 ) -> NoReturn:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import time
 
-from entrypoint.init.child import Child, Parent, descendants
+from entrypoint.init.child import Child, Parent
+from entrypoint.init.processes import descendants
 from entrypoint.init.signals import (
     ALL_SIGNALS,
     block_signals,

@@ -1,17 +1,24 @@
-"""Who is alive: the processes of this PID namespace, as /proc shows them."""
+"""Which processes are alive in this PID namespace, as /proc shows them (proc_pid_stat(5)).
+
+No import but os: `gh-runner exec` loads this, too.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 
-class Process(NamedTuple):
-    """One line of /proc: `comm` is the name, cut to 15 characters by the kernel."""
+class Process:
+    """One process; `comm` is its name, cut to 15 characters, and `state` a letter such as S or T."""
 
-    pid: int
-    parent: int
-    comm: str
+    __slots__ = ("comm", "parent", "pid", "state")
+
+    def __init__(self, pid: int, parent: int, comm: str, state: str) -> None:
+        """Take what /proc/PID/stat says."""
+        self.pid = pid
+        self.parent = parent
+        self.comm = comm
+        self.state = state
 
 
 def snapshot() -> list[Process]:
@@ -29,13 +36,23 @@ def below(roots: set[int], alive: list[Process]) -> set[int]:
     return found - roots
 
 
+def descendants() -> set[int]:
+    """Return the processes below this one; none where /proc shows another PID namespace."""
+    own = os.getpid()
+    try:
+        alive = snapshot() if os.readlink("/proc/self") == str(own) else []
+    except OSError:  # /proc is not mounted
+        alive = []
+    return below({own}, alive)
+
+
 def _read(pid: int) -> Process | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             stat = file.read().decode(errors="replace")
     except OSError:  # it has just ended
         return None
-    # The name stands in parentheses and may hold parentheses itself (proc(5)).
+    # The name stands in parentheses and may hold parentheses itself.
     comm = stat[stat.index("(") + 1 : stat.rindex(")")]
-    state, parent = stat[stat.rindex(")") + 2 :].split()[:2]
-    return None if state in "ZX" else Process(pid, int(parent), comm)
+    state, parent = stat[stat.rindex(")") + 2 :].split(maxsplit=2)[:2]
+    return None if state in "ZX" else Process(pid, int(parent), comm, state)

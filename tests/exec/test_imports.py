@@ -9,7 +9,7 @@ from tests.exec.harness import NAMESPACE
 
 PYTHON = [sys.executable, "-I", "-X", "importtime"]
 OURS = {"entrypoint", "entrypoint.init", "__future__", "errno", "gc"}
-OURS |= {f"entrypoint.init.{name}" for name in ("child", "command", "pid1", "signals")}
+OURS |= {f"entrypoint.init.{name}" for name in ("child", "command", "pid1", "processes", "signals")}
 SUBREAPER = {"ctypes", "ctypes._endian", "_ctypes", "struct", "_struct"}  # for prctl(2)
 
 

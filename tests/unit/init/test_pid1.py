@@ -17,7 +17,7 @@ from typing import NoReturn, ParamSpec
 import pytest
 
 from entrypoint.init import child as child_module
-from entrypoint.init import pid1, signals
+from entrypoint.init import pid1, processes, signals
 from entrypoint.init.pid1 import Init, Stopped, exit_code
 
 P = ParamSpec("P")
@@ -433,9 +433,9 @@ def test_forbid_dumps() -> None:
 @alone
 def test_descendants_of_another_namespace_are_none_of_ours() -> None:
     """Where /proc shows other pids than ours, nobody is taken for a descendant."""
-    script = "from entrypoint.init.child import descendants; print(descendants())"
+    script = "from entrypoint.init.processes import descendants; print(descendants())"
     command = ["unshare", "--pid", "--fork", sys.executable, "-c", script]
     assert subprocess.check_output(command, text=True) == "set()\n"
     child = subprocess.Popen(["sleep", "60"])
-    assert child.pid in child_module.descendants()
+    assert child.pid in processes.descendants()
     child.kill()
