@@ -9,7 +9,7 @@ import os
 
 
 class Process:
-    """One process; `comm` is its name, cut to 15 characters, and `state` a letter such as S or T."""
+    """One process: its name, cut to 15 characters, and its state, a letter such as S or T."""
 
     __slots__ = ("comm", "parent", "pid", "state")
 

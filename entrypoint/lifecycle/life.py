@@ -68,8 +68,6 @@ def live(
     prepared = prepare(pid_1, environ, given, vault)
     settings = Settings.restore(prepared["settings"])
     claim(settings.home)  # the child that has prepared did so, too, and has ended
-    if settings.version:
-        log.info("starting", runner=settings.version, released=settings.released)
     remover = Remover(pid_1, settings, vault, environ, unique(settings.name))
     with ExitStack() as exits:
         seen = exits.enter_context(state.State(settings.state_dir))
@@ -112,6 +110,8 @@ def prepare(
     given.forget()
     environ.update(prepared["environment"])
     log.configure(prepared["settings"]["log_level"], prepared["settings"]["log_format"])
+    if version := prepared["settings"]["version"]:
+        log.info("starting", runner=version, released=prepared["settings"]["released"])
     for note in prepared["notes"]:
         log.warning(note)
     return prepared
