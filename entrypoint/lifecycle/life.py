@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from entrypoint import call, log
-from entrypoint.container import state
+from entrypoint.container import state, termination_message
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.pid1 import Init, Stopped
 from entrypoint.lifecycle import engine, outcome, stopping, watching
@@ -35,21 +35,25 @@ def run(
 ) -> ExitCode:
     """Live, end everything that is left, and return the exit code; see `live` for the rest."""
     log.configure(environ.get("RUNNER_LOG_LEVEL", ""), environ.get("RUNNER_LOG_FORMAT", ""))
+    last_words: tuple[str, ...] = ()
     try:
         code = live(pid_1, environ, given, vault, child)
     except Stopped as stop:
         code = ExitCode(128 + stop.signum)
     except Failure as failure:
         code = failure.code
+        last_words = (failure.message, failure.hint)
         tell(failure)
     except Exception:  # noqa: BLE001 - the container must be cleaned up after a defect, too
         import traceback  # 4 ms of each start
 
         code = ExitCode.DEFECT
+        last_words = ("a defect in gh-runner, please report it", "the log has the traceback")
         log.error("a defect in gh-runner, please report it", traceback=traceback.format_exc())
     pid_1.begin_cleanup()
     pid_1.sweep(SWEEP_GRACE)
     log.info("leaving", code=int(code), meaning=code.meaning)
+    termination_message.leave(*(last_words or (code.meaning,)))
     return code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import subprocess
 import sys
@@ -262,3 +263,28 @@ def test_each_overlay_is_a_component() -> None:
     components = {path.parent.name for path in FOLDER.glob("components/*/kustomization.yaml")}
     alone = {Path(name).name for name in KUSTOMIZATIONS} - {"base", "keda-arm64"}
     assert alone == components - {"app"}
+
+
+def test_documented_overlay(tmp_path: Path) -> None:
+    """The overlay of the documentation can be built, and says what it is meant to say."""
+    text = (ROOT / "docs/kubernetes.md").read_text()
+    found = re.search(r"```yaml\n(# kustomization\.yaml\n.*?)```", text, re.DOTALL)
+    assert found is not None
+    here = os.path.relpath(ROOT, tmp_path.resolve())
+    remote = r"https://github\.com/OWNER/gh-runner//(\S+)\?ref=v1"
+    (tmp_path / "kustomization.yaml").write_text(re.sub(remote, rf"{here}/\1", found[1]))
+    settings = kubernetes.settings(tmp_path)
+    assert (settings["GITHUB_OWNER"], settings["GITHUB_REPOSITORY"]) == ("acme", "shop")
+    assert settings["RUNNER_CREDENTIAL"] == "until-job"
+    images = {one["image"] for one in kubernetes.containers(kubernetes.pod(tmp_path))}
+    assert images == {"ghcr.io/acme/gh-runner:ubuntu"}
+
+
+def test_documented_components() -> None:
+    """The documentation has a row for each component that one may add, and for each frame."""
+    text = (ROOT / "docs/kubernetes.md").read_text()
+    names = {path.parent.name for path in FOLDER.glob("components/*/kustomization.yaml")}
+    frames = {"deployment", "keda"}
+    assert not [name for name in names - frames if f"\n| `{name}` |" not in text]
+    assert not [name for name in frames if f"`overlays/{name}`" not in text]
+    assert not [version for version in VERSIONS if version not in text]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
+from entrypoint.errors import ExitCode
 from simulator import Simulator
 from tests.image.conftest import StartRunner
 from tests.image.engine import Engine
@@ -50,6 +52,25 @@ def test_drain(start: StartRunner, github: Simulator) -> None:
     assert container.wait() == 0, container.logs()
     assert github.job(job["id"])["result"] == "succeeded"
     assert github.runners() == []
+
+
+def test_last_sentence(start: StartRunner, github: Simulator, tmp_path: Path) -> None:
+    """The file that Kubernetes mounts says how it ended, whatever a job has written there."""
+    file = tmp_path / "termination-log"
+    file.touch()
+    file.chmod(0o666)
+    mounted = ("--volume", f"{file}:/dev/termination-log")
+    job = github.queue_job("echo nonsense >/dev/termination-log")
+    container = start(*mounted)
+    assert container.wait() == 0, container.logs()
+    assert github.job(job["id"])["result"] == "succeeded"
+    assert file.read_text() == ExitCode.DONE.meaning
+    wrong = "ghp_" + "0" * 36
+    container = start(*mounted, GITHUB_PERSONAL_TOKEN=wrong)
+    assert container.wait() == 77, container.logs()
+    assert "401" in file.read_text()
+    assert "GITHUB_PERSONAL_TOKEN" in file.read_text()  # what to do about it
+    assert wrong not in file.read_text()
 
 
 def test_kill_and_start(start: StartRunner, github: Simulator) -> None:
