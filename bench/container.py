@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import pwd
-import select
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,13 +22,12 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from simulator import Simulator
+from simulator import Simulator, container
+from simulator.container import NAMESPACE, PROGRAM, USER, children, comm
 from tests.support import pki
 
-USER = "nobody"
 TOKEN = "ghp_simulator"
 APP = 7
-NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 CERTIFICATES = "/etc/ssl/certs"  # as Debian and Ubuntu have it: a bundle, and hashed links
 TRUST = ["bash", "-c", f'mount --bind "$0" {CERTIFICATES} && exec "$@"']
 # Writes the time into the file that is its first argument, and becomes the rest of them.
@@ -53,7 +50,7 @@ exit $code
 SCRIPT = "script"
 PROGRAMS = {
     SCRIPT: ["dumb-init", "--", "bash", str(Path(__file__).parent / "start.sh")],
-    "gh-runner": ["/usr/bin/env", "--block-signal", sys.executable, "-I", "-m", "entrypoint"],
+    "gh-runner": PROGRAM,
 }
 RUNNERS_OWN = {"run.sh", "run-helper.sh", "Runner.Listener"}
 
@@ -94,13 +91,10 @@ class Container:
     def __enter__(self) -> Container:
         """Start it."""
         self.begun = self._directory / "begun"
-        self._process = subprocess.Popen(
-            [
-                *(*NAMESPACE, *TRUST, str(self._certificates)),
-                *(*CLOCK, str(self.begun), *PROGRAMS[self.program]),
-            ],
+        self._started = container.Container(
+            [*CLOCK, str(self.begun), *PROGRAMS[self.program]],
             env=self._environment(),
-            stdin=subprocess.DEVNULL,
+            namespace=[*NAMESPACE, *TRUST, str(self._certificates)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -108,8 +102,7 @@ class Container:
 
     def __exit__(self, *_: object) -> None:
         """Kill it with all that is in it."""
-        self._process.kill()
-        self._process.wait()
+        self._started.end()
 
     def listens(self) -> float:
         """Wait for the listener; the seconds from the exec of PID 1 to that of the listener."""
@@ -123,18 +116,15 @@ class Container:
 
     def stop(self, signum: int = signal.SIGTERM) -> float:
         """Stop it as Docker does; the seconds until it has ended."""
-        ended = os.pidfd_open(self._process.pid)  # Popen.wait looks every 50 ms only
         before = time.monotonic()
-        os.kill(self.pid_1, signum)
-        select.select([ended], [], [], 30)
-        took = time.monotonic() - before
-        os.close(ended)
-        return took
+        self._started.signal(signum)
+        self._started.wait()
+        return time.monotonic() - before
 
     @property
     def pid_1(self) -> int:
         """PID 1 as seen from here."""
-        return children(self._process.pid)[0]
+        return self._started.pid_1
 
     def overhead(self) -> list[int]:
         """All processes but the runner's own."""
@@ -205,8 +195,8 @@ def app_key(simulator: Simulator) -> str:
 
 
 @contextmanager
-def container(github: GitHub, program: str, way: str = "env file") -> Iterator[Container]:
-    """A container that has just been started."""
+def life(github: GitHub, program: str, way: str = "env file") -> Iterator[Container]:
+    """The life of a container that has just been started."""
     github.simulator.reset()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
@@ -220,17 +210,6 @@ def moment(file: Path) -> float:
     return float(file.read_text())
 
 
-def children(pid: int) -> list[int]:
-    """The children of a process."""
-    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def comm(pid: int) -> str:
-    """The name of a process."""
-    return Path(f"/proc/{pid}/comm").read_text().strip()
-
-
 def field(pid: int, file: str, name: str) -> int:
     """The number in a line of one of the kernel's files on a process."""
-    lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+    return int(container.field(pid, f"{name}:", file).split()[0])

@@ -12,15 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.report import header, percentile, table
+from simulator.container import NAMESPACE, PROGRAM, Container, children, field, state
 
-NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 PYTHON = [sys.executable, "-I", "-S"]
 OURS = "gh-runner exec"
-BLOCKED = ["/usr/bin/env", "--block-signal"]
 INITS = {
     "tini": ["tini", "--"],
     "dumb-init": ["dumb-init", "--"],
-    OURS: [*BLOCKED, sys.executable, "-I", "-m", "entrypoint", "exec", "--"],
+    OURS: [*PROGRAM, "exec", "--"],
 }
 VICTIMS = Path(__file__).parent / "victims"
 
@@ -33,48 +32,31 @@ ROUNDS = 5
 IDLE = 5.0  # seconds
 
 
-class Namespace:
+class Namespace(Container):
     """An init as PID 1 with its command, seen from outside."""
 
     def __init__(self, init: list[str], command: list[str]) -> None:
         """Start it."""
-        self.began = time.monotonic()
-        self._process = subprocess.Popen(
-            [*NAMESPACE, *init, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        self.pid = self._only_child(self._process.pid)
-
-    @staticmethod
-    def _only_child(pid: int) -> int:
-        while not (pids := children(pid)):
-            pass
-        return pids[0]
+        super().__init__([*init, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = self.pid_1
 
     def line(self) -> bytes:
         """Await the next line of the command's output."""
-        assert self._process.stdout is not None
-        return self._process.stdout.readline()
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
 
     def end_input(self) -> None:
         """Close the command's stdin."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        assert self.process.stdin is not None
+        self.process.stdin.close()
 
     def has_ended(self, within: float) -> bool:
         """Whether it ends within so many seconds."""
         try:
-            self._process.wait(within)
+            self.wait(within)
         except subprocess.TimeoutExpired:
             return False
         return True
-
-    def close(self) -> None:
-        """End it with everything in it."""
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
 
 
 @contextlib.contextmanager
@@ -84,12 +66,7 @@ def namespace(init: list[str], command: list[str]) -> Iterator[Namespace]:
     try:
         yield started
     finally:
-        started.close()
-
-
-def children(pid: int) -> list[int]:
-    """The children of a process."""
-    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        started.end()
 
 
 def start_up() -> dict[str, list[float]]:
@@ -164,7 +141,7 @@ def _reaping_time(started: Namespace) -> float:
     os.kill(started.pid, signal.SIGSTOP)
     command, *zombies = children(started.pid)
     started.end_input()
-    while any(_state(pid) != "Z" for pid in zombies):
+    while any(state(pid) != "Z" for pid in zombies):
         time.sleep(0.01)
     began = time.monotonic()
     os.kill(started.pid, signal.SIGCONT)
@@ -175,10 +152,6 @@ def _reaping_time(started: Namespace) -> float:
     took = time.monotonic() - began
     assert children(started.pid) == [command]
     return took
-
-
-def _state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def idle() -> tuple[dict[str, list[float]], dict[str, list[float]]]:
@@ -201,8 +174,7 @@ def _switches(pid: int) -> int:
 
 
 def _field(pid: int, file: str, name: str) -> int:
-    lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+    return int(field(pid, f"{name}:", file).split()[0])
 
 
 def run() -> None:

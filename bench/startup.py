@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from bench.container import PROGRAMS, SCRIPT, GitHub, container, field
+from bench.container import PROGRAMS, SCRIPT, GitHub, field, life
 from bench.container import github as open_github
 from bench.report import header, table
 
@@ -22,7 +22,7 @@ def starts(github: GitHub, way: str) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
     for number in range(ROUNDS + 1):
         for program, found in times.items():
-            with container(github, program, way) as started:
+            with life(github, program, way) as started:
                 took = started.listens() * 1000
             if number:  # the first round fills the caches
                 found.append(took)
@@ -33,7 +33,7 @@ def idle(github: GitHub) -> tuple[dict[str, list[float]], dict[str, list[float]]
     """Memory of all but the runner itself in KiB (PSS), and wake-ups, of an idle runner."""
     sizes, wake_ups = {}, {}
     for program in PROGRAMS:
-        with container(github, program) as started:
+        with life(github, program) as started:
             started.listens()
             time.sleep(1)  # until all is quiet
             pids = started.overhead()

@@ -6,7 +6,7 @@ wait for it, nor does it look whether GitHub has removed the runner.
 
 from __future__ import annotations
 
-from bench.container import PROGRAMS, SCRIPT, Container, GitHub, container
+from bench.container import PROGRAMS, SCRIPT, Container, GitHub, life
 from bench.container import github as open_github
 from bench.report import header, table
 
@@ -19,7 +19,7 @@ def idle(github: GitHub) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
     for _ in range(ROUNDS):
         for program, found in times.items():
-            with container(github, program) as started:
+            with life(github, program) as started:
                 started.listens()
                 found.append(started.stop() * 1000)
     return times
@@ -30,7 +30,7 @@ def own_share(github: GitHub) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(ROUNDS):
         for way, found in times.items():
-            with container(github, "gh-runner", way) as started:
+            with life(github, "gh-runner", way) as started:
                 started.listens()
                 found.append(_own_share(github, started) * 1000)
     return times
@@ -49,7 +49,7 @@ def hanging(github: GitHub) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in PROGRAMS if name != SCRIPT}
     for _ in range(ROUNDS):
         for program, found in times.items():
-            with container(github, program) as started:
+            with life(github, program) as started:
                 github.simulator.fault(path="/registration-token", hang=True)
                 github.simulator.wait_for("request")
                 found.append(started.stop() * 1000)

@@ -7,12 +7,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from demo.container import PROGRAM, namespace, runner_user
+from demo.container import namespace, runner_user
 from demo.envfile import SAMPLE, fill
 from demo.play import Act, Play
 from demo.promises import check
 from demo.stage import Stage
 from simulator.client import Simulator
+from simulator.container import PROGRAM
 
 TOKEN = "ghp_simulator"
 

@@ -140,4 +140,4 @@ class Play:
     def _stop(self, container: Container) -> None:
         self.story.mark("stopped", time.time())
         self._stage.tell(Moment(time.time(), PID_1, f"is sent {self._act.signum.name}"))
-        container.stop(self._act.signum)
+        container.signal(self._act.signum)

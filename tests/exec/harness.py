@@ -1,9 +1,10 @@
-"""Starts `exec` alone in a PID namespace of its own, and looks at it from outside."""
+"""`exec` alone in a PID namespace of its own, seen from outside."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,19 +13,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from simulator import container
+from simulator.container import children, state
 from tests.support import mutants
 
 VICTIMS = Path(__file__).parent / "victims"
 PYTHON = [sys.executable, "-I", "-S"]
-NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-BLOCKED = ["/usr/bin/env", "--block-signal"]
 # A directory that holds the package under test; otherwise it is the installed one.
 MUTANT = os.environ.get("EXEC_MUTANT")
-PROGRAM = (
-    mutants.program(Path(MUTANT))
-    if MUTANT
-    else [*BLOCKED, sys.executable, "-I", "-m", "entrypoint"]
-)
+PROGRAM = mutants.program(Path(MUTANT)) if MUTANT else container.PROGRAM
 TIMEOUT = float(os.environ.get("EXEC_TIMEOUT", "45"))  # seconds
 
 
@@ -41,72 +38,42 @@ def victim(name: str, *arguments: object) -> list[str]:
     return [*PYTHON, str(VICTIMS / f"{name}.py"), *map(str, arguments)]
 
 
-def children(pid: int) -> list[int]:
-    """The children of a process, oldest first."""
-    try:
-        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:  # it has ended
-        return []
-
-
-def status(pid: int, field: str) -> str:
-    """One field of /proc/PID/status; empty if there is no such process."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return ""
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field)), "")
-
-
-def state(pid: int) -> str:
-    """The state of a process, as ps shows it: R, S, T, Z."""
-    return status(pid, "State")[:1]
-
-
 def is_stopped(pid: int) -> bool:
     """Whether a process is stopped, as by Ctrl-Z."""
     return state(pid) == "T"
 
 
-class Exec:
-    """One `exec` that runs; pids are those that we see, not those of its namespace."""
+def first_child(pid: int) -> int:
+    """Await a process's first child."""
+    wait_until(lambda: children(pid))
+    return children(pid)[0]
+
+
+class Exec(container.Container):
+    """One `exec` that runs."""
 
     def __init__(
-        self, as_pid_1: bool, *arguments: str, wrapper: tuple[str, ...] = (), **popen: Any
+        self, as_pid_1: bool, *arguments: str, wrapper: tuple[str, ...] = (), **streams: Any
     ) -> None:
         """Start it; `wrapper` is a program that starts what follows it."""
         above = [] if as_pid_1 else victim("parent")
         self.is_pid_1 = as_pid_1
-        self._depth = 1 if as_pid_1 else 2
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - close() closes it
-        options: dict[str, Any] = {
-            "stdin": subprocess.DEVNULL,
-            "stdout": subprocess.PIPE,
-            "stderr": self._stderr,
-        }
-        self.process: subprocess.Popen[bytes] = subprocess.Popen(
-            [*NAMESPACE, *above, *wrapper, *PROGRAM, "exec", *arguments],
-            start_new_session=True,
-            **(options | popen),
-        )
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - end() closes it
+        standard: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": self._stderr}
+        command = [*above, *wrapper, *PROGRAM, "exec", *arguments]
+        super().__init__(command, **(standard | streams))
 
     @property
     def pid(self) -> int:
         """The init itself."""
-        pid = self.process.pid
-        for _ in range(self._depth):
-            wait_until(lambda pid=pid: children(pid))  # type: ignore[misc]
-            pid = children(pid)[0]
-        return pid
+        return self.pid_1 if self.is_pid_1 else first_child(self.pid_1)
 
     @property
     def child(self) -> int:
         """Its first child: the command, or what has become of it."""
-        pid = self.pid
-        wait_until(lambda: children(pid))
-        return children(pid)[0]
+        return first_child(self.pid)
 
-    def signal(self, signum: int) -> None:
+    def signal(self, signum: int = signal.SIGTERM) -> None:
         """Send a signal to the init."""
         os.kill(self.pid, signum)
 
@@ -125,21 +92,18 @@ class Exec:
         assert self.process.stdout is not None
         return str(self.process.stdout.read().decode()).splitlines()
 
-    def wait(self) -> int:
+    def wait(self, timeout: float = TIMEOUT) -> int:
         """Await its end and return its exit code."""
-        return self.process.wait(TIMEOUT)
+        return super().wait(timeout)
 
     def stderr(self) -> str:
         """What it and the victim have written to stderr so far."""
         return os.pread(self._stderr.fileno(), 1 << 20, 0).decode()
 
-    def close(self) -> None:
+    def end(self) -> None:
         """End it with all that lives in its namespace."""
-        self.process.kill()
-        self.process.wait()
+        super().end()
         self._stderr.close()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
 
 
 @contextlib.contextmanager
@@ -149,7 +113,7 @@ def starter(as_pid_1: bool) -> Iterator[Callable[..., Exec]]:
 
         def start(*arguments: str, **options: Any) -> Exec:
             started = Exec(as_pid_1, *arguments, **options)
-            stack.callback(started.close)
+            stack.callback(started.end)
             return started
 
         yield start

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.exec.harness import NAMESPACE
+from simulator.container import NAMESPACE
 
 PYTHON = [sys.executable, "-I", "-X", "importtime"]
 OURS = {"entrypoint", "entrypoint.init", "__future__", "errno", "gc"}

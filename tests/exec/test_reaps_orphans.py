@@ -2,8 +2,9 @@
 
 import subprocess
 
+from simulator.container import children
 from tests.exec.conftest import Start
-from tests.exec.harness import children, victim, wait_until
+from tests.exec.harness import victim, wait_until
 
 ORPHAN = "(sh -c 'exit 9' &); echo 'ready (pid '; read line; exit 7"
 

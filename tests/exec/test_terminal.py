@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from simulator.container import NAMESPACE
 from tests.exec.conftest import Start
-from tests.exec.harness import BLOCKED, NAMESPACE, PROGRAM, Exec, victim
+from tests.exec.harness import PROGRAM, Exec, victim
 
 SHELL = ["bash", "--norc", "--noediting", "-i"]
 PROMPT = "next: "
@@ -134,7 +135,7 @@ def test_a_shell_s_job(terminal: Terminal) -> None:
     )
     try:
         terminal.type(f"PS1='{PROMPT}'\n")
-        suspend_and_go_on(terminal, shlex.join([*BLOCKED, *PROGRAM, "exec", "cat"]))
+        suspend_and_go_on(terminal, shlex.join([*PROGRAM, "exec", "cat"]))
         terminal.type("echo code=$?.\n")
         terminal.until("code=")
         assert terminal.until(".") == str(128 + signal.SIGINT)

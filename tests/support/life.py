@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from simulator import Simulator
+from simulator.container import NAMESPACE, PROGRAM, USER, Container
 
-USER = "nobody"
+__all__ = ["NAMESPACE", "PROGRAM", "TOKEN", "USER", "Life", "directory", "until"]
 TOKEN = "ghp_simulator"
-NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-PROGRAM = ["/usr/bin/env", "--block-signal", sys.executable, "-I", "-m", "entrypoint"]
 
 
 class Life:
@@ -43,42 +41,41 @@ class Life:
             "RUNNER_HOME": str(self.home),
             "RUNNER_STATE_DIR": str(directory / "state"),
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._container: Container | None = None
         simulator.make_distribution(self.home, owner=USER, **options)
 
     def start(self, *arguments: str, namespace: list[str] | None = None, **env: str) -> Life:
         """Start the program; settings are given as keywords."""
         environment = {k: v for k, v in {**self.env, **env}.items() if v != ""}
         with (self.directory / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [*(NAMESPACE if namespace is None else namespace), *self.program, *arguments],
+            self._container = Container(
+                [*self.program, *arguments],
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                namespace=NAMESPACE if namespace is None else namespace,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
         return self
 
     @property
+    def container(self) -> Container:
+        """The container, once the life has started."""
+        assert self._container is not None
+        return self._container
+
+    @property
     def process(self) -> subprocess.Popen[bytes]:
         """The process that was started, outside the namespace."""
-        assert self._process is not None
-        return self._process
+        return self.container.process
 
     @property
     def pid_1(self) -> int:
         """The pid, seen from here, of the process that is PID 1 inside."""
-        return int(until(self._children)[0])
+        return self.container.pid_1
 
     def inside(self) -> dict[int, str]:
         """The processes of the namespace: their names by the pids that they have out here."""
-        namespace = os.readlink(f"/proc/{self.pid_1}/ns/pid")
-        found = {}
-        for entry in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if os.readlink(entry / "ns/pid") == namespace:
-                    found[int(entry.name)] = (entry / "comm").read_text().strip()
-        return found
+        return self.container.inside()
 
     def pid_of(self, comm: str) -> int:
         """The pid, seen from here, of the first process inside with that name."""
@@ -86,30 +83,17 @@ class Life:
 
     def signal(self, signum: int = signal.SIGTERM) -> Life:
         """Send a signal to PID 1, as `docker stop` does."""
-        os.kill(self.pid_1, signum)
+        self.container.signal(signum)
         return self
 
     def wait(self, timeout: float = 30) -> int:
         """Return the exit code."""
-        return self.process.wait(timeout)
+        return self.container.wait(timeout)
 
     def end(self) -> None:
         """Kill whatever is left, as the end of a failed test must."""
-        if self._process is not None and self._process.poll() is None:  # else its pid is free
-            # Not all go with their parent: one that changes its user forgets PR_SET_PDEATHSIG.
-            for pid in self._children():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(5)  # unshare ends when nobody is left in its namespace
-            self._process.kill()
-            self._process.wait()
-
-    def _children(self) -> list[int]:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        with contextlib.suppress(OSError):
-            return [int(pid) for pid in children.read_text().split()]
-        return []
+        if self._container is not None:
+            self._container.end()
 
     @property
     def output(self) -> str:

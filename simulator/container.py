@@ -1,0 +1,139 @@
+"""A container in all but name: a program as PID 1 of a PID namespace, started as the image does.
+
+Pids are those of this side of the namespace. Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+USER = "nobody"  # whom jobs run as: a user without rights that every system has
+# The mount of a new /proc keeps the processes of this side out of the container's sight.
+NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+# The mask outlives exec, so that no signal is lost while Python starts.
+BLOCKED = ["/usr/bin/env", "--block-signal"]
+PROGRAM = [*BLOCKED, sys.executable, "-I", "-m", "entrypoint"]
+_LOOK = 0.0005  # seconds between two looks for a process that tells nobody when it begins
+_START = 30.0  # seconds that PID 1 has to begin
+_KILL = 5.0  # seconds until those that were killed are gone
+
+
+class Container:
+    """A command as PID 1; `namespace` is what puts it there, and may be empty."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        namespace: Sequence[str] = NAMESPACE,
+        **streams: Any,
+    ) -> None:
+        """Start it; `streams` are stdin, stdout and stderr as Popen takes them."""
+        self.began = time.monotonic()
+        self._is_own_pid_1 = not namespace
+        self.process: subprocess.Popen[bytes] = subprocess.Popen(
+            [*namespace, *command],
+            env=env,
+            start_new_session=True,  # Ctrl-C ends the program that watches, which ends this one
+            **{"stdin": subprocess.DEVNULL, **streams},
+        )
+
+    @property
+    def pid_1(self) -> int:
+        """PID 1 of the namespace, as soon as it is there; ProcessLookupError if there is none."""
+        if self._is_own_pid_1:
+            return self.process.pid
+        deadline = time.monotonic() + _START
+        while not (pids := children(self.process.pid)):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise ProcessLookupError("the namespace has no PID 1")
+            time.sleep(_LOOK)
+        return pids[0]
+
+    def inside(self) -> dict[int, str]:
+        """The processes of the namespace: their names by their pids."""
+        namespace = os.readlink(f"/proc/{self.pid_1}/ns/pid")
+        found = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if os.readlink(entry / "ns/pid") == namespace:
+                    found[int(entry.name)] = comm(int(entry.name))
+        return found
+
+    def signal(self, signum: int = signal.SIGTERM) -> None:
+        """Send PID 1 a signal, as `docker stop` does."""
+        os.kill(self.pid_1, signum)
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of PID 1 as Docker shows it; None while it lives."""
+        code = self.process.poll()
+        return 128 - code if code is not None and code < 0 else code
+
+    def wait(self, timeout: float = 30.0) -> int:
+        """Return the exit code as soon as PID 1 has ended; TimeoutExpired after `timeout` s."""
+        if self.process.poll() is None:
+            ended = os.pidfd_open(self.process.pid)  # Popen.wait looks every 50 ms only
+            poller = select.poll()
+            poller.register(ended, select.POLLIN)
+            over = poller.poll(timeout * 1000)
+            os.close(ended)
+            if not over:
+                raise subprocess.TimeoutExpired(self.process.args, timeout)
+            self.process.wait()
+        code = self.exit_code
+        assert code is not None
+        return code
+
+    def end(self) -> None:
+        """Kill it with all that is in it, and close its pipes."""
+        if self.process.poll() is None:  # afterwards its pid may be somebody else's
+            # A process that changes its user loses PR_SET_PDEATHSIG: --kill-child misses it.
+            for pid in children(self.process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if not self._is_own_pid_1:  # unshare ends when its namespace is empty
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(_KILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process, oldest first; empty once it has ended."""
+    with contextlib.suppress(OSError):
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def comm(pid: int) -> str:
+    """The name of a process as the kernel knows it; OSError if it has ended."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def field(pid: int, name: str, file: str = "status") -> str:
+    """One field of /proc/PID/status or of a file like it; empty if there is none."""
+    try:
+        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")
+
+
+def state(pid: int) -> str:
+    """The state of a process as ps shows it (R, S, T, Z); empty once it has ended."""
+    return field(pid, "State:")[:1]
