@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
 
 
 _MEANINGS = {
-    ExitCode.DONE: "one job ran to its end, or the idle time was up; the runner is off the list",
+    ExitCode.DONE: "one job ran to its end, or no job came in time",
     ExitCode.VERSION: "GitHub no longer accepts this runner version: rebuild the image",
     ExitCode.ENGINE: "the container engine did not start; the tail of its log is printed",
     ExitCode.DEFECT: "a defect in gh-runner itself; please report it",

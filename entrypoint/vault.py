@@ -21,7 +21,10 @@ SECRETS = {
     "GITHUB_PERSONAL_TOKEN": "personal access token, classic or fine-grained",
     "GITHUB_APP_PRIVATE_KEY": "private key of a GitHub App: PEM, also with \\n or in base64",
     "RUNNER_TOKEN": "registration token, which is valid for an hour only",
+    "RUNNER_JITCONFIG": "JIT configuration of one runner, made by `gh-runner jit` or a controller",
 }
+# Other names under which a secret comes in, and the name that it has here.
+ALIASES = {"ACTIONS_RUNNER_INPUT_JITCONFIG": "RUNNER_JITCONFIG"}
 REMOVE_TOKEN = "REMOVE_TOKEN"  # noqa: S105 - the name under which a vault holds one
 _DESCRIPTOR = "GH_RUNNER_SECRETS"  # tells the second start which descriptor to take over
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
@@ -85,7 +88,8 @@ def leave_environment() -> Vault:
     Starts this program again where there were any, with the same arguments and signal mask.
     """
     descriptor = os.environ.pop(_DESCRIPTOR, None)
-    found = {variable: os.environ[variable] for variable in SECRETS if variable in os.environ}
+    names = (*SECRETS, *ALIASES)
+    found = {variable: os.environ[variable] for variable in names if variable in os.environ}
     if not found:
         return Vault(int(descriptor) if descriptor else None)
     vault = Vault()

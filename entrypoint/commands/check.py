@@ -56,7 +56,11 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     yield from (finding.warning("settings", note) for note in notes)
     redaction.hide(*secrets.values())
     yield from check_container.look(settings)
-    yield from check_github.ask(settings, secrets)
+    if settings.registration == "given":
+        said = f"JIT configuration of the runner {settings.name}; GitHub is not asked"
+        yield finding.fine("credential", said)
+    else:
+        yield from check_github.ask(settings, secrets)
 
 
 def _lines(found: Finding) -> str:

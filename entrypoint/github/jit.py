@@ -6,8 +6,6 @@ argv, and as a variable in its environment, and a job can read both.
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -16,11 +14,11 @@ from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import client, runners
 from entrypoint.github.client import Client, Reply
 from entrypoint.github.runners import Runner
-from entrypoint.settings import runner_names
+from entrypoint.settings import jit_configuration, runner_names
+from entrypoint.settings.parsers import Problem
 from entrypoint.settings.schema import Settings
 from entrypoint.settings.target import Scope
 
-FILES = frozenset({".runner", ".credentials", ".credentials_rsaparams"})
 _DEFAULT_GROUP = 1  # the id of each list's default group, and of the only one that a repository has
 _GROUPS_SHOWN = 20
 _ARCHITECTURES = {"x86_64": "X64", "aarch64": "ARM64", "armv7l": "ARM"}
@@ -104,18 +102,14 @@ def _opened(api: Client, reply: Reply) -> tuple[Runner, dict[str, bytes]]:
     """Unpack an answer; a runner whose files we do not understand is removed again."""
     runner = runners.runner(reply["runner"])
     try:
-        packed = json.loads(base64.b64decode(reply["encoded_jit_config"], validate=True))
-        files = {name: base64.b64decode(code, validate=True) for name, code in packed.items()}
-    except (ValueError, TypeError, AttributeError):
-        files = {}
-    if files.keys() != FILES:
+        return runner, jit_configuration.unpack(str(reply["encoded_jit_config"]))
+    except Problem as problem:
         runners.delete(api, runner.id)
         raise Failure(
             ExitCode.DEFECT,
-            f"GitHub's JIT configuration holds the files {sorted(files)}, not {sorted(FILES)}",
+            f"GitHub's answer {problem}",
             "set RUNNER_REGISTRATION=config, and please report this as a defect of gh-runner",
-        )
-    return runner, files
+        ) from None
 
 
 def write(files: Mapping[str, bytes], home: str, uid: int, gid: int) -> None:

@@ -18,7 +18,6 @@ from entrypoint.registration.remove import Remover
 from entrypoint.runner.home import claim
 from entrypoint.runner.listener import Listener
 from entrypoint.settings.given import Given
-from entrypoint.settings.runner_names import unique
 from entrypoint.settings.schema import Settings
 from entrypoint.vault import Vault
 
@@ -72,7 +71,7 @@ def live(
     prepared = prepare(pid_1, environ, given, vault)
     settings = Settings.restore(prepared["settings"])
     claim(settings.home)  # the child that has prepared did so, too, and has ended
-    remover = Remover(pid_1, settings, vault, environ, unique(settings.name))
+    remover = Remover(pid_1, settings, vault, environ, prepared["name"])
     with ExitStack() as exits:
         seen = exits.enter_context(state.State(settings.state_dir))
         seen.enter(state.REGISTERING, name=remover.registration.name)

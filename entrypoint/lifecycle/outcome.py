@@ -41,6 +41,11 @@ def judge(
     # GitHub's word on the version may have arrived by now; it explains a listener that ended
     # with 1.
     progress.require_version()
+    if not registration.ours and _is_gone(settings, listener):
+        # A controller that has made the registration frees the slot at once after a 0; after any
+        # other code it would try the same dead configuration again (docs/adr/0005).
+        log.warning("the given registration is used up or gone at GitHub; there is nothing to do")
+        return ExitCode.DONE
     raise _without_job(settings, listener)
 
 
@@ -54,6 +59,14 @@ def _tell_result(listener: Listener) -> None:
         )
     if kills := kernel.oom_kills() - listener.oom_kills_before:
         log.warning("the kernel has killed processes for want of memory", oom_kill=kills)
+
+
+def _is_gone(settings: Settings, listener: Listener) -> bool:
+    """Whether GitHub has said that the registration is gone, at the start or later."""
+    return (
+        home.record(settings.home) is None
+        or "registration has been deleted from the server" in listener.last_words()
+    )
 
 
 def _without_job(settings: Settings, listener: Listener) -> Failure:

@@ -15,6 +15,7 @@ from entrypoint.lifecycle import exposure
 from entrypoint.runner import checks, home, hook
 from entrypoint.settings import rules, sources
 from entrypoint.settings.given import Given
+from entrypoint.settings.runner_names import unique
 from entrypoint.settings.schema import Settings
 from entrypoint.settings.secret_files import ENVFILE, SecretFile
 from entrypoint.vault import SECRETS, Vault
@@ -44,6 +45,7 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
         notes.append(f"cleared what an earlier start has left: {' '.join(stale)}")
     return {
         "settings": asdict(settings),
+        "name": settings.name if settings.registration == "given" else unique(settings.name),
         "notes": notes,
         "environment": others,
         "earlier": earlier._asdict() if earlier and earlier.id and earlier.name else None,

@@ -67,9 +67,11 @@ def until_job(
 ) -> Iterator[UntilJob]:
     """Make the hook where a job shall ask, and remove it in the end.
 
+    With a JIT configuration that was given there is no credential that a job could wait for.
+
     Raises a Failure (78) if the state directory cannot hold it.
     """
-    if settings.credential != "until-job":
+    if settings.credential != "until-job" or settings.registration == "given":
         yield UntilJob(pid_1, None, remover, child)
         return
     hook = StartedHook(settings)

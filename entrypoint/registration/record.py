@@ -14,6 +14,7 @@ class Registration:
     `maybe_listed`: GitHub may list the runner, so it has to be removed at the end.
     `may_appear_later`: the request that registers was cut short. GitHub may carry it out later,
     although its list does not have the runner now.
+    `ours`: PID 1 has made it, and takes it back; it does neither with one that was given.
     `by_config_sh`: config.sh may take the runner off the list. It may not once a job can be there,
     since a job can read the token in the environment of config.sh.
     """
@@ -22,9 +23,14 @@ class Registration:
         """Begin with nothing asked of GitHub."""
         self.name = name
         self.id: int | None = None
+        self.ours = True
         self.by_config_sh = by_config_sh
         self.maybe_listed = False
         self.may_appear_later = False
+
+    def given(self, number: int | None) -> None:
+        """Somebody else has made it, and will take it back: it is not ours to remove."""
+        self.id, self.ours, self.by_config_sh = number, False, False
 
     def cut_short(self) -> None:
         """The program that registers is ended before it has said how its request went."""

@@ -20,6 +20,7 @@ from entrypoint import call, log, redaction
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.pid1 import Init, Stopped
 from entrypoint.registration.record import Progress, Registration
+from entrypoint.runner import home
 from entrypoint.vault import Vault
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class RegisteringChild:
         """Start the child, which waits for its order; `vault` is filled by then."""
         self.progress = progress = Progress()
         # The registration token, kept only so that `output` can redact it.
-        self.token = token = Vault()
+        self._token = token = Vault()
         self._init, self._vault = pid_1, vault
         self._order = os.memfd_create("order")
         inbox, self._outbox = os.pipe()
@@ -63,17 +64,17 @@ class RegisteringChild:
         for descriptor in (inbox, busy, stdout):
             os.close(descriptor)
 
-    def order(self, prepared: Mapping[str, Any], settings: Settings, name: str) -> None:
-        """Tell the child to register a runner of that name.
+    def order(self, prepared: Mapping[str, Any], settings: Settings) -> None:
+        """Tell the child to register the runner.
 
         `prepared` is what prepare_child has found. What is asked about the version, and about the
         runner whose record an earlier life has left, must not delay the registration: another
         child asks that meanwhile.
         """
-        os.write(self._order, json.dumps({**prepared, "name": name}).encode())
+        os.write(self._order, json.dumps(prepared).encode())
         os.close(self._outbox)
         earlier = prepared["earlier"]
-        if settings.version or earlier:
+        if settings.registration != "given" and (settings.version or earlier):
             self._meanwhile = self._ask_meanwhile(settings, earlier)
         os.close(self._busy)
 
@@ -95,11 +96,19 @@ class RegisteringChild:
 
         return self._init.fork(ask)
 
+    def forget_token(self) -> None:
+        """Let go of the registration token, which has served its purpose."""
+        self._token.forget()
+
+    def forget_credential(self) -> None:
+        """Let go of a JIT configuration that was given: its files are written."""
+        self._vault.forget()
+
     def output(self) -> str:
         """Return what config.sh has said, but for the token, should it have said that."""
 
         def said() -> str:
-            self.token.read()
+            self._token.read()
             return redaction.redact(self.child.output())
 
         return str(call.wait(self._init, said))
@@ -123,11 +132,12 @@ def registered(
     registration = remover.registration
     try:
         started = time.monotonic()
-        child.order(prepared, settings, registration.name)
+        child.order(prepared, settings)
         _configure(pid_1, child, settings, registration, started)
-        child.token.forget()
+        child.forget_token()
         took = round(time.monotonic() - started, 3)
-        log.info("registered", name=registration.name, id=registration.id, seconds=took)
+        said = "registered" if registration.ours else "the registration was given"
+        log.info(said, name=registration.name, id=registration.id, seconds=took)
         child.progress.require_version()
         yield registration
     finally:
@@ -157,6 +167,10 @@ def _configure(
         _take_in(registering.progress, settings, registration, ended=ended)
     if child.answer():
         registration.renamed(call.result(child))
+    if settings.registration == "given" and outcome == 0:
+        found = home.record(settings.home)
+        registration.given(found.id if found else None)
+        registering.forget_credential()
     elif outcome != 0:
         raise _config_failed(outcome, registering.output())
 
@@ -164,8 +178,6 @@ def _configure(
 def _take_in(
     progress: Progress, settings: Settings, registration: Registration, *, ended: bool
 ) -> None:
-    from entrypoint.runner import home  # the child that registers need not load it here
-
     found = home.record(settings.home)
     if not progress.begun():
         registration.not_made()

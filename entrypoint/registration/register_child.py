@@ -29,7 +29,7 @@ def register(
     kept: Vault,
     environ: MutableMapping[str, str],
 ) -> str:
-    """Carry out an order: become config.sh, or return the name of a runner that JIT has made.
+    """Carry out an order: become config.sh, or return the name of a JIT configuration's runner.
 
     The registration token is also put into `kept`. Raises a Failure where GitHub refuses.
     """
@@ -45,6 +45,8 @@ def register(
 
         return runners.connect(settings, secrets, deadline)
 
+    if settings.registration == "given":
+        return _take_given(settings, secrets)
     if settings.registration == "jit":
         return _register_jit(connect(), settings, order["name"], progress)
     token = _token(connect, first_request.ask(settings, secrets, environ, deadline))
@@ -65,6 +67,16 @@ def _token(connect: Callable[[], Client], known: Known | None) -> str:
     from entrypoint.github import runners
 
     return runners.registration_token(connect(), known)
+
+
+def _take_given(settings: Settings, secrets: Mapping[str, str]) -> str:
+    from entrypoint.github import jit
+    from entrypoint.settings import jit_configuration
+
+    known = jit_configuration.read(secrets["RUNNER_JITCONFIG"])
+    user = account.require(settings.user)
+    jit.write(known.files, settings.home, user.uid, user.gid)
+    return known.name
 
 
 def _register_jit(api: Client, settings: Settings, name: str, progress: Progress) -> str:

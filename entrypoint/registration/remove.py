@@ -43,8 +43,12 @@ class Remover:
     def remove(self, until: float = math.inf) -> bool:
         """Return True when the runner is off the list, False if GitHub says that it is busy.
 
+        A registration that was given is left to its maker, and GitHub is not asked: True.
         Raises a Failure (74) if GitHub has not said either by `until` or by the deadline.
         """
+        if not self.registration.ours:
+            log.info("the registration is left to its maker", name=self.registration.name)
+            return True
         started = time.monotonic()
         try:
             removed = self._remove(min(until, started + self._settings.github_timeout))
@@ -116,7 +120,7 @@ class Remover:
 
     def is_listed(self) -> bool:
         """Return whether GitHub's list has the runner; True too where nobody can tell."""
-        if not self.has_credential:
+        if not (self.has_credential and self.registration.ours):
             return True
         deadline = time.monotonic() + _LOOK_TIMEOUT
         try:

@@ -16,14 +16,17 @@ class Kind(StrEnum):
     TOKEN = "personal access token"  # noqa: S105 - one whose form does not tell which kind
     APP = "GitHub App"
     REGISTRATION = "registration token"
+    JIT = "JIT configuration"
 
 
 _PREFIXES = {"ghp_": Kind.CLASSIC, "github_pat_": Kind.FINE_GRAINED}
-VARIABLES = ("GITHUB_PERSONAL_TOKEN", "GITHUB_APP_PRIVATE_KEY", "RUNNER_TOKEN")
+VARIABLES = ("GITHUB_PERSONAL_TOKEN", "GITHUB_APP_PRIVATE_KEY", "RUNNER_TOKEN", "RUNNER_JITCONFIG")
 
 
 def identify(secrets: Mapping[str, str]) -> tuple[str, Kind]:
     """Return the variable that the credential came in, and its kind."""
+    if secrets.get("RUNNER_JITCONFIG"):
+        return "RUNNER_JITCONFIG", Kind.JIT
     if secrets.get("GITHUB_APP_PRIVATE_KEY"):
         return "GITHUB_APP_PRIVATE_KEY", Kind.APP
     if secrets.get("RUNNER_TOKEN"):

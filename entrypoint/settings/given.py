@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from entrypoint.vault import SECRETS
+from entrypoint.vault import ALIASES, SECRETS
 
 
 class Given(NamedTuple):
@@ -17,9 +17,10 @@ class Given(NamedTuple):
     @classmethod
     def part(cls, values: Mapping[str, str]) -> Given:
         """Part an environment or an env file."""
+        secret = {*SECRETS, *ALIASES}
         return cls(
-            {name: value for name, value in values.items() if name not in SECRETS},
-            {name: value for name, value in values.items() if name in SECRETS},
+            {name: value for name, value in values.items() if name not in secret},
+            {name: value for name, value in values.items() if name in secret},
         )
 
     def under(self, values: Mapping[str, str]) -> Given:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.settings import credential, parsers
@@ -29,11 +30,28 @@ _FOREIGN = {
     "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS",
 }
 
+# What a JIT configuration holds, and what is only for a registration of our own.
+_IN_JIT_CONFIGURATION = (
+    "GITHUB_OWNER",
+    "GITHUB_REPOSITORY",
+    "GITHUB_ENTERPRISE",
+    "GITHUB_URL",
+    "GITHUB_HOST",
+    "GITHUB_API_URL",
+    "GITHUB_APP_ID",
+    "GITHUB_APP_INSTALLATION_ID",
+    "RUNNER_NAME",
+    "RUNNER_LABELS",
+    "RUNNER_GROUP",
+    "RUNNER_WORKDIR",
+    "RUNNER_EPHEMERAL",
+    "RUNNER_NO_DEFAULT_LABELS",
+)
+
 # config.sh's and run.sh's own variables for a secret: unlike ours they would reach every job.
 _INPUTS = {
     "ACTIONS_RUNNER_INPUT_TOKEN": "RUNNER_TOKEN",
     "ACTIONS_RUNNER_INPUT_PAT": "GITHUB_PERSONAL_TOKEN",
-    "ACTIONS_RUNNER_INPUT_JITCONFIG": "RUNNER_REGISTRATION=jit",
 }
 
 
@@ -52,10 +70,45 @@ def parse(given: Given, problems: Sequence[str] = ()) -> Settings:
             problems.append(f"{variable}: {problem}")
             parsed[about["field"]] = about["parse"](about["default"])
     settings = Settings(**parsed)
+    if encoded := given.secrets.get("RUNNER_JITCONFIG"):
+        problems += _beside_jit_configuration(settings, given)
+        if problems:
+            raise wrong(problems)
+        return _of_jit_configuration(settings, encoded)
     problems += _news(contradictions(settings, given), problems)
     if problems:
         raise wrong(problems)
     return settings
+
+
+def _of_jit_configuration(settings: Settings, encoded: str) -> Settings:
+    """Return the settings of a runner that somebody else has registered."""
+    from entrypoint.settings import jit_configuration  # most runners have a token
+
+    known = jit_configuration.read(encoded)
+    return replace(
+        settings,
+        registration="given",
+        url=known.url,
+        name=known.name,
+        workdir=known.work_folder,
+        ephemeral=known.ephemeral,
+    )
+
+
+def _beside_jit_configuration(settings: Settings, given: Given) -> Iterator[str]:
+    """A JIT configuration says it all; what could contradict it is named."""
+    about = variables()
+    for variable in _IN_JIT_CONFIGURATION:
+        value = unquoted(given.settings.get(variable, ""))
+        if value and value != about[variable]["default"]:
+            yield f"{variable}: is given together with RUNNER_JITCONFIG, which says it all"
+    others = [name for name in credential.VARIABLES[:-1] if given.secrets.get(name)]
+    yield from (
+        f"{variable}: is given together with RUNNER_JITCONFIG; give one credential"
+        for variable in others
+    )
+    yield from _certificates(settings)
 
 
 def _news(found: Sequence[str], problems: Sequence[str]) -> list[str]:

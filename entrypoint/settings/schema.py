@@ -14,7 +14,7 @@ from typing import Any
 from entrypoint.settings import parsers
 from entrypoint.settings.parsers import Parser
 from entrypoint.settings.target import Target, target
-from entrypoint.vault import SECRETS
+from entrypoint.vault import ALIASES, SECRETS
 
 
 def setting(variable: str, default: str, parse: Parser, about: str) -> Any:
@@ -207,7 +207,7 @@ def variables() -> dict[str, dict[str, Any]]:
 
 def ours() -> set[str]:
     """Return the names of all our settings and secrets."""
-    return {*variables(), *SECRETS, *(f"{secret}_FILE" for secret in SECRETS)}
+    return {*variables(), *SECRETS, *(f"{secret}_FILE" for secret in SECRETS), *ALIASES}
 
 
 def environment() -> MutableMapping[str, str]:

@@ -17,7 +17,7 @@ from entrypoint.settings.parsers import Problem
 from entrypoint.settings.runner_names import MAX_NAME, shortened
 from entrypoint.settings.schema import Settings, ours, variables
 from entrypoint.settings.secret_files import ENVFILE, SecretFile
-from entrypoint.vault import SECRETS
+from entrypoint.vault import ALIASES, SECRETS
 
 _APP_KEY = "GITHUB_APP_PRIVATE_KEY"  # the only one of several lines
 _STATE_DIR = "RUNNER_STATE_DIR"
@@ -113,14 +113,22 @@ def gather_secrets(
 
 def _raw_secret(variable: str, path: str, given: Given, files: dict[str, SecretFile]) -> str:
     """Return one secret as it is given, but without the line break that ends a file."""
+    names = [name for name in (variable, *_aliases(variable)) if given.secrets.get(name)]
+    if len({given.secrets[name] for name in names}) > 1:
+        raise Problem(f"is given together with {names[1]}, which says something else")
     if not path:
-        return given.secrets.get(variable, "")
-    if given.secrets.get(variable):
-        raise Problem(f"is given together with {variable}; one of them is enough")
+        return given.secrets[names[0]] if names else ""
+    if names:
+        raise Problem(f"is given together with {names[0]}; one of them is enough")
     file = files[f"{variable}_FILE"] = secret_files.read(path)
     if not file.text.strip():
         raise Problem("is empty")
     return file.text.removesuffix("\n").removesuffix("\r")
+
+
+def _aliases(variable: str) -> list[str]:
+    """Return the other names of a secret."""
+    return [alias for alias, name in ALIASES.items() if name == variable]
 
 
 def _require_form(variable: str, value: str) -> None:
@@ -137,6 +145,10 @@ def _require_form(variable: str, value: str) -> None:
             raise Problem(known) from None
         if not is_rsa:
             raise Problem("is no RSA private key")
+    elif variable == "RUNNER_JITCONFIG" and value:
+        from entrypoint.settings import jit_configuration  # most runners have a token
+
+        jit_configuration.read(value)
     elif not _TOKEN.fullmatch(value):
         raise Problem("holds more than one line, a space or a control character, as no token does")
 

@@ -159,7 +159,7 @@ def test_misspelt(variable: str, meant: str) -> None:
     assert f"{variable}: is not known, did you mean {meant}?" in refused({variable: "x", **LEAST})
 
 
-@pytest.mark.parametrize("name", ["TOKEN", "PAT", "JITCONFIG"])
+@pytest.mark.parametrize("name", ["TOKEN", "PAT"])
 def test_secret_for_the_runner_itself_is_refused(name: str) -> None:
     """config.sh's own variables are passed on to every job, so no secret may stand in one."""
     message = refused({**LEAST, f"ACTIONS_RUNNER_INPUT_{name}": "hunter2"})
