@@ -30,7 +30,7 @@ def test_a_tar_has_the_files_at_its_top(simulator: Simulator, tmp_path: Path) ->
         assert listener is not None
         assert listener.readline() == b"#!/usr/bin/python3 -IS\n"
     assert {"./config.sh", "./run.sh", "./bin/installdependencies.sh"} <= names
-    assert "./externals/node24/bin/node" in names  
+    assert "./externals/node24/bin/node" in names
 
 
 def test_the_command_line_writes_a_distribution(simulator: Simulator, tmp_path: Path) -> None:
