@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.image.engine import ROOT, Engine
 from tests.live import scenarios
-from tests.live.github import GitHub
+from tests.live.github import from_environment
 from tests.live.scenarios import Stage
 
 
@@ -31,7 +31,7 @@ def main(image: str) -> int:
     failed = 0
     with tempfile.TemporaryDirectory() as directory:
         options += ["--env-file", _env_file(Path(directory)), image]
-        stage = Stage(_github(), docker, options, _name())
+        stage = Stage(from_environment(), docker, options, _name())
         for scenario in wanted:
             failed += not _held(scenario.__name__, scenario, stage)
     return 1 if failed else 0
@@ -45,16 +45,6 @@ def _held(name: str, scenario: scenarios.Scenario, stage: Stage) -> bool:
         return False
     sys.stdout.write(f"passed {name}\n")
     return True
-
-
-def _github() -> GitHub:
-    return GitHub(
-        os.environ["GITHUB_API_URL"],
-        os.environ["GITHUB_REPOSITORY"],
-        os.environ["GITHUB_REF_NAME"],
-        os.environ["LIVE_TOKEN"],
-        os.environ["GITHUB_TOKEN"],
-    )
 
 
 def _name() -> str:

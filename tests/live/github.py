@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import requests
@@ -62,3 +63,14 @@ class GitHub:
             "Authorization": f"Bearer {token}",
             "X-GitHub-Api-Version": "2022-11-28",
         }
+
+
+def from_environment() -> GitHub:
+    """Return the repository that a workflow of its own runs in; LIVE_TOKEN is its only addition."""
+    return GitHub(
+        os.environ["GITHUB_API_URL"],
+        os.environ["GITHUB_REPOSITORY"],
+        os.environ["GITHUB_REF_NAME"],
+        os.environ["LIVE_TOKEN"],
+        os.environ["GITHUB_TOKEN"],
+    )

@@ -17,6 +17,14 @@ PATIENCE = 300.0  # seconds that GitHub may take for a job to be handed out or t
 Scenario = Callable[["Stage"], None]
 
 
+def wait_until(what: str, holds: Callable[[], bool], pause: float = 3.0) -> None:
+    """Look every so many seconds until something holds; AssertionError if it does not."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s: {what}"
+        time.sleep(pause)
+
+
 class Hub(Protocol):
     """GitHub, as far as the scenarios look at it."""
 
@@ -53,10 +61,7 @@ class Stage:
 
     def until(self, what: str, holds: Callable[[], bool]) -> None:
         """Wait until something holds; AssertionError if it does not."""
-        deadline = time.monotonic() + PATIENCE
-        while not holds():
-            assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s: {what}"
-            time.sleep(self.pause)
+        wait_until(what, holds, self.pause)
 
     def listed(self, name: str) -> list[str]:
         """Return the status of each runner on the list that a container made."""
