@@ -22,7 +22,9 @@ SECRETS = {
     "GITHUB_APP_PRIVATE_KEY": "private key of a GitHub App: PEM, also with \\n or in base64",
     "RUNNER_TOKEN": "registration token, which is valid for an hour only",
     "RUNNER_JITCONFIG": "JIT configuration of one runner, made by `gh-runner jit` or a controller",
+    "RUNNER_STOP_SECRET": "what a stop file must hold; no credential",
 }
+STOP_SECRET = "RUNNER_STOP_SECRET"  # noqa: S105 - its name
 # Other names under which a secret comes in, and the name that it has here.
 ALIASES = {"ACTIONS_RUNNER_INPUT_JITCONFIG": "RUNNER_JITCONFIG"}
 REMOVE_TOKEN = "REMOVE_TOKEN"  # noqa: S105 - the name under which a vault holds one

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from entrypoint.errors import ExitCode
 from entrypoint.github.refusals import REFUSALS
+from entrypoint.settings import credential
 from entrypoint.settings.schema import variables
 from entrypoint.vault import SECRETS
 
@@ -58,7 +59,8 @@ def settings() -> str:
 
 def secrets() -> str:
     """The table of credentials."""
-    rows = [f"| `{variable}`, `{variable}_FILE` | {about} |" for variable, about in SECRETS.items()]
+    given = [(variable, SECRETS[variable]) for variable in credential.VARIABLES]
+    rows = [f"| `{variable}`, `{variable}_FILE` | {about} |" for variable, about in given]
     return "\n".join(["| variable | meaning |", "|---|---|", *rows]) + "\n"
 
 

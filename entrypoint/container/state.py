@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ from entrypoint import log
 from entrypoint.errors import Failure
 
 FILE = "state.json"
+_MAX_SIZE = 64 * 1024  # bytes; ours has some hundreds
 REGISTERING, LISTENING, STOPPING, GONE = "registering", "listening", "stopping", "gone"
 
 
@@ -62,10 +64,17 @@ class State:
 
 
 def read(directory: str) -> dict[str, Any]:
-    """Return the state that a runner has written there; empty where there is none."""
+    """Return the state that a runner has written there; empty where there is none.
+
+    Where the directory is shared with a virtual machine, its root can put anything there: no link
+    and no FIFO is opened, and nothing is taken that is no object of JSON.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        with open(os.path.join(directory, FILE), encoding="utf-8") as file:
-            state: dict[str, Any] = json.load(file)
-    except (OSError, ValueError):
+        descriptor = os.open(os.path.join(directory, FILE), flags)
+        with open(descriptor, "rb") as file:
+            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            state = json.loads(file.read(_MAX_SIZE)) if regular else {}
+    except (OSError, ValueError, RecursionError):
         return {}
-    return state
+    return state if isinstance(state, dict) else {}

@@ -11,7 +11,7 @@ from entrypoint import call, log
 from entrypoint.container import state, termination_message
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.pid1 import Init, Stopped
-from entrypoint.lifecycle import engine, outcome, stopping, watching
+from entrypoint.lifecycle import engine, outcome, stop_file, stopping, watching
 from entrypoint.lifecycle.until_job import until_job
 from entrypoint.registration.register import RegisteringChild, registered
 from entrypoint.registration.remove import Remover
@@ -72,7 +72,7 @@ def live(
     settings = Settings.restore(prepared["settings"])
     claim(settings.home)  # the child that has prepared did so, too, and has ended
     remover = Remover(pid_1, settings, vault, environ, prepared["name"])
-    with ExitStack() as exits:
+    with stop_file.watched(pid_1, settings, prepared["stop_digest"]), ExitStack() as exits:
         seen = exits.enter_context(state.State(settings.state_dir))
         seen.enter(state.REGISTERING, name=remover.registration.name)
         credential = exits.enter_context(until_job(pid_1, settings, remover, child))

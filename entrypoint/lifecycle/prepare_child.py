@@ -11,14 +11,14 @@ from dataclasses import asdict
 from typing import Any
 
 from entrypoint.container import account
-from entrypoint.lifecycle import exposure
+from entrypoint.lifecycle import exposure, stop_file
 from entrypoint.runner import checks, home, hook
-from entrypoint.settings import rules, sources
+from entrypoint.settings import credential, rules, sources
 from entrypoint.settings.given import Given
 from entrypoint.settings.runner_names import unique
 from entrypoint.settings.schema import Settings
 from entrypoint.settings.secret_files import ENVFILE, SecretFile
-from entrypoint.vault import SECRETS, Vault
+from entrypoint.vault import STOP_SECRET, Vault
 
 
 def load(given: Given, vault: Vault) -> dict[str, Any]:
@@ -39,6 +39,7 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
     home.claim(settings.home)
     notes += exposure.protect(files, settings, user)
     notes += [*exposure.weaknesses(settings, user), *exposed(settings, given.secrets)]
+    stop_secret = secrets.pop(STOP_SECRET, "")
     vault.fill(secrets)
     earlier = home.record(settings.home)
     if stale := home.clear(settings.home, settings.workdir_path):
@@ -48,6 +49,7 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
         "name": settings.name if settings.registration == "given" else unique(settings.name),
         "notes": notes,
         "environment": others,
+        "stop_digest": stop_file.digest(stop_secret) if stop_secret else "",
         "earlier": earlier._asdict() if earlier and earlier.id and earlier.name else None,
     }
 
@@ -57,7 +59,7 @@ def exposed(settings: Settings, secrets: Mapping[str, str]) -> list[str]:
 
     `secrets` are those of the container's environment.
     """
-    given = [variable for variable in SECRETS if secrets.get(variable)]
+    given = [variable for variable in credential.VARIABLES if secrets.get(variable)]
     if settings.credential != "until-job" or not given:
         return []
     warning = (

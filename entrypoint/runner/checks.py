@@ -32,7 +32,7 @@ def problems(settings: Settings, user: Account | None) -> list[str]:
     found = []
     if not can(user, settings.home, os.W_OK | os.X_OK):
         found.append(f"RUNNER_HOME: {user.name} cannot write to {settings.home}")
-    return found + _workdir_problems(settings, user)
+    return found + _workdir_problems(settings, user) + _stop_file_problems(settings)
 
 
 def _workdir_problems(settings: Settings, user: Account) -> list[str]:
@@ -51,6 +51,14 @@ def _workdir_problems(settings: Settings, user: Account) -> list[str]:
     if not can(user, folder, os.R_OK | os.W_OK | os.X_OK):
         return [f"RUNNER_WORKDIR: {user.name} cannot write to {folder}"]
     return []
+
+
+def _stop_file_problems(settings: Settings) -> list[str]:
+    """Return a problem where the folder of the stop file is not there: no stop could ever come."""
+    folder = os.path.dirname(settings.stop_file)
+    if not folder or os.path.isdir(folder):
+        return []
+    return [f"RUNNER_STOP_FILE: there is no folder {folder}; it is to be shared with the host"]
 
 
 def path_problems(

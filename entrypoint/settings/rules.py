@@ -15,10 +15,12 @@ from entrypoint.settings.given import Given
 from entrypoint.settings.parsers import Problem, unquoted
 from entrypoint.settings.schema import Settings, ours, variables
 from entrypoint.settings.target import Scope
+from entrypoint.vault import STOP_SECRET
 
 _VARIABLE = re.compile(r"\b(?:GITHUB|RUNNER)_[A-Z_]+")
 MAX_LABELS = 100  # that a JIT configuration may have, the default ones included
 _DEFAULT_LABELS = 3
+MIN_STOP_SECRET = 8  # characters
 
 # Names of the runner's own that happen to look like ours; they are passed on as they are.
 _FOREIGN = {
@@ -130,6 +132,7 @@ def contradictions(settings: Settings, given: Given) -> list[str]:
         *_inputs(given.settings),
         *_registration(settings),
         *_certificates(settings),
+        *_stop_file(settings, given.secrets),
     ]
 
 
@@ -222,6 +225,17 @@ def _certificates(settings: Settings) -> Iterator[str]:
         from entrypoint.container import certificates  # ssl is loaded only where it is used
 
         yield from certificates.problems(settings.ca_file)
+
+
+def _stop_file(settings: Settings, secrets: Mapping[str, str]) -> Iterator[str]:
+    """Without a secret any job that can write to the folder could end the runner."""
+    secret = secrets.get(STOP_SECRET, "")
+    if settings.stop_file and not secret:
+        yield f"{STOP_SECRET}: is missing; it is what RUNNER_STOP_FILE must hold"
+    elif secret and not settings.stop_file:
+        yield f"RUNNER_STOP_FILE: is missing; {STOP_SECRET} is what that file must hold"
+    elif secret and len(secret) < MIN_STOP_SECRET:
+        yield f"{STOP_SECRET}: has fewer than {MIN_STOP_SECRET} characters, which could be guessed"
 
 
 def misspelt(given: Iterable[str]) -> list[str]:

@@ -165,6 +165,13 @@ class Settings:
     state_dir: str = setting(
         "RUNNER_STATE_DIR", "/run/gh-runner", parsers.path, "directory of state.json"
     )
+    stop_file: str = setting(
+        "RUNNER_STOP_FILE",
+        "",
+        parsers.optional(parsers.path),
+        "file that stops the runner, as SIGTERM does, once it holds `RUNNER_STOP_SECRET`; for"
+        " virtual machines",
+    )
     github_timeout: float = setting(
         "GITHUB_TIMEOUT",
         "60",

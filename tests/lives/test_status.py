@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,12 +102,62 @@ def test_nothing_is_healthy_where_no_runner_is(tmp_path: Any) -> None:
     assert "unknown" in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [["--yaml"], ["now"], ["--json", "--json"]])
+@pytest.mark.parametrize("arguments", [["--yaml"], ["now"], ["--json", "--json"], ["--state"]])
 def test_misuse_is_told(arguments: list[str]) -> None:
     """An argument that means nothing is refused in one line."""
     done = subprocess.run([*STATUS, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 78
     assert len(done.stderr.splitlines()) == 1
+
+
+def outside(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `gh-runner status --state`, as the host of a virtual machine does."""
+    command = [*STATUS, "--state", str(directory), *arguments]
+    return subprocess.run(command, env={}, capture_output=True, text=True, check=False, timeout=20)
+
+
+def test_a_state_directory_is_judged_from_outside(life: Life, simulator: Simulator) -> None:
+    """Whoever shares the state directory with a runner sees whether it is well, and its end."""
+    life.start()
+    simulator.wait_for("listening")
+    done = outside(life.directory / "state")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("healthy: r-")
+    assert "listening since" in done.stdout
+    life.signal()
+    assert life.wait() == 143
+    done = outside(life.directory / "state", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["activity"] == "gone"
+
+
+HOSTILE = {
+    "a link": lambda path: path.symlink_to("/etc/passwd"),
+    "a FIFO": os.mkfifo,
+    "a directory": Path.mkdir,
+    "a list": lambda path: path.write_text("[1]"),
+    "no UTF-8": lambda path: path.write_bytes(b"\xff"),
+    "very deep": lambda path: path.write_text("[" * 60_000),
+    "a phase that is none": lambda path: path.write_text('{"phase": {"a": []}, "name": 1}'),
+}
+
+
+@pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
+def test_what_a_job_may_have_put_there_is_not_healthy(
+    make: Callable[[Path], object], tmp_path: Path
+) -> None:
+    """Root in a virtual machine owns the shared directory: the host neither hangs nor follows."""
+    make(tmp_path / "state.json")
+    done = outside(tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "root:" not in done.stdout
+
+
+def test_a_state_file_sends_nothing_to_the_terminal(tmp_path: Path) -> None:
+    """Control characters in a name stay there."""
+    facts = {"phase": "listening", "name": "a\x1b[2Jb\nc", "since": "now"}
+    (tmp_path / "state.json").write_text(json.dumps(facts))
+    assert outside(tmp_path).stdout == "healthy: a?[2Jb?c listening since now\n"
 
 
 def test_read_only_state_directory_is_no_obstacle(life: Life, simulator: Simulator) -> None:

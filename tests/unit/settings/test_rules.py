@@ -50,7 +50,13 @@ EACH: dict[str, tuple[str, Any, str]] = {
     "RUNNER_STATE_DIR": ("/tmp/state", "/tmp/state", "state"),
 }
 # These need company, or a file; see below and test_certificates.py.
-ELSEWHERE = {"GITHUB_URL", "GITHUB_ENTERPRISE", "GITHUB_APP_ID", "RUNNER_CA_FILE"}
+ELSEWHERE = {
+    "GITHUB_URL",
+    "GITHUB_ENTERPRISE",
+    "GITHUB_APP_ID",
+    "RUNNER_CA_FILE",
+    "RUNNER_STOP_FILE",
+}
 
 
 def refused(values: dict[str, str]) -> str:

@@ -1,0 +1,190 @@
+"""A stop by file: what a signal would do, where no signal arrives."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from simulator import Simulator
+from tests.support.life import Life, until
+
+SECRET = "correct-horse"
+
+
+@pytest.fixture
+def shared(life: Life) -> Path:
+    """The folder that the life shares with its host."""
+    folder = life.directory / "shared"
+    folder.mkdir()
+    life.env |= {"RUNNER_STOP_FILE": f"{folder}/stop", "RUNNER_STOP_SECRET": SECRET}
+    return folder
+
+
+def ask(folder: Path, secret: str = SECRET) -> None:
+    """Put a stop file there, in one step."""
+    new = folder / "new"
+    new.write_text(f"{secret}\n")
+    new.rename(folder / "stop")
+
+
+def forks(life: Life) -> list[int]:
+    """Return the children of PID 1 that have become no other program."""
+    ours = Path(f"/proc/{life.pid_1}/cmdline").read_bytes()
+    others = [pid for pid in life.inside() if pid != life.pid_1]
+    return [pid for pid in others if Path(f"/proc/{pid}/cmdline").read_bytes() == ours]
+
+
+def test_an_idle_runner_stops(life: Life, simulator: Simulator, shared: Path) -> None:
+    """The file with the secret does what SIGTERM does: 143, off the list, and the file is gone."""
+    life.start()
+    simulator.wait_for("listening")
+    ask(shared)
+    assert life.wait() == 143
+    assert simulator.runners() == []
+    assert list(shared.iterdir()) == []
+    assert "a stop by file" in life.output
+
+
+def test_a_job_is_cancelled(life: Life, simulator: Simulator, shared: Path) -> None:
+    """In a job it cancels the job, which is reported."""
+    job = simulator.queue_job("echo begun; sleep 60")
+    life.start(RUNNER_CANCEL_TIMEOUT="0.1")
+    simulator.wait_for("job_output", text="begun")
+    ask(shared)
+    assert life.wait() == 143
+    assert simulator.job(job["id"])["status"] == "completed"
+    assert simulator.runners() == []
+
+
+def test_a_second_file_hurries(life: Life, simulator: Simulator, shared: Path) -> None:
+    """The second file is a second SIGTERM: it ends the drain."""
+    job = simulator.queue_job("echo begun; sleep 60")
+    life.start(RUNNER_DRAIN_TIMEOUT="50", RUNNER_CANCEL_TIMEOUT="0.1")
+    simulator.wait_for("job_output", text="begun")
+    ask(shared)
+    until(lambda: "a job is running and may end" in life.output)
+    ask(shared)
+    assert life.wait() == 143
+    assert simulator.job(job["id"])["status"] == "completed"
+
+
+def test_it_stops_a_registration(life: Life, simulator: Simulator, shared: Path) -> None:
+    """A stop does not have to wait until the runner listens; it may even be there before."""
+    simulator.fault(path="/registration-token", hang=True)
+    ask(shared)
+    assert life.start().wait(10) == 143
+    assert simulator.runners() == []
+
+
+@pytest.mark.usefixtures("shared")
+def test_the_credential_is_in_no_process(life: Life, simulator: Simulator) -> None:
+    """The child that looks for the file has no vault open and no secret in its environment."""
+    life.start()
+    simulator.wait_for("listening")
+    for pid in life.inside():
+        environ = Path(f"/proc/{pid}/environ").read_bytes()
+        assert SECRET.encode() not in environ
+    lookers = forks(life)
+    assert lookers
+    for pid in lookers:
+        descriptors = {link.name for link in Path(f"/proc/{pid}/fd").iterdir()}
+        assert descriptors <= {"0", "1", "2"}
+
+
+WRONG: dict[str, Callable[[Path], object]] = {
+    "another secret": lambda path: path.write_text("battery-staple"),
+    "nothing": lambda path: path.write_text(""),
+    "the secret and more": lambda path: path.write_text(f"{SECRET}\n{SECRET}"),
+    "a link to it": lambda path: path.symlink_to(path.with_name("secret")),
+    "a FIFO": os.mkfifo,
+    "a folder": Path.mkdir,
+}
+
+
+@pytest.mark.parametrize("make", WRONG.values(), ids=WRONG)
+def test_any_other_file_is_ignored(
+    life: Life, simulator: Simulator, shared: Path, make: Callable[[Path], object]
+) -> None:
+    """What does not hold the secret, or is no plain file, is passed over with one warning."""
+    shared.joinpath("secret").write_text(SECRET)
+    life.start()
+    simulator.wait_for("listening")
+    make(shared / "stop")
+    until(lambda: "RUNNER_STOP_FILE is ignored" in life.output)
+    job = simulator.queue_job(":")  # it goes on working
+    simulator.wait_for("job_completed", job_id=job["id"])
+    assert life.wait() == 0
+    assert life.output.count("RUNNER_STOP_FILE is ignored") == 1
+
+
+def test_a_wrong_file_does_not_hide_the_right_one(
+    life: Life, simulator: Simulator, shared: Path
+) -> None:
+    """After a wrong secret the right one still stops it."""
+    life.start()
+    simulator.wait_for("listening")
+    ask(shared, "wrong")
+    until(lambda: "RUNNER_STOP_FILE is ignored" in life.output)
+    ask(shared)
+    assert life.wait() == 143
+
+
+def test_a_folder_that_goes_is_told_once(life: Life, simulator: Simulator, shared: Path) -> None:
+    """Without its folder no stop can come by file; the runner works on, and signals still do."""
+    life.start()
+    simulator.wait_for("listening")
+    shared.rmdir()
+    until(lambda: "the folder of RUNNER_STOP_FILE is gone" in life.output)
+    life.signal(signal.SIGTERM)
+    assert life.wait() == 143
+    assert life.output.count("the folder of RUNNER_STOP_FILE is gone") == 1
+
+
+def test_a_killed_child_is_replaced(life: Life, simulator: Simulator, shared: Path) -> None:
+    """A job's root, or the kernel for want of memory, may kill what looks for the file."""
+    life.start()
+    simulator.wait_for("listening")
+    (first,) = forks(life)
+    os.kill(first, signal.SIGKILL)
+    until(lambda: forks(life) and forks(life) != [first])
+    ask(shared)
+    assert life.wait() == 143
+    assert simulator.runners() == []
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_job_that_kills_it_again_and_again(life: Life, simulator: Simulator) -> None:
+    """That ends after some times, and the job is taken all the same."""
+    life.start()
+    simulator.wait_for("listening")
+    while found := forks(life):
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda pid=found[0]: not os.path.exists(f"/proc/{pid}"))
+    assert "was killed too often" in life.output
+    simulator.queue_job(":")
+    assert life.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"RUNNER_STOP_SECRET": ""}, "RUNNER_STOP_SECRET: is missing"),
+        ({"RUNNER_STOP_FILE": ""}, "RUNNER_STOP_FILE: is missing"),
+        ({"RUNNER_STOP_SECRET": "short"}, "has fewer than 8 characters"),
+        ({"RUNNER_STOP_FILE": "/nowhere/stop"}, "there is no folder /nowhere"),
+        ({"RUNNER_STOP_FILE": "stop"}, "is not an absolute path"),
+    ],
+)
+def test_half_a_setting_is_refused(
+    life: Life, shared: Path, settings: dict[str, str], said: str
+) -> None:
+    """A stop file that could never stop anything, or that anybody could write, is refused."""
+    assert shared.is_dir()
+    life.env |= settings
+    assert life.start().wait() == 78
+    assert said in life.error()
