@@ -36,6 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run the stand-in for GitHub")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=0, help="0: any that is free")
+    serve.add_argument(
+        "--listen-fd", type=int, action="append", default=[], help="listen on this socket as well"
+    )
     serve.add_argument("--ready-file", default="", help="where to write {url, pid} when ready")
     serve.add_argument("--ready-fd", type=int, default=-1, help="the same, to a descriptor")
     serve.add_argument("--tls-port", type=int, default=0, help="the port with --certificate")

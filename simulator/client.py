@@ -3,9 +3,11 @@
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,11 +22,13 @@ PROJECT = Path(__file__).resolve().parent.parent
 class Simulator:
     """A server of its own on a free port, for as long as the context lasts.
 
-    `arguments` are further ones of `python -m simulator serve`.
+    `arguments` are further ones of `python -m simulator serve`; `listeners` are sockets on which it
+    answers as well, perhaps of another network namespace.
     """
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, listeners: Sequence[socket.socket] = ()) -> None:
         self._arguments = arguments
+        self._listeners = listeners
         self._process: subprocess.Popen[bytes] | None = None
         self._address = ("", 0)
         self.url = ""
@@ -34,11 +38,13 @@ class Simulator:
         """Start the server and wait until it answers."""
         read_end, write_end = os.pipe()
         command = [sys.executable, "-m", "simulator", "serve", "--exit-with-stdin"]
+        descriptors = [listener.fileno() for listener in self._listeners]
+        command += [f"--listen-fd={descriptor}" for descriptor in descriptors]
         try:
             self._process = subprocess.Popen(
                 [*command, "--ready-fd", str(write_end), *self._arguments],
                 stdin=subprocess.PIPE,
-                pass_fds=[write_end],
+                pass_fds=[write_end, *descriptors],
                 cwd=PROJECT,
                 start_new_session=True,
             )

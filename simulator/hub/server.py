@@ -5,9 +5,11 @@ import json
 import os
 import secrets
 import signal
+import socket
 import ssl
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +38,7 @@ class Options:
     certificate: str = ""
     key: str = ""
     exit_with_stdin: bool = False
+    listen_fd: Sequence[int] = ()
 
 
 def make_app() -> web.Application:
@@ -173,13 +176,16 @@ async def _serve(options: Options) -> None:
         await web.TCPSite(
             runner, options.host, max(0, options.tls_port), ssl_context=context
         ).start()
+    announced = [address[1] for address in runner.addresses]
+    for descriptor in options.listen_fd:
+        await web.SockSite(runner, socket.socket(fileno=descriptor)).start()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, stop.set)
     if options.exit_with_stdin:
         loop.add_reader(sys.stdin, stop.set)
-    _announce(options, [address[1] for address in runner.addresses])
+    _announce(options, announced)
     await stop.wait()
     await runner.cleanup()
 

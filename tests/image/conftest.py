@@ -13,7 +13,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(BUILD_SECONDS))
 
 
-@pytest.fixture(scope="package", autouse=True)
-def _alone() -> Iterator[None]:
+@contextmanager
+def alone() -> Iterator[None]:
     """One run at a time: tags of images and the mirror's address are the machine's."""
     WORK.mkdir(exist_ok=True)
     with (WORK / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _alone() -> Iterator[None]:
+    """No other run builds or runs images meanwhile."""
+    with alone():
         yield
 
 
@@ -71,9 +78,8 @@ def releases() -> Iterator[Mirror]:
         yield found
 
 
-@pytest.fixture(scope="package")
-def system(docker: Engine) -> str:
-    """The operating system that the base is built on; $TEST_BASE_IMAGE replaces Debian."""
+def operating_system(docker: Engine) -> str:
+    """Return the image that the base is built on; $TEST_BASE_IMAGE replaces Debian."""
     if given := os.environ.get("TEST_BASE_IMAGE"):
         return given
     script = HERE / "debian-base"
@@ -83,6 +89,12 @@ def system(docker: Engine) -> str:
     if not docker.has_image(name):
         subprocess.run([script, docker.program, name], check=True)
     return name
+
+
+@pytest.fixture(scope="package")
+def system(docker: Engine) -> str:
+    """The operating system of the images."""
+    return operating_system(docker)
 
 
 def built(docker: Engine, tag: str, *arguments: str, build_args: Mapping[str, str]) -> str:
@@ -114,10 +126,15 @@ def full_base(docker: Engine, system: str) -> str:
     return base(docker, system, "full")
 
 
+def slim(docker: Engine, slim_base: str, releases: Mirror) -> str:
+    """Build the image on the slim base."""
+    return built(docker, "gh-runner-test:slim", build_args=releases.build_args(slim_base))
+
+
 @pytest.fixture(scope="package")
 def image(docker: Engine, slim_base: str, releases: Mirror) -> str:
-    """The image that most tests run: on the slim base."""
-    return built(docker, "gh-runner-test:slim", build_args=releases.build_args(slim_base))
+    """The image that most tests run."""
+    return slim(docker, slim_base, releases)
 
 
 @pytest.fixture(scope="package")

@@ -1,0 +1,85 @@
+"""One guest for all tests of deploy/: booted once, with the image in each of its engines."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from simulator import Distribution, Simulator
+from tests.deploy.guest import GITHUB, REGISTRY, Guest, cache
+from tests.image.conftest import WORK, alone, base, docker, operating_system, slim
+from tests.image.engine import Engine
+from tests.image.mirror import mirror
+
+__all__ = ["docker"]
+
+HERE = Path(__file__).parent
+IMAGE = f"{REGISTRY}/gh-runner:ubuntu"
+TOKEN = "ghp_simulator"
+MAKE_SECONDS = 1800  # the root, the images, and the wait for another run that builds them
+DOCKERFILE = f"""
+FROM {{}}
+COPY simulator.json /home/runner/bin/simulator.json
+ENV GITHUB_API_URL={GITHUB}
+"""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark every test of this directory; leave out what takes long unless it is asked for."""
+    own = [item for item in items if HERE in item.path.parents]
+    for item in own:
+        item.add_marker(pytest.mark.image)
+        item.add_marker(pytest.mark.timeout(MAKE_SECONDS))
+    if "exhaustive" in str(config.option.markexpr):
+        return
+    long = [item for item in own if item.get_closest_marker("exhaustive")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]
+
+
+def deploy_image(docker: Engine, directory: Path) -> str:
+    """Build the image that finds its GitHub in the guest's network, with no setting for that."""
+    with mirror(WORK) as releases:
+        slim_base = base(docker, operating_system(docker), "slim")
+        image = slim(docker, slim_base, releases)
+    times = asdict(Distribution.scaled(GITHUB, 0, cancel_scale=1))
+    (directory / "simulator.json").write_text(json.dumps(times))
+    (directory / "Dockerfile").write_text(DOCKERFILE.format(image))
+    tag = "gh-runner-test:deploy"
+    done = docker.build(tag, context=directory)
+    assert done.returncode == 0, done.stdout
+    return tag
+
+
+@pytest.fixture(scope="package")
+def guest(docker: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
+    """A booted machine: its Docker, its podman and its registry have IMAGE."""
+    with Guest(cache()) as booted:
+        with alone():
+            image = deploy_image(docker, tmp_path_factory.mktemp("deploy"))
+            with subprocess.Popen([docker.program, "save", image], stdout=subprocess.PIPE) as save:
+                booted.run("docker", "load", stdin=save.stdout)
+        booted.run("docker", "tag", image, IMAGE)
+        booted.run("docker", "push", "--quiet", IMAGE)
+        booted.run("podman", "pull", "--quiet", IMAGE)
+        yield booted
+
+
+@pytest.fixture(scope="package")
+def simulator(guest: Guest) -> Iterator[Simulator]:
+    """One GitHub for all tests, which the guest's containers reach as GITHUB."""
+    with guest.listen() as listener, Simulator(listeners=[listener]) as running:
+        yield running
+
+
+@pytest.fixture
+def github(simulator: Simulator) -> Simulator:
+    """A GitHub that knows of no runner and no job."""
+    simulator.reset()
+    return simulator
