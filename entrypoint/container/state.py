@@ -52,6 +52,11 @@ class State:
         self._facts |= {"phase": phase, "since": since, **facts}
         self._write()
 
+    def note(self, **facts: Any) -> None:
+        """Add what is known, in the same phase."""
+        self._facts |= facts
+        self._write()
+
     def _write(self) -> None:
         temporary = f"{self._path}.new"
         try:

@@ -75,6 +75,11 @@ def interrupt(pid: int) -> None:
     kill(pid, signal.SIGINT)
 
 
+def resume(pid: int) -> None:
+    """Send SIGCONT to one process."""
+    kill(pid, signal.SIGCONT)
+
+
 def terminate(pid: int) -> None:
     """Send SIGTERM to one process."""
     kill(pid, signal.SIGTERM)

@@ -12,7 +12,9 @@ from entrypoint.container import state, termination_message
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.pid1 import Init, Stopped
 from entrypoint.lifecycle import engine, outcome, stop_file, stopping, watching
-from entrypoint.lifecycle.until_job import until_job
+from entrypoint.lifecycle.hangs import Abandoned, Scene
+from entrypoint.lifecycle.until_job import UntilJob, until_job
+from entrypoint.registration.record import Progress
 from entrypoint.registration.register import RegisteringChild, registered
 from entrypoint.registration.remove import Remover
 from entrypoint.runner.home import claim
@@ -80,21 +82,34 @@ def live(
         exits.enter_context(registered(pid_1, child, settings, remover, prepared))
         seen.enter(state.LISTENING, id=remover.registration.id)
         listener = Listener(pid_1, settings, environ, credential.hook)
+        scene = Scene(pid_1, settings, listener, remover, seen)
         try:
-            with credential.answering():
-                if not watching.until_end(pid_1, settings, listener, remover):
-                    return ExitCode.DONE
-        except Stopped as stop:
-            log.info("stopping", signal=str(stop))
-            seen.enter(state.STOPPING)
-            if not stopping.stop(pid_1, settings, listener, remover, credential):
-                raise
+            return listen(scene, credential, child.progress)
         finally:
             if not remover.has_credential:
                 # `config.sh remove` gets the token in its environment: kill the job's processes
                 # first, so that none of them can read it.
                 listener.kill_job()
-        return outcome.judge(settings, listener, remover.registration, child.progress)
+
+
+def listen(scene: Scene, credential: UntilJob, progress: Progress) -> ExitCode:
+    """Let the runner take its job. A stop ends it, and so does a runner that hangs."""
+    try:
+        with credential.answering():
+            if not watching.until_end(scene):
+                return ExitCode.DONE
+    except Stopped as stop:
+        log.info("stopping", signal=str(stop))
+        scene.seen.enter(state.STOPPING)
+        if not stopping.stop(scene, credential, drain=scene.settings.drain_timeout):
+            raise
+    except Abandoned as end:
+        scene.pid_1.begin_cleanup()
+        log.warning("stopping", why=end.failure.message)
+        scene.seen.enter(state.STOPPING)
+        stopping.stop(scene, credential, drain=0)
+        raise end.failure from None
+    return outcome.judge(scene.settings, scene.listener, scene.remover.registration, progress)
 
 
 def prepare(

@@ -9,14 +9,12 @@ from entrypoint.container import kernel
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.registration.record import Progress, Registration
 from entrypoint.runner import home
-from entrypoint.runner.listener import Listener
+from entrypoint.runner.listener import WORKER_RESULTS, Listener
 from entrypoint.settings.schema import Settings
 
 _RETURN_CODE = re.compile(r"Runner execution has finished with return code (\d+)")
 _DEPRECATED = 7  # with ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE; run.sh passes it on
 _CONFLICT = 5
-# How a worker's exit code tells the result of its job (TaskResultUtil in actions/runner).
-_RESULTS = {100: "succeeded", 101: "succeeded with issues", 102: "failed", 103: "cancelled"}
 
 
 def judge(
@@ -25,12 +23,13 @@ def judge(
     """Return DONE if a job ran to its end; otherwise raise the Failure that says what happened.
 
     After an ephemeral job the runner deletes its own record. It also does when GitHub no longer
-    knows the registration, so only a worker proves that there was a job.
+    knows the registration, so only a worker proves that there was a job. A file proves nothing:
+    a job may have written or deleted it.
     """
     if listener.had_job:
-        registration.job_taken()
-        if home.record(settings.home) is None:
-            registration.gone()
+        registration.job_taken(listener.job_name())
+        if listener.left_by_itself and home.record(settings.home) is None:
+            registration.gone()  # otherwise GitHub is asked: a job can delete a file
         _tell_result(listener)
         return ExitCode.DONE
     log.warning(
@@ -55,7 +54,7 @@ def _tell_result(listener: Listener) -> None:
         code = listener.worker.outcome
         log.warning(
             "the listener was killed, and the job went on without it",
-            result=_RESULTS.get(code, f"unknown, the worker ended with {code}"),
+            result=WORKER_RESULTS.get(code, f"unknown, the worker ended with {code}"),
         )
     if kills := kernel.oom_kills() - listener.oom_kills_before:
         log.warning("the kernel has killed processes for want of memory", oom_kill=kills)

@@ -11,34 +11,38 @@ import time
 from entrypoint import log
 from entrypoint.errors import Failure
 from entrypoint.init.pid1 import Init
+from entrypoint.lifecycle.hangs import Scene
 from entrypoint.lifecycle.until_job import UntilJob
-from entrypoint.registration.remove import Remover
 from entrypoint.runner.listener import Listener
 from entrypoint.settings.schema import Settings
 
 LEAVE_TIMEOUT = 2.0  # seconds; an interrupted idle listener needs 0.1
 REPORT_TIME = 2.0  # seconds that a worker needs to report a job whose processes are gone
 LOOK_RESERVE = 1.0  # seconds kept for looking at GitHub's list after the listener has gone
+WROTE_LATELY = 2.0  # seconds; a listener that has written since then may be about to take a job
+ARRIVAL_TIME = 1.0  # seconds from there to its worker; 0.2 were measured
 _KILL_EVERY = 0.5  # seconds
 _LOOK_EVERY = 0.02  # seconds; the start of somebody else's child sends us no signal
 _IDLE_EVERY = 0.2  # seconds; nor does its end
 
 
-def stop(
-    pid_1: Init, settings: Settings, listener: Listener, remover: Remover, credential: UntilJob
-) -> bool:
-    """Stop the listener; return True if a job ran on to its end meanwhile, as a drain lets it."""
-    pid_1.stop.begin(settings.stop_timeout)
-    if not listener.busy() and _off_the_list(settings, listener, remover):
+def stop(scene: Scene, credential: UntilJob, *, drain: float) -> bool:
+    """Stop the listener; return True if a job ran on to its end meanwhile, as a drain lets it.
+
+    `drain` is in seconds.
+    """
+    pid_1, listener = scene.pid_1, scene.listener
+    pid_1.stop.begin(scene.settings.stop_timeout)
+    if not listener.busy() and _off_the_list(scene):
         leave(pid_1, listener)
         return False
     _wait_for_worker(pid_1, listener)
-    remover.registration.job_taken()
-    if settings.drain_timeout:
+    scene.remover.registration.job_taken(listener.job_name())
+    if drain:
         with credential.answering():
-            if _drained(pid_1, settings, listener, remover):
+            if _drained(scene, drain):
                 return True
-    _cancel(pid_1, settings, listener, pid_1.stop.deadline - LOOK_RESERVE)
+    _cancel(pid_1, scene.settings, listener, pid_1.stop.deadline - LOOK_RESERVE)
     return False
 
 
@@ -53,14 +57,15 @@ def _wait_for_worker(pid_1: Init, listener: Listener) -> None:
     pid_1.wait_for(lambda: listener.busy() or listener.ended(), until, poll=_LOOK_EVERY)
 
 
-def _drained(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) -> bool:
+def _drained(scene: Scene, drain: float) -> bool:
     """Let the job go on to its end, and the listener with it; False when the drain is over.
 
     A listener that is not ephemeral would stay, and take the next job.
     """
-    log.info("a job is running and may end", seconds=settings.drain_timeout)
-    left, end = pid_1.stop.left(), time.monotonic() + settings.drain_timeout
-    stays = not settings.ephemeral
+    pid_1, listener = scene.pid_1, scene.listener
+    log.info("a job is running and may end", seconds=drain)
+    left, end = pid_1.stop.left(), time.monotonic() + drain
+    stays = not scene.settings.ephemeral
     while True:
         over = pid_1.wait_for(
             lambda: listener.ended() or (stays and not listener.busy()),
@@ -71,26 +76,44 @@ def _drained(pid_1: Init, settings: Settings, listener: Listener, remover: Remov
         pid_1.stop.allow(left)  # the drain is no part of RUNNER_STOP_TIMEOUT
         if not over or listener.ended():
             return over
-        if _off_the_list(settings, listener, remover):
+        if _off_the_list(scene):
             leave(pid_1, listener)
             return True
         _wait_for_worker(pid_1, listener)
 
 
-def _off_the_list(settings: Settings, listener: Listener, remover: Remover) -> bool:
+def _off_the_list(scene: Scene) -> bool:
     """Whether an idle listener may be ended: its registration is gone, or GitHub does not answer.
 
     GitHub is asked for half of the stop's time; the rest is for asking again once the listener is
     gone. A job may have arrived meanwhile, which has to be cancelled first: False then.
     """
+    pid_1, listener, remover = scene.pid_1, scene.listener, scene.remover
     try:
-        return remover.remove(time.monotonic() + settings.stop_timeout / 2) and not listener.busy()
+        removed = remover.remove(time.monotonic() + scene.settings.stop_timeout / 2)
+        if not removed or listener.busy():
+            return False
+        # GitHub was not asked about a registration that is not ours.
+        return remover.registration.ours or not job_arrives(pid_1, listener)
     except OSError as error:  # fork failed at the pids limit: the job's processes must go first
         log.warning("GitHub cannot be asked", why=error.strerror)
         return False
     except Failure as failure:
         log.warning("GitHub does not take the runner off its list", why=failure.message)
-        return not listener.busy()
+        return not listener.busy() and not job_arrives(pid_1, listener)
+
+
+def job_arrives(pid_1: Init, listener: Listener) -> bool:
+    """Whether a job has just come, of which GitHub has not told us: wait for its worker then.
+
+    The listener's log grows 0.05 s after a job was queued, and the worker is there 0.2 s later
+    (actions/runner). In between a signal would lose the job.
+    """
+    if not listener.wrote_lately(WROTE_LATELY):
+        return False
+    return pid_1.wait_for(
+        listener.busy, time.monotonic() + ARRIVAL_TIME, hurry=True, poll=_LOOK_EVERY
+    )
 
 
 def leave(pid_1: Init, listener: Listener) -> None:

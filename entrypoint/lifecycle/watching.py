@@ -1,87 +1,124 @@
-"""Waiting beside the listener: for its end, for too long without a job, for a ghost.
+"""Waiting beside the listener: for its end, for a job, and for too long without one.
 
-A ghost is a listener that waits although GitHub has dropped its registration. One wait serves
-all: PID 1 wakes for nothing but what the settings ask for.
+One wait serves all. An idle runner costs nothing, no request and no wake-up, but what the settings
+ask for: PID 1 wakes when the listener's log grows and when a worker comes. What happens then, and
+what GitHub's runner does not tell of itself, is in hangs.py.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from typing import Protocol
 
 from entrypoint import log
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.init.pid1 import Init
-from entrypoint.lifecycle import stopping
-from entrypoint.registration.remove import Remover
-from entrypoint.runner.listener import Listener
-from entrypoint.settings.schema import Settings
-
-_GHOST = 2  # looks in a row that miss the runner; one may be a hiccup of GitHub's
+from entrypoint.lifecycle import hangs, stopping
+from entrypoint.lifecycle.hangs import Scene
+from entrypoint.registration.remove import Listed
 
 
-def until_end(pid_1: Init, settings: Settings, listener: Listener, remover: Remover) -> bool:
+class Phase(Protocol):
+    """What is waited for now."""
+
+    @property
+    def moment(self) -> float:
+        """When to look again if nothing happens (time.monotonic()); infinite for never."""
+
+    def news(self) -> bool:
+        """Return whether something has happened that this phase waits for."""
+
+    def look(self) -> Phase | None:
+        """Act on the news or the moment; return the phase that follows, None to leave idle."""
+
+
+def until_end(scene: Scene) -> bool:
     """Wait for the end of the listener; False if it was sent home because no job came.
 
-    Raises Stopped at the first stop, and a Failure (76) for a ghost or a listener that run.sh
-    starts again and again.
+    Raises Stopped at the first stop; Abandoned for a life that has to be ended as by a signal; a
+    Failure (76) if GitHub has dropped the runner, or run.sh starts the listener again and again.
     """
-    idle = settings.idle_timeout or math.inf
-    pause = settings.watchdog or math.inf
-    idle_end, next_look = time.monotonic() + idle, time.monotonic() + pause
-    missed = 0
-    while not pid_1.wait_for(
-        lambda: listener.ended() or _looping(settings, listener), _earliest(idle_end, next_look)
-    ):
-        now = time.monotonic()
-        if listener.busy():
-            idle_end, next_look = now + idle, now + pause
-        elif now >= idle_end:
-            if _left_idle(pid_1, listener, remover):
-                return False
-            idle_end = time.monotonic() + idle
-        else:
-            missed = 0 if remover.is_listed() else missed + 1
-            if missed == _GHOST:
-                raise _unlisted(remover)
-            next_look = now + pause
-    if _looping(settings, listener):
-        times = listener.relaunches
-        raise Failure(
-            ExitCode.RUNNER, f"the listener has failed and was started again {times} times"
+    listener = scene.listener
+    phase: Phase | None = Idle(scene)
+    while phase is not None:
+        news, moment = phase.news, phase.moment
+        scene.pid_1.wait_for(
+            lambda news=news: listener.ended() or _is_looping(scene) or news(),  # type: ignore[misc]
+            None if moment == math.inf else moment,
         )
-    return True
+        if _is_looping(scene):
+            times = listener.relaunches
+            message = f"the listener has failed and was started again {times} times"
+            raise Failure(ExitCode.RUNNER, message)
+        if listener.ended():
+            return True
+        phase = phase.look()
+    return False
 
 
-def _looping(settings: Settings, listener: Listener) -> bool:
+def _is_looping(scene: Scene) -> bool:
     """Whether run.sh, which knows no limit, has gone beyond ours without any job."""
-    return listener.relaunches > settings.max_restarts and not listener.had_job
+    return scene.listener.relaunches > scene.settings.max_restarts and not scene.listener.had_job
 
 
-def _earliest(*deadlines: float) -> float | None:
-    first = min(deadlines)
-    return None if first == math.inf else first
+class Idle:
+    """No job yet: at most RUNNER_IDLE_TIMEOUT, with a look at GitHub's list at each watchdog."""
+
+    def __init__(self, scene: Scene) -> None:
+        """Begin to wait; PID 1 wakes when the listener's log grows."""
+        self._scene = scene
+        self._misses = hangs.Misses(scene, "GitHub does not list the runner any more")
+        now = time.monotonic()
+        self.end = now + (scene.settings.idle_timeout or math.inf)
+        self._watchdog = now + (scene.settings.watchdog or math.inf)
+        scene.listener.expect_growth()
+
+    @property
+    def moment(self) -> float:
+        """The end of the patience, or the next look."""
+        return min(self.end, self._watchdog)
+
+    def news(self) -> bool:
+        """Return whether a worker is there, or the listener has said something."""
+        return self._scene.listener.has_worker() or self._scene.listener.has_grown()
+
+    def look(self) -> Phase | None:
+        """Go on with the job, with what the listener has said, or with waiting."""
+        listener = self._scene.listener
+        if listener.has_worker():
+            return hangs.RunningJob(self._scene, then=lambda: Idle(self._scene))
+        if listener.has_grown():
+            if words := hangs.words_of_a_listener(listener):
+                return hangs.Suspicion(self._scene, words, self)
+            listener.expect_growth()
+        return self.look_at_clock()
+
+    def look_at_clock(self) -> Phase | None:
+        """Act on a moment that has come."""
+        now = time.monotonic()
+        if now >= self.end:
+            if _left_idle(self._scene):
+                return None
+            self.end = time.monotonic() + self._scene.settings.idle_timeout
+        elif now >= self._watchdog:
+            self._misses.count(missed=self._scene.remover.look() is Listed.NO)
+            self._watchdog = now + self._scene.settings.watchdog
+        return self
 
 
-def _left_idle(pid_1: Init, listener: Listener, remover: Remover) -> bool:
+def _left_idle(scene: Scene) -> bool:
     """Take an idle runner off the list and end it, unless a job has come at the last moment.
 
     Where GitHub cannot be asked it stays: it may have got that job.
     """
     log.info("no job came within RUNNER_IDLE_TIMEOUT")
     try:
-        if not remover.remove() or listener.busy():
+        if not scene.remover.remove() or scene.listener.busy():
             return False
     except Failure as failure:
         log.warning("the runner goes on listening", why=failure.message)
         return False
-    stopping.leave(pid_1, listener)
+    if not scene.remover.registration.ours and stopping.job_arrives(scene.pid_1, scene.listener):
+        return False
+    stopping.leave(scene.pid_1, scene.listener)
     return True
-
-
-def _unlisted(remover: Remover) -> Failure:
-    return Failure(
-        ExitCode.RUNNER,
-        f"GitHub does not list the runner {remover.registration.name} any more",
-        "a new container registers anew; look for who or what removes your runners",
-    )

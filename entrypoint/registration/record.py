@@ -24,6 +24,7 @@ class Registration:
         self.name = name
         self.id: int | None = None
         self.ours = True
+        self.job = ""
         self.by_config_sh = by_config_sh
         self.maybe_listed = False
         self.may_appear_later = False
@@ -48,9 +49,10 @@ class Registration:
         """GitHub has made it from a JIT configuration, under this name; config.sh had no part."""
         self.name, self.by_config_sh = name, False
 
-    def job_taken(self) -> None:
-        """A job may be there from now on."""
+    def job_taken(self, job: str = "") -> None:
+        """A job may be there from now on; `job` is its name, as the listener's log has it."""
         self.by_config_sh = False
+        self.job = job or self.job
 
     def hurried(self) -> None:
         """There is no time for config.sh."""

@@ -9,6 +9,7 @@ import functools
 import math
 import time
 from collections.abc import Mapping
+from enum import Enum
 
 from entrypoint import call, log
 from entrypoint.errors import ExitCode, Failure
@@ -21,6 +22,15 @@ _LOOK_TIMEOUT = 30.0  # seconds
 _STORM_GRACE = 0.5  # seconds between TERM and KILL
 _EXCHANGE_TIMEOUT = 20.0  # seconds; a job waits for it
 _ASK_AGAIN = 0.5  # seconds; a runner is busy until GitHub has taken in the end of its job
+
+
+class Listed(Enum):
+    """What GitHub's list says of our runner. Its `busy` is a hint (actions/runner#4422)."""
+
+    BUSY = "busy"
+    IDLE = "idle"
+    NO = "no"
+    UNKNOWN = "unknown"
 
 
 class Remover:
@@ -118,29 +128,48 @@ class Remover:
 
         return remove_child.exchange(self._settings, self._vault, token, deadline)
 
-    def is_listed(self) -> bool:
-        """Return whether GitHub's list has the runner; True too where nobody can tell."""
-        if not (self.has_credential and self.registration.ours):
-            return True
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is a credential to ask GitHub with."""
+        return self.has_credential and self.registration.ours
+
+    def look(self) -> Listed:
+        """Return what GitHub's list says; UNKNOWN where it cannot be asked."""
+        if not self.can_ask:
+            return Listed.UNKNOWN
         deadline = time.monotonic() + _LOOK_TIMEOUT
         try:
             found = call.wait(
-                self._init, functools.partial(self._listed_in_child, deadline), deadline
+                self._init, functools.partial(self._look_in_child, deadline), deadline
             )
         except Failure as failure:
             log.warning("could not look at GitHub's list", why=failure.message)
-            return True
-        return found is not False
+            return Listed.UNKNOWN
+        except OSError as error:  # fork failed, at the pids limit for example
+            log.warning("could not look at GitHub's list", why=error.strerror)
+            return Listed.UNKNOWN
+        return Listed.UNKNOWN if found is None else Listed(found)
 
-    def _listed_in_child(self, deadline: float) -> bool:
+    def _look_in_child(self, deadline: float) -> str:
         from entrypoint.registration import remove_child  # as above
 
-        return remove_child.listed(self._settings, self._vault, self.registration, deadline)
+        found = remove_child.look(self._settings, self._vault, self.registration, deadline)
+        if found is None:
+            return str(Listed.NO.value)
+        return str((Listed.BUSY if found.busy else Listed.IDLE).value)
 
     def remove_at_exit(self) -> None:
         """Remove, and ask again for as long as GitHub says that the runner is busy."""
         give_up = time.monotonic() + self._settings.github_timeout
+        told = False
         while not self._remove_despite_pid_limit():
+            if not told:
+                told = True
+                log.warning(
+                    "GitHub says that the runner is busy, and is asked again",
+                    name=self.registration.name,
+                    limit=round(min(give_up, self._init.stop.deadline) - time.monotonic()),
+                )
             again = time.monotonic() + _ASK_AGAIN
             if again > min(give_up, self._init.stop.deadline):
                 raise self._left("GitHub says that it is running a job")
@@ -158,6 +187,8 @@ class Remover:
     def _left(self, why: str) -> Failure:
         name, number = self.registration.name, self.registration.id
         path = f"{self._settings.target.path}/actions/runners/{number}"
+        if job := self.registration.job:
+            why += f"; its job {job!r} may be stuck: cancel its run at GitHub, which frees both"
         return Failure(
             ExitCode.LEFT,
             f"the runner {name} (id {number or 'unknown'}) may still be registered: {why}",

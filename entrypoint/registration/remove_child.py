@@ -100,10 +100,12 @@ def _pause(deadline: float) -> None:
     time.sleep(_LOOK_AGAIN)
 
 
-def listed(settings: Settings, vault: Vault, registration: Registration, deadline: float) -> bool:
-    """Return whether GitHub's list has the runner."""
+def look(
+    settings: Settings, vault: Vault, registration: Registration, deadline: float
+) -> Runner | None:
+    """Return the runner as GitHub's list has it, or None."""
     api = runners.connect(settings, vault.read(), deadline - _RESERVE)
-    return _found(api, settings, registration) is not None
+    return _found(api, settings, registration)
 
 
 def _found(api: Client, settings: Settings, registration: Registration) -> Runner | None:

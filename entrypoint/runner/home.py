@@ -9,6 +9,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
+from contextlib import suppress
 from typing import NamedTuple
 
 from entrypoint import log
@@ -28,6 +30,7 @@ IDENTITY = (
 _WORK = ("_temp", "_actions", "_PipelineMapping", "_update")
 _TAIL_LINES = 20
 _LARGEST_RECORD = 1 << 20  # bytes
+_LARGEST_READ = 1 << 16  # bytes of a log
 
 
 class Record(NamedTuple):
@@ -61,15 +64,17 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def diagnostics(home: str) -> dict[str, int]:
-    """Return the logs in _diag, by path, with their sizes.
+    """Return the logs in _diag, by path, with their sizes; none of what a job has put there.
 
     Their names tell the second, so that two starts within one second share a log.
     """
-    try:
-        with os.scandir(os.path.join(home, "_diag")) as logs:
-            return {entry.path: entry.stat().st_size for entry in logs}
-    except FileNotFoundError:
-        return {}
+    found = {}
+    with suppress(OSError), os.scandir(os.path.join(home, "_diag")) as logs:
+        for entry in logs:
+            with suppress(OSError):  # it has just been deleted
+                if entry.is_file(follow_symlinks=False):
+                    found[entry.path] = entry.stat(follow_symlinks=False).st_size
+    return found
 
 
 def announce_logs(home: str, user: Account) -> None:
@@ -90,10 +95,45 @@ def announce_logs(home: str, user: Account) -> None:
         log.debug("new logs are not announced", folder=folder, why=error.strerror)
 
 
+def announce_growth(home: str) -> int | None:
+    """Have SIGIO sent to this process once, when a log in _diag grows next.
+
+    Once only: a job writes thousands of lines. Returns the descriptor that has to stay open for
+    as long as that is wanted; None where the kernel does not tell (gVisor).
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(os.path.join(home, "_diag"), flags)
+    except OSError:
+        return None
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_NOTIFY, fcntl.DN_MODIFY)
+    except OSError as error:
+        log.debug("the growth of logs is not announced", why=error.strerror)
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def read_from(path: str, start: int) -> str:
+    """Return what a log holds from an offset on, at most its last 64 KiB; "" if it cannot be read.
+
+    A job may have put a FIFO, a link or a device in its place.
+    """
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if stat.S_ISREG(found.st_mode):
+                start = start if start <= found.st_size else 0
+                file.seek(max(start, found.st_size - _LARGEST_READ))
+                return file.read(_LARGEST_READ).decode(errors="replace")
+    return ""
+
+
 def tail(path: str) -> str:
-    """Return the last lines of a log."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return "".join(file.readlines()[-_TAIL_LINES:]).strip()
+    """Return the last lines of a log; "" if it cannot be read."""
+    return "\n".join(read_from(path, 0).splitlines()[-_TAIL_LINES:]).strip()
 
 
 def claim(home: str) -> None:

@@ -7,6 +7,7 @@ job. A signal for the listener must go to that very process: the shells alone wo
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
 
@@ -19,6 +20,11 @@ from entrypoint.runner.hook import StartedHook
 from entrypoint.runner.program import LISTENER, WORKER
 from entrypoint.settings.schema import Settings
 
+# How a worker's exit code tells the result of its job (TaskResultUtil in actions/runner).
+WORKER_RESULTS = {100: "succeeded", 101: "succeeded with issues", 102: "failed", 103: "cancelled"}
+_LISTENING = "Listening for Jobs"
+_JOB = re.compile(r"Running job: ([^\n]+)")
+_LONGEST_NAME = 100  # characters
 _KILL_TIMEOUT = 2.0  # seconds for what was killed to be gone
 
 
@@ -42,6 +48,9 @@ class Listener:
         self._home = settings.home
         self._logs_before = home.diagnostics(settings.home)
         self._logs: set[str] = set()
+        self._growth: int | None = None
+        self._size = self._read_to = 0
+        self.is_listening = False  # whether it has said so
         self.worker: Child | None = None
         self.oom_kills_before = kernel.oom_kills()
         home.announce_logs(settings.home, user)
@@ -63,6 +72,45 @@ class Listener:
             # If the listener is killed, the worker becomes our child: keep its exit code then.
             self.worker = self._init.adopt(worker)
 
+    def expect_growth(self) -> None:
+        """Wake PID 1 once, when a log grows next; `has_grown` is False until then."""
+        self._size = self._listener_log()[1]
+        if self._growth is not None:
+            os.close(self._growth)
+        self._growth = home.announce_growth(self._home)
+
+    def has_grown(self) -> bool:
+        """Return whether the listener has written into its log since `expect_growth`."""
+        return self._listener_log()[1] != self._size
+
+    def growth(self) -> str:
+        """Return what the listener has written since the last call, or since it listens."""
+        path, size = self._listener_log()
+        words = home.read_from(path, self._read_to) if path else ""
+        self._read_to = size
+        if not self.is_listening and _LISTENING in words:
+            self.is_listening = True
+            words = words.rpartition(_LISTENING)[2].partition("\n")[2]
+        return words
+
+    def wrote_lately(self, seconds: float) -> bool:
+        """Return whether it has written into its log within the last seconds."""
+        path, _ = self._listener_log()
+        try:
+            return bool(path) and abs(time.time() - os.lstat(path).st_mtime) < seconds
+        except OSError:
+            return False
+
+    def has_worker(self) -> bool:
+        """Return whether a worker is known and alive; cheaper than `busy` where none has come."""
+        return self.worker is not None and self.busy()
+
+    def _listener_log(self) -> tuple[str, int]:
+        """Return the newest log of a listener that we have started, and its size; "" and 0."""
+        sizes = home.diagnostics(self._home)
+        new = [p for p, n in sizes.items() if "/Runner_" in p and n > self._logs_before.get(p, -1)]
+        return (max(new), sizes[max(new)]) if new else ("", 0)
+
     @property
     def relaunches(self) -> int:
         """How often run.sh has started the listener again."""
@@ -72,6 +120,18 @@ class Listener:
     def had_job(self) -> bool:
         """Whether a worker has been at work; its log a job may have deleted."""
         return self.worker is not None or any("/Worker_" in path for path in self._new_logs())
+
+    @property
+    def left_by_itself(self) -> bool:
+        """Whether nobody has killed run.sh or the worker, as far as their exit codes tell."""
+        code = None if self.worker is None else self.worker.outcome
+        return self.child.outcome == 0 and (code is None or code in WORKER_RESULTS)
+
+    def job_name(self) -> str:
+        """Return the name of the job, as the listener's log has it; "" where it has none."""
+        path, _ = self._listener_log()
+        named = _JOB.search(home.read_from(path, 0)) if path else None
+        return named[1].strip()[:_LONGEST_NAME] if named else ""
 
     def pids(self) -> tuple[int | None, int | None]:
         """Return the pids of the listener and of its worker, as far as they are there.
@@ -106,6 +166,8 @@ class Listener:
         listener, _ = self.pids()
         if listener is not None:
             signals.interrupt(listener)
+            # A job may have stopped it (SIGSTOP); it hears nothing until it goes on.
+            signals.resume(listener)
 
     def kill(self) -> None:
         """End run.sh with its group at once; harmless without registration and worker."""

@@ -153,6 +153,12 @@ class Settings:
         parsers.seconds,
         "seconds without a job before it leaves; 0: never",
     )
+    job_timeout: float = setting(
+        "RUNNER_JOB_TIMEOUT",
+        "0",
+        parsers.seconds,
+        "seconds a job may take before it is cancelled; 0: no limit",
+    )
     watchdog: float = setting(
         "RUNNER_WATCHDOG",
         "0",
