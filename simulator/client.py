@@ -97,12 +97,46 @@ class Simulator:
         return answer
 
     def queue_job(self, run: str = ":", **fields: Any) -> dict[str, Any]:
-        """Queue a job that runs a bash script; fields: name, labels, scope, always."""
-        return dict(self.call("POST", "jobs", {"run": run, **fields}))
+        """Queue a job that runs a bash script; return it.
 
-    def cancel_job(self, job_id: str) -> None:
-        """Cancel a job as its user would."""
-        self.call("POST", "jobs/cancel", {"id": job_id})
+        `name`, `labels` and `scope` are GitHub's; `always` is a script that runs after a
+        cancellation, too. `container` (an image) and `services` (images by their names) make the
+        runner use docker. `worker_start` is the time in seconds between the line "Running job" of
+        the listener and the start of the worker, in place of the runner's own.
+
+        `hang` makes the runner hang with this job, as GitHub's runner does:
+
+        - "refused": the job cannot be acquired (404). GitHub drops the runner, and goes on
+          answering its listener, which waits for another job for ever.
+        - "taken": the same with 409, because another runner has the job.
+        - "unanswered": the acquisition is never answered. The runner stays on the list and busy
+          until the lease is over: `settings(lease_seconds=600.0)`.
+        - "never-reads": the worker does not read its job. The listener kills it after
+          `worker_read` seconds (see `Distribution`) and ends with 0; GitHub shows the job as in
+          progress, and refuses to delete the runner, until the lease is over.
+        - "never-leaves": a worker whose job is cancelled stays for ever, and reports nothing.
+          With `cancel_job(id, for_ever=True)` the listener is told several times a second, and
+          GitHub drops the runner after `settings(cancel_seconds=300.0)`.
+        - "listener-stays": the worker reports and ends; the listener stays, and hears no SIGINT.
+
+        A job whose step stops its listener (SIGSTOP) is `queue_job(kind="stops-listener")`. A
+        session that another process holds is `hold_session`.
+        """
+        body = fields if "kind" in fields else {"run": run, **fields}
+        return dict(self.call("POST", "jobs", body))
+
+    def cancel_job(self, job_id: str, *, for_ever: bool = False) -> None:
+        """Cancel a job as its user would; `for_ever` tells its listener again and again."""
+        self.call("POST", "jobs/cancel", {"id": job_id, "for_ever": for_ever})
+
+    def hold_session(self) -> None:
+        """Have every listener find its session in use by another one, until `clear_faults`.
+
+        It says so at once, tries again for `session_conflict` seconds (see `Distribution`), and
+        ends with 5, which run.sh makes 0.
+        """
+        conflict = {"message": "A session for this runner already exists."}
+        self.fault(path="/_services/session", method="POST", status=409, body=conflict, times=0)
 
     def jobs(self) -> list[dict[str, Any]]:
         """All jobs: id, name, status, result, runner, log and more."""

@@ -20,12 +20,22 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 # Without any time at all no step could react to a cancel, and retries would be a busy loop.
 SMALLEST_CANCEL_SCALE = 0.02
 SMALLEST_RETRY = 0.02
+SMALLEST_READ = 5.0  # a worker that is alive needs as long as a loaded machine makes it
 RETRIES = ("relaunch", "retry_min", "retry_max", "session_retry")
+# The service's times, which a faster runner does not change.
+UNSCALED = ("renew", "token_renewal")
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """What is in `bin/simulator.json`: the server, and the runner's times in seconds."""
+    """What is in `bin/simulator.json`: the server, and the runner's times in seconds.
+
+    A job arrives: `message` until the listener's log grows, `acquire` until the listener has it,
+    `worker_start` until there is a worker, `worker_log` until that one's log. A worker that has
+    not read its job after `worker_read` is killed. The lock of a job is renewed every `renew`
+    seconds. An idle listener renews its token every `token_renewal` seconds (0: never), which
+    makes its log grow without a job. These two are not scaled.
+    """
 
     url: str
     version: str = VERSION
@@ -36,7 +46,11 @@ class Distribution:
     listen_start: float = 0.52
     remove: float = 0.45
     stop: float = 0.10
-    worker_start: float = 0.12
+    message: float = 0.05
+    acquire: float = 0.13
+    worker_start: float = 0.06
+    worker_log: float = 0.07
+    worker_read: float = 30.0
     upload: float = 1.20
     interrupt_grace: float = 7.5
     terminate_grace: float = 2.5
@@ -47,6 +61,8 @@ class Distribution:
     session_retry: float = 30.0
     session_conflict: float = 240.0
     session_delete: float = 30.0
+    renew: float = 60.0
+    token_renewal: float = 0.0
 
     @classmethod
     def scaled(
@@ -58,9 +74,11 @@ class Distribution:
         for name, value in asdict(cls(url)).items():
             if isinstance(value, float):
                 factor = cancel if name.endswith("_grace") else scale
+                factor = 1.0 if name in UNSCALED else factor
                 times[name] = round(value * factor, 6)
         for name in RETRIES:
             times[name] = max(times[name], SMALLEST_RETRY)
+        times["worker_read"] = max(times["worker_read"], SMALLEST_READ)
         return cls(url=url, **{**times, **fixed})
 
 

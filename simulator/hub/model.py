@@ -110,9 +110,24 @@ class Runner:
         }
 
 
+# How a job can hang: what each does is said by `simulator.Simulator.queue_job`.
+HANGS = (
+    "refused",
+    "taken",
+    "unanswered",
+    "never-reads",
+    "never-leaves",
+    "listener-stays",
+)
+
+
 @dataclass
 class Job:
-    """A job, from the queue to its result."""
+    """A job, from the queue to its result.
+
+    `hang` is one of HANGS or empty. `worker_start` (seconds) replaces the runner's own time.
+    `container` and `services` (image by name) are what its containers are made of.
+    """
 
     id: str
     name: str
@@ -120,6 +135,10 @@ class Job:
     always: str
     labels: list[str]
     scope: str
+    hang: str = ""
+    worker_start: float | None = None
+    container: str = ""
+    services: dict[str, str] = field(default_factory=dict)
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     status: str = "queued"
     result: str | None = None
@@ -128,6 +147,8 @@ class Job:
     worker_pid: int | None = None
     log: str = ""
     cancel: bool = False
+    cancel_for_ever: bool = False
+    lease: float = 0.0
     queued: float = field(default_factory=time.time)
     started: float | None = None
     completed: float | None = None

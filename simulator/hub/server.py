@@ -23,6 +23,7 @@ from simulator.hub.state import STATE, State, scope_of
 
 PREFIXES = ("", "/api/v3")
 MAXIMUM_BODY = 64 * 1024 * 1024
+UNLIMITED = (service.PATH, "/api/v3/")  # an Enterprise Server has no limits by default
 API_VERSIONS = ("2022-11-28", "2026-03-10")
 
 
@@ -68,8 +69,7 @@ async def _record(request: web.Request, handler: faults.Handler) -> web.StreamRe
     fault = state.faults.take(request)
     if fault is not None:
         events.add("fault", request=entry["id"], method=request.method, path=request.path)
-    answer = faults.suffer(fault, request, handler) if fault else handler(request)
-    task = asyncio.ensure_future(answer)
+    task = asyncio.ensure_future(_within_limits(state, fault, request, handler))
     state.under_way.add(task)
     task.add_done_callback(state.under_way.discard)
     try:
@@ -84,6 +84,23 @@ async def _record(request: web.Request, handler: faults.Handler) -> web.StreamRe
     _end_entry(events, entry, None if fault and fault.reset else response.status)
     response.headers["x-github-request-id"] = entry["id"]
     return response
+
+
+async def _within_limits(
+    state: State, fault: faults.Fault | None, request: web.Request, handler: faults.Handler
+) -> web.StreamResponse:
+    """Answer a request, if its credential has not asked for too much."""
+    scheme, credential = access.authorization(request)
+    if scheme in ("", access.REMOTE_AUTH) or request.path.startswith(UNLIMITED):
+        return await _meet(fault, request, handler)
+    with state.limits.admit(credential, request.method, state.world.settings):
+        return await _meet(fault, request, handler)
+
+
+async def _meet(
+    fault: faults.Fault | None, request: web.Request, handler: faults.Handler
+) -> web.StreamResponse:
+    return await (faults.suffer(fault, request, handler) if fault else handler(request))
 
 
 def _may_be_cancelled(request: web.Request, fault: faults.Fault | None) -> bool:

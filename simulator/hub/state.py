@@ -8,6 +8,7 @@ from aiohttp import web
 
 from simulator.hub.credentials import Vault
 from simulator.hub.faults import Faults
+from simulator.hub.limits import Limits
 from simulator.hub.pulse import EventLog
 from simulator.hub.world import World
 
@@ -32,6 +33,7 @@ class State:
         self.world = World(self.events)
         self.vault = Vault()
         self.faults = Faults()
+        self.limits = Limits()
         self.requests: list[dict[str, Any]] = []
         self.started = time.time()
         self.events.add("reset")

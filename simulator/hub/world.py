@@ -1,8 +1,11 @@
 """The state of the simulated GitHub and what can happen to it."""
 
+import asyncio
+import math
 import secrets
 import time
 import uuid
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +16,24 @@ from simulator.hub.pulse import EventLog, Pulse
 
 @dataclass
 class Settings:
-    """What the control API can change; times in seconds."""
+    """What the control API can change; times in seconds.
+
+    GitHub fails a job whose runner has not renewed its lock for `lease_seconds`, and drops the
+    runner; it does the same `cancel_seconds` after a cancellation that no runner has carried out.
+    The limits are GitHub's own; 0 is none. A credential has `points_per_minute` (a GET costs 1,
+    any other request 5) and `concurrent_requests`. A repository, an organization or an enterprise
+    takes `registrations` runners in `registrations_seconds`.
+    """
 
     poll_seconds: float = 50.0
     token_seconds: float = 3600.0
     session_seconds: float = 60.0
+    lease_seconds: float = 600.0
+    cancel_seconds: float = 300.0
+    points_per_minute: int = 900
+    concurrent_requests: int = 100
+    registrations: int = 1500
+    registrations_seconds: float = 300.0
     ghes_version: str = "3.17.0"
     runner_version: str = "2.336.0"
 
@@ -44,8 +60,11 @@ class World:
     groups: list[Group] = field(default_factory=lambda: [Group(1, "Default", default=True)])
     access_tokens: dict[str, int] = field(default_factory=dict)
     deprecations: dict[str, Deprecation] = field(default_factory=dict)
+    # Runners that GitHub has dropped with a job, and whose listeners it goes on answering.
+    ghosts: dict[int, Runner] = field(default_factory=dict)
     changed: Pulse = field(default_factory=Pulse)
     next_runner_id: int = 1
+    registered_at: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
     def make_token(self, kind: str, scope: str) -> RunnerToken:
         """A new registration or remove token of a scope."""
@@ -84,7 +103,8 @@ class World:
         ]
 
     def add_runner(self, **fields: Any) -> Runner:
-        """Register a runner; Refusal 409 if the name is taken."""
+        """Register a runner; Refusal 409 if the name is taken, 403 if there are too many."""
+        self._limit_registrations(fields["scope"])
         if self.in_scope(fields["scope"], fields["name"]):
             message = f"Already exists - A runner with the name {fields['name']} already exists."
             raise refusals.Refusal(409, message)
@@ -93,6 +113,16 @@ class World:
         self.runners[runner.id] = runner
         self._tell("runner_registered", runner)
         return runner
+
+    def _limit_registrations(self, scope: str) -> None:
+        now, limit = time.monotonic(), self.settings.registrations
+        recent = self.registered_at[scope]
+        while recent and now - recent[0] > self.settings.registrations_seconds:
+            recent.popleft()
+        if limit and len(recent) >= limit:
+            wait = self.settings.registrations_seconds - (now - recent[0])
+            raise refusals.secondary_rate_limited(math.ceil(wait))
+        recent.append(now)
 
     def replace_runner(self, **fields: Any) -> Runner:
         """Register a runner in the place of the one of the same name, in its old group."""
@@ -108,9 +138,14 @@ class World:
             raise refusals.busy(runner.name)
         self.drop_runner(runner, "deleted")
 
-    def drop_runner(self, runner: Runner, reason: str) -> None:
-        """Take a runner off the list, busy or not."""
+    def drop_runner(self, runner: Runner, reason: str, *, ghost: bool = False) -> None:
+        """Take a runner off the list, busy or not.
+
+        The listener of a ghost is not told: its polls are answered as if nothing had happened.
+        """
         if self.runners.pop(runner.id, None) is not None:
+            if ghost:
+                self.ghosts[runner.id] = runner
             self._tell("runner_removed", runner, reason=reason)
             self.changed.beat()
 
@@ -162,6 +197,7 @@ class World:
                 job.started = time.time()
                 job.runner, job.runner_id = runner.name, runner.id
                 runner.job_id = job.id
+                self.extend_lease(job)
                 self._tell_job("job_assigned", job)
                 return job
         return None
@@ -188,12 +224,46 @@ class World:
         if runner is not None and runner.ephemeral:
             self.drop_runner(runner, "ephemeral")
 
-    def cancel_job(self, job: Job) -> None:
-        """A user cancels the job."""
-        job.cancel = True
+    def refuse_job(self, job: Job, runner: Runner) -> None:
+        """A runner may not have the job that it was told of, and is dropped without a word.
+
+        A job that another runner has is as good as done here.
+        """
+        runner.job_id = ""
+        self.drop_runner(runner, "refused", ghost=True)
+        self.complete_job(job, "cancelled" if job.hang == "refused" else "succeeded")
+
+    def extend_lease(self, job: Job) -> None:
+        """The runner has the job's lock for another while."""
+        seconds = self.settings.lease_seconds
+        job.lease = time.time() + seconds
+        asyncio.get_running_loop().call_later(seconds, self._end_lease, job, job.lease)
+
+    def _end_lease(self, job: Job, lease: float) -> None:
+        if job.lease == lease and job.status == "in_progress":
+            self._tell_job("lease_ended", job)
+            self._give_up(job, "failed")
+
+    def _give_up(self, job: Job, result: str) -> None:
+        """GitHub ends a job without its runner, and drops an ephemeral one."""
+        runner = self.runners.get(job.runner_id or 0)
+        if runner is not None and runner.ephemeral:
+            self.drop_runner(runner, "given up", ghost=True)
+        self.complete_job(job, result)
+
+    def cancel_job(self, job: Job, *, for_ever: bool = False) -> None:
+        """A user cancels the job; the runner is told once, or several times a second for ever."""
+        job.cancel, job.cancel_for_ever = True, for_ever
         if job.status == "queued":
             self.complete_job(job, "cancelled")
+        elif for_ever:
+            seconds = self.settings.cancel_seconds
+            asyncio.get_running_loop().call_later(seconds, self._end_cancellation, job)
         self.changed.beat()
+
+    def _end_cancellation(self, job: Job) -> None:
+        if job.status == "in_progress":
+            self._give_up(job, "cancelled")
 
     def new_access_token(self, runner: Runner) -> str:
         """The token of a listener that has logged in."""

@@ -2,6 +2,7 @@
 
 import os
 
+from . import diagnostics
 from .identity import Identity, is_true
 from .options import Options
 from .program import Settings, Terminal, abort, load_env, on_signal, pause, utc, write
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 RESULTS = {100: "Succeeded", 102: "Failed", 103: "Canceled"}
+STAYS = "listener-stays"  # the hang of a listener that goes on when its worker has ended
 USAGE = """
 Commands:
  ./config.sh         Configures the runner
@@ -138,6 +140,7 @@ class Listener:
         session.open()
         self._terminal.line(f"Current runner version: '{self._settings.version}'")
         self._terminal.line(f"{utc()}: Listening for Jobs")
+        diagnostics.write(self._terminal, diagnostics.LISTENING)
         return self._listen(session, once, is_true(saved.get("ephemeral")))
 
     def _make_work_folder(self) -> None:
@@ -171,7 +174,7 @@ class Listener:
         return 0
 
     def _next_job(self, session: Session) -> "dict[str, Any] | None":
-        """Wait for a job and prepare for it; a stop until the end of that loses the job."""
+        """Wait for a job and acquire it."""
         try:
             session.ask("Online")
             message = session.message()
@@ -180,25 +183,52 @@ class Listener:
             pause(max(self._settings.retry_min, 0.05))
             return None
         if message is None or message["message_type"] != "RunnerJobRequest":
+            session.renew_token()
             return None
-        job = session.acquire(message)
-        pause(self._settings.worker_start if job else 0)
-        return job
+        pause(self._settings.message)
+        return session.acquire(message)
 
     def _do(self, session: Session, job: "dict[str, Any]") -> bool:
-        """Have a worker do the job; Stopped if a signal has cancelled it."""
+        """Have a worker do the job; Stopped if a signal has cancelled it.
+
+        A stop before the worker is there loses the job: it is raised from the pause.
+        """
         self._had_job = True
-        self._signals.hold()
+        diagnostics.write(self._terminal, diagnostics.acquired(job["id"]))
         self._terminal.line(f"{utc()}: Running job: {job['name']}")
+        slow = job["worker_start"]
+        pause(self._settings.worker_start if slow is None else slow)
+        self._signals.hold()
         message = {"type": "job", "ignored": self._ignored, "work": self._work, "job": job}
-        worker = Worker(self._root, message)
-        exit_code = Watch(self._signals, session, worker, job).wait()
+        worker = Worker(self._root, message, self._terminal)
+        watch = Watch(self._settings, self._signals, session, worker, job)
+        exit_code = watch.wait()
         session.connection.close()
+        worker.tell_end(exit_code, self._terminal)
+        if not watch.never_read:  # else nothing has run, and the real one reports no result
+            self._finish_job(session, job, exit_code)
+        self._signals.release()
+        self._tell_leaving()
+        return True
+
+    def _finish_job(self, session: Session, job: "dict[str, Any]", exit_code: int) -> None:
         result = RESULTS.get(exit_code, "")
         if not result:
-            self._terminal.trace(f"Worker exited with {exit_code}", "ERR ")
             session.fail(job)
             result = "Failed"
+        text = f"finish job request for job {job['id']} with result: {result}"
+        self._terminal.trace(text, component="JobDispatcher")
         self._terminal.line(f"{utc()}: Job {job['name']} completed with result: {result}")
-        self._signals.release()
-        return True
+        if job["hang"] == STAYS:
+            _hang()
+
+    def _tell_leaving(self) -> None:
+        self._terminal.trace(diagnostics.LEAVING, component="Runner")
+        self._terminal.trace(diagnostics.BROKEN_POLL, "WARN", "GitHubActionsService")
+        self._terminal.trace("Deleting Runner Session...", component="BrokerMessageListener")
+
+
+def _hang() -> None:
+    """Do nothing more; signals are noted, and not acted upon."""
+    while True:
+        pause(3600)

@@ -28,7 +28,13 @@ class Settings:
     listen_start: float
     remove: float
     stop: float
+    message: float
+    acquire: float
     worker_start: float
+    worker_log: float
+    worker_read: float
+    renew: float
+    token_renewal: float
     upload: float
     interrupt_grace: float
     terminate_grace: float
@@ -45,7 +51,7 @@ class Settings:
 
 
 class Terminal:
-    """Standard output and error, and the trace in `_diag`."""
+    """Standard output and error, and the trace in `_diag`, which repeats both."""
 
     def __init__(self, root: str, kind: str) -> None:
         """Open the trace `_diag/KIND_….log`; OSError if the root cannot be written."""
@@ -58,6 +64,7 @@ class Terminal:
 
     def line(self, text: str = "") -> None:
         """One line on standard output."""
+        self.trace("WRITE LINE: " + text, component="Terminal")
         write(1, text)
 
     def success(self, text: str) -> None:
@@ -69,13 +76,13 @@ class Terminal:
         self.line(f"\n# {text}\n")
 
     def error(self, text: str) -> None:
-        """One line on standard error, and in the trace."""
-        self.trace("WRITE ERROR: " + text, "ERR ")
+        """One line on standard error."""
+        self.trace("WRITE ERROR: " + text, "ERR ", "Terminal")
         write(2, text)
 
-    def trace(self, text: str, level: str = "INFO") -> None:
-        """One line in the trace."""
-        line = f"[{utc()} {level} {self._part}] {text}"
+    def trace(self, text: str, level: str = "INFO", component: str = "") -> None:
+        """An entry of the trace, written through at once; only its first line has a head."""
+        line = f"[{utc()} {level} {component or self._part}] {text}"
         write(self.trace_fd, line)
         if self._echo:
             write(1, line)

@@ -3,8 +3,8 @@
 import os
 import time
 
-from . import codec
-from .program import utc
+from . import codec, diagnostics
+from .program import pause, utc
 from .wire import Answer, Connection
 
 TYPE_CHECKING = False  # importing `typing` costs 8 ms
@@ -37,7 +37,7 @@ class Session:
     """A session with the server; at most one answer is awaited at a time."""
 
     def __init__(self, settings: "Settings", terminal: "Terminal", identity: "Identity") -> None:
-        saved = identity.settings()
+        self._saved = saved = identity.settings()
         self._settings = settings
         self._terminal = terminal
         self._client = identity.client()
@@ -46,18 +46,21 @@ class Session:
         self._run = ""
         self._token = ""
         self._id = ""
+        self._token_from = time.monotonic()
         self.connection = Connection(settings)
 
     def open(self) -> None:
         """Log in, for as long as it takes; Ended if it never will."""
         started = time.monotonic()
         troubled = False
+        self._terminal.trace(codec.dumps(self._saved), component="BrokerMessageListener")
+        diagnostics.write(self._terminal, diagnostics.CONNECTING)
         while True:
             try:
                 answer = self._try_open()
                 if answer.status == 200:
                     break
-                trouble = self._judge(answer, started)
+                trouble = self._judge(answer, time.monotonic() - started if troubled else None)
             except OSError as error:
                 trouble = str(error)
             if not troubled:
@@ -66,6 +69,7 @@ class Session:
                 troubled = True
             time.sleep(self._settings.session_retry)
         self._id = answer.json()["session_id"]
+        diagnostics.write(self._terminal, diagnostics.CONNECTED)
         if troubled:
             self._terminal.line(f"{utc()}: Runner reconnected.")
 
@@ -83,15 +87,16 @@ class Session:
         body = {"owner_name": owner, "version": self._settings.version, "pid": os.getpid()}
         return self._call("POST", "session", body)
 
-    def _judge(self, answer: Answer, started: float) -> str:
+    def _judge(self, answer: Answer, waited: float | None) -> str:
+        """What the trouble is, or Ended; `waited` (seconds) is None as long as nothing is said."""
         if answer.status == 400:
             raise Ended(1, DELETED)
         if answer.status == 403:
             raise Ended(1, "Failed to create session. Error: Forbidden")
         if answer.status != 409:
             return answer.name
-        if time.monotonic() - started >= self._settings.session_conflict:
-            raise Ended(5, "Failed to create session. " + answer.json()["message"])
+        if waited is not None and waited >= self._settings.session_conflict:
+            raise Ended(5, f"Failed to create session. Error: {answer.name}")
         return str(answer.json()["message"])
 
     def ask(self, status: str) -> None:
@@ -115,18 +120,40 @@ class Session:
             raise OSError(answer.name)
         return dict(codec.loads(answer.text)) if answer.status == 200 else None
 
+    def renew_token(self) -> None:
+        """Write that the token was renewed, if it is time: the log grows, and there is no job."""
+        every = self._settings.token_renewal
+        if every and time.monotonic() - self._token_from >= every:
+            self._token_from = time.monotonic()
+            diagnostics.write(self._terminal, diagnostics.TOKEN)
+
     def acquire(self, message: "dict[str, Any]") -> "dict[str, Any] | None":
         """The job that a message speaks of, or None if it is not to be had."""
+        diagnostics.write(self._terminal, diagnostics.MESSAGE)
         self._run = "/" + str(message["run_service_url"]).partition("://")[2].partition("/")[2]
         request = {"jobMessageId": message["runner_request_id"]}
         self._call("POST", "acknowledge", request)
+        pause(self._settings.acquire)
         path = self._run + "acquirejob"
         answer = self.connection.request("POST", path, request, self._token)
-        return dict(answer.json()) if answer.status == 200 else None
+        if answer.status == 200:
+            return dict(answer.json())
+        failed = f"POST request to {self._settings.url}{path} failed. HTTP Status: {answer.name}"
+        self._terminal.trace(failed, "ERR ", "GitHubActionsService")
+        skipped = f"Skipping message Job. {answer.json()['message']}"
+        self._terminal.trace(skipped, component="Runner")
+        return None
+
+    def tell_cancellation(self, message: "dict[str, Any]") -> None:
+        """Write down that the server wants a job to be cancelled; it may say so again."""
+        text = f"Job cancellation request {message['job_id']} received, cancellation timeout 5"
+        self._terminal.trace(f"{text} minutes.", component="JobDispatcher")
 
     def renew(self, job: "dict[str, Any]") -> None:
         """Keep the lock of a job, on a connection of its own."""
         self._job_call("renewjob", {"job_id": job["id"]}, job)
+        text = f"Successfully renew job {job['id']}, job is valid till {utc()}"
+        self._terminal.trace(text, component="JobDispatcher")
 
     def fail(self, job: "dict[str, Any]") -> None:
         """Report a job whose worker has died."""

@@ -4,7 +4,7 @@ import os
 import time
 from select import POLLIN, poll
 
-from . import codec
+from . import codec, diagnostics
 from .session import Ended, Gone, Session
 from .stop import PYTHON_IGNORES, SIGCHLD, SIGTERM, Signals
 
@@ -12,38 +12,56 @@ TYPE_CHECKING = False  # importing `typing` costs 8 ms
 if TYPE_CHECKING:
     from typing import Any
 
-RENEW_SECONDS = 60
+    from .program import Settings, Terminal
+
 UNLOAD_SECONDS = 30
+SIGKILL = 9
+
+
+NEVER_READS = "never-reads"  # the hang of a worker that does not read its job
 
 
 class Worker:
     """The worker's process and the pipe that leads to it."""
 
-    def __init__(self, root: str, message: "dict[str, Any]") -> None:
+    def __init__(self, root: str, message: "dict[str, Any]", terminal: "Terminal") -> None:
         to_worker, self._channel = os.pipe()
-        from_worker, back = os.pipe()
-        for fd in (to_worker, back):
+        self.back, from_worker = os.pipe()
+        for fd in (to_worker, from_worker):
             os.set_inheritable(fd, True)
         path = root + "/bin/Runner.Worker"
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         defaults = [signum for signum in PYTHON_IGNORES if signum not in message["ignored"]]
+        arguments = ["spawnclient", str(to_worker), str(from_worker)]
+        diagnostics.write(terminal, diagnostics.starting(path, arguments))
+        self._job_id = message["job"]["id"]
+        self._began = time.monotonic()
         self.pid = os.posix_spawn(
             path,
-            [path, "spawnclient", str(to_worker), str(back)],
+            [path, *arguments],
             os.environ,
             file_actions=[(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1)],
             setsigdef=defaults,
         )
-        for fd in (to_worker, back, null):
+        for fd in (to_worker, from_worker, null):
             os.close(fd)
-        self._back = from_worker
+        diagnostics.write(terminal, diagnostics.started(self.pid))
+        self._is_deaf = message["job"]["hang"] == NEVER_READS
         self._send(message)
+
+    def tell_end(self, code: int, terminal: "Terminal") -> None:
+        """Write down that it has ended; `code` is negative if a signal has killed it."""
+        code = 128 - code if code < 0 else code
+        seconds = time.monotonic() - self._began
+        diagnostics.write(terminal, diagnostics.finished(self.pid, code, seconds, self._job_id))
 
     def cancel(self, shutdown: bool) -> None:
         """Ask the worker to cancel its job."""
         self._send({"type": "shutdown" if shutdown else "cancel"})
 
     def _send(self, message: "dict[str, Any]") -> None:
+        if self._is_deaf:  # what is not sent is not read
+            return
         data = codec.dumps(message).encode()
         try:
             os.write(self._channel, len(data).to_bytes(4, "big") + data)
@@ -55,32 +73,46 @@ class Watch:
     """Waits for the worker, and passes on what asks it to stop."""
 
     def __init__(
-        self, signals: Signals, session: Session, worker: Worker, job: "dict[str, Any]"
+        self,
+        settings: "Settings",
+        signals: Signals,
+        session: Session,
+        worker: Worker,
+        job: "dict[str, Any]",
     ) -> None:
+        self._settings = settings
         self._signals = signals
         self._session = session
         self._worker = worker
         self._job = job
+        self._stopped = False
         self._canceled = False
+        self._has_read = False
+        self.never_read = False
         self._polling = False
         self._deaf = False
         self._give_up = 0.0
 
     def wait(self) -> int:
         """The worker's exit code; negative if a signal ended it."""
-        renewal = time.monotonic() + RENEW_SECONDS
+        renewal = time.monotonic() + self._settings.renew
+        read_by = time.monotonic() + self._settings.worker_read
         while True:
             code = self._reap()
             if code is not None:
                 return code
             self._pass_on_stop()
-            self._poll(self._ask(), min(renewal, self._give_up or renewal))
+            due = [renewal, *([self._give_up] if self._give_up else [])]
+            self._poll(self._ask(), min([*due, *([] if self._has_read else [read_by])]))
             now = time.monotonic()
             if self._give_up and now >= self._give_up:
                 os._exit(128 + SIGTERM)
             if now >= renewal:
                 self._session.renew(self._job)
-                renewal = now + RENEW_SECONDS
+                renewal = now + self._settings.renew
+            if now >= read_by and not self._has_read and not self.never_read:
+                self.never_read = True
+                os.kill(self._worker.pid, SIGKILL)
 
     def _reap(self) -> int | None:
         # Only SIGCHLD tells of the end, as in .NET: with it blocked the worker ends unseen.
@@ -90,8 +122,8 @@ class Watch:
         return os.waitstatus_to_exitcode(status) if pid else None
 
     def _pass_on_stop(self) -> None:
-        if self._signals.stopped_by and not self._canceled:
-            self._canceled = True
+        if self._signals.stopped_by and not self._stopped:
+            self._stopped = True
             self._worker.cancel(shutdown=True)
             if self._signals.stopped_by == SIGTERM:
                 self._give_up = time.monotonic() + UNLOAD_SECONDS
@@ -110,8 +142,11 @@ class Watch:
         poller.register(self._signals.fd, POLLIN)
         if connection >= 0:
             poller.register(connection, POLLIN)
-        ready = poller.poll(max(0.0, until - time.monotonic()) * 1000)
-        if any(fd == connection for fd, _ in ready):
+        if not self._has_read:
+            poller.register(self._worker.back, POLLIN)
+        ready = {fd for fd, _ in poller.poll(max(0.0, until - time.monotonic()) * 1000)}
+        self._has_read = self._has_read or self._worker.back in ready
+        if connection in ready:
             self._read_message()
 
     def _read_message(self) -> None:
@@ -122,7 +157,10 @@ class Watch:
             self._deaf = True
             return
         if message is not None and message["message_type"] == "JobCancellation":
-            self._worker.cancel(shutdown=False)
+            self._session.tell_cancellation(message)
+            if not self._canceled:
+                self._canceled = True
+                self._worker.cancel(shutdown=False)
 
 
 def ignored_by_parent() -> list[int]:

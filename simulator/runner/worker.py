@@ -3,6 +3,7 @@
 import os
 
 from . import codec
+from .containers import Containers
 from .program import Settings, Terminal, load_env, on_signal, pause
 from .step import Canceled, Channel, Step
 from .stop import SIGINT, Signals
@@ -10,11 +11,13 @@ from .wire import Connection
 
 TYPE_CHECKING = False  # importing `typing` costs 8 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 EXIT_CODES = {"succeeded": 100, "failed": 102, "cancelled": 103}
 HOOK_KINDS = {".sh": "bash", ".ps1": "pwsh", ".js": "node"}
 REPORT_TRIES = 5
+NEVER_LEAVES = "never-leaves"  # the hang of a worker whose job was cancelled
 
 
 def main(path: str, words: list[str]) -> "NoReturn":
@@ -23,18 +26,24 @@ def main(path: str, words: list[str]) -> "NoReturn":
     signals = Signals((), raising=False)
     on_signal(SIGINT, lambda _signum, _frame: None)
     load_env(root)
+    settings = Settings(root + "/bin/simulator.json")
+    pause(settings.worker_log)
     terminal = Terminal(root, "Worker")
     os.dup2(terminal.trace_fd, 2)
     channel = Channel(int(words[1]))
     message = channel.wait()
-    job = Job(Settings(root + "/bin/simulator.json"), terminal, message)
+    os.write(int(words[2]), b"r")  # the listener kills a worker that has not read its job
+    job = Job(root, settings, terminal, message)
     os._exit(job.run(signals, channel))
 
 
 class Job:
-    """One job: its hooks, its script, its report."""
+    """One job: its hooks, its containers, its script, its report."""
 
-    def __init__(self, settings: Settings, terminal: Terminal, message: "dict[str, Any]") -> None:
+    def __init__(
+        self, root: str, settings: Settings, terminal: Terminal, message: "dict[str, Any]"
+    ) -> None:
+        self._root = root
         self._settings = settings
         self._terminal = terminal
         self._job = message["job"]
@@ -52,10 +61,17 @@ class Job:
         os.chdir(self._workspace)
         self._set_environment()
         self._call("jobstarted", {"pid": os.getpid()})
-        step = Step(self._settings, signals, channel, self._ignored, self._log)
+
+        def make_step(log: "Callable[[str], None]") -> Step:
+            return Step(self._settings, signals, channel, self._ignored, log)
+
+        step = make_step(self._log)
+        self._containers = Containers(self._root, self._job, self._work, make_step, self._log)
         try:
             result = self._steps(step)
         except Canceled as cancel:
+            if self._job["hang"] == NEVER_LEAVES:
+                _hang()
             result = "failed" if cancel.shutdown else "cancelled"
             self._after_cancel(step, cancel)
             self._report(result)
@@ -65,17 +81,25 @@ class Job:
 
     def _steps(self, step: Step) -> str:
         started = self._hook(step, "ACTIONS_RUNNER_HOOK_JOB_STARTED")
-        good = started and step.run(["bash", "-e", self._script("run")]) == 0
+        ready = started and self._containers.start()
+        good = ready and step.run(self._containers.command(self._script("run"))) == 0
         good = self._always(step) and good
+        self._containers.stop()
         completed = self._hook(step, "ACTIONS_RUNNER_HOOK_JOB_COMPLETED")
         return "succeeded" if good and completed else "failed"
 
     def _after_cancel(self, step: Step, cancel: Canceled) -> None:
-        """A job that a user has cancelled still runs its last steps; a shutdown skips them."""
-        if cancel.shutdown:
-            return
+        """A job that a user has cancelled still runs its last steps; a shutdown skips them.
+
+        After a shutdown services are stopped if there is time, and a job's own container is not.
+        """
         try:
+            if cancel.shutdown:
+                if not self._job["container"]:
+                    self._containers.stop()
+                return
             self._always(step)
+            self._containers.stop()
             self._hook(step, "ACTIONS_RUNNER_HOOK_JOB_COMPLETED")
         except Canceled:
             self._terminal.trace("Canceled again")
@@ -83,7 +107,7 @@ class Job:
     def _always(self, step: Step) -> bool:
         if not self._job["always"]:
             return True
-        return step.run(["bash", "-e", self._script("always")]) == 0
+        return step.run(self._containers.command(self._script("always"))) == 0
 
     def _script(self, part: str) -> str:
         path = f"{self._work}/_temp/{self._job['id']}-{part}.sh"
@@ -141,3 +165,8 @@ class Job:
             return False
         self._terminal.trace(f"{action}: {codec.dumps(answer.status)}")
         return answer.status < 500
+
+
+def _hang() -> "NoReturn":
+    while True:
+        pause(3600)

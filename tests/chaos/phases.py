@@ -33,7 +33,9 @@ def make(seed: int, phase: str = "") -> Plan:
     plan = Plan(seed, phase or chosen)
     plan.scale = rng.choice([0.0, 0.0, 0.0, 0.1, 0.1, 0.3, 0.3, 1.0])
     plan.times = {
-        "worker_start": round(rng.uniform(0.1, 0.15), 3),
+        "message": 0.05,
+        "acquire": 0.13,
+        "worker_start": round(rng.uniform(0.03, 0.09), 3),
         "cancel_scale": rng.choice([0.02, 0.1, 1.0]),
         "session_retry": 0.05,
         "dotnet": rng.choice([8, 10]),
@@ -112,12 +114,12 @@ def _arrival(rng: random.Random, plan: Plan) -> Moment:
 
 
 def _window(rng: random.Random, plan: Plan) -> Moment:
-    """Stops from 0.2 s before to 0.5 s after a job's arrival, its worker 0.15 s after it.
+    """Stops from 0.2 s before to 0.5 s after a job's arrival, its worker 0.25 s after it.
 
     Those of consecutive seeds are spread evenly.
     """
     plan.scale = 0.0
-    plan.times |= {"worker_start": 0.15, "cancel_scale": 1.0, "upload": 0.1}
+    plan.times |= {"worker_start": 0.07, "cancel_scale": 1.0, "upload": 0.1}
     plan.settings["RUNNER_CANCEL_TIMEOUT"] = "0.3"
     plan.add(ARRIVAL, "job", rng.choice(["quick", "sleeps", "execs", "ignores signals"]))
     return ARRIVAL.after(-0.2 + 0.7 * (plan.seed * GOLDEN_RATIO % 1))

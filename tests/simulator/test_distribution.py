@@ -39,7 +39,7 @@ def test_the_command_line_writes_a_distribution(simulator: Simulator, tmp_path: 
     subprocess.run([*command, "--url", simulator.url, "--scale", "1", "--upload", "9"], check=True)
     settings = json.loads((tmp_path / "runner/bin/simulator.json").read_text())
     assert settings["upload"] == 9
-    assert settings["worker_start"] == 0.12
+    assert settings["worker_start"] == 0.06
 
 
 def test_scale_multiplies_the_real_times() -> None:

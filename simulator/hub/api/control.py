@@ -10,7 +10,7 @@ from aiohttp import web
 from simulator.hub import credentials, refusals
 from simulator.hub.credentials import App, Installation
 from simulator.hub.faults import Fault
-from simulator.hub.model import Group, Job
+from simulator.hub.model import HANGS, Group, Job
 from simulator.hub.state import STATE, State, json_object
 from simulator.hub.world import Deprecation
 
@@ -21,6 +21,8 @@ KINDS = {
     "sleep": "sleep 60",
     "stubborn": "trap '' INT TERM\nwhile :; do sleep 0.2; done",
     "failure": "exit 1",
+    # The step's parent is the worker, and that one's the listener (proc_pid_stat(5)).
+    "stops-listener": "kill -STOP \"$(cut -d' ' -f4 /proc/$PPID/stat)\"",
 }
 
 
@@ -64,7 +66,10 @@ def _handler(action: Action) -> Callable[[web.Request], Awaitable[web.Response]]
 
 
 def queue_job(state: State, body: dict[str, Any]) -> Any:
-    """Queue a job: `run` or `kind`, and optionally name, labels, scope, always."""
+    """Queue a job: `run` or `kind`, and optionally the fields of `Simulator.queue_job`."""
+    hang = body.get("hang", "")
+    if hang and hang not in HANGS:
+        raise ValueError(f"hang is one of {', '.join(HANGS)}")
     job = Job(
         id=str(uuid.uuid4()),
         name=body.get("name", "build"),
@@ -72,14 +77,18 @@ def queue_job(state: State, body: dict[str, Any]) -> Any:
         always=body.get("always", ""),
         labels=body.get("labels", ["self-hosted"]),
         scope=body.get("scope", "").lower(),
+        hang=hang,
+        worker_start=body.get("worker_start"),
+        container=body.get("container", ""),
+        services=body.get("services", {}),
     )
     return state.world.queue_job(job).as_json()
 
 
 def cancel_job(state: State, body: dict[str, Any]) -> Any:
-    """Cancel the job `id`, as its user would."""
+    """Cancel the job `id`; with `for_ever` its runner is told again and again."""
     job = state.world.jobs[body["id"]]
-    state.world.cancel_job(job)
+    state.world.cancel_job(job, for_ever=bool(body.get("for_ever")))
     return job.as_json()
 
 

@@ -13,6 +13,11 @@ from simulator.hub.state import json_object, world_of
 from simulator.hub.world import World
 
 PATH = "/_services/"
+CANCEL_AGAIN = 0.2  # seconds between two cancellations where they never end
+REFUSED = {
+    "refused": (404, "Job message not found"),
+    "taken": (409, "Job message already acquired"),
+}
 
 
 def routes() -> list[web.RouteDef]:
@@ -82,8 +87,10 @@ async def _next_message(
     while time.monotonic() < deadline:
         world.note_poll(runner)
         message = None
-        if runner.id in world.runners:
-            message = _cancellation(world, runner) if busy else _job(request, world, runner)
+        if busy:
+            message = await _cancellation(world, runner)
+        elif runner.id in world.runners:
+            message = _job(request, world, runner)
         if message is not None:
             return web.json_response(message)
         rest = deadline - time.monotonic()
@@ -104,11 +111,14 @@ def _job(request: web.Request, world: World, runner: Runner) -> dict[str, Any] |
     }
 
 
-def _cancellation(world: World, runner: Runner) -> dict[str, Any] | None:
+async def _cancellation(world: World, runner: Runner) -> dict[str, Any] | None:
     job = world.jobs.get(runner.job_id)
     if job is None or not job.cancel:
         return None
-    job.cancel = False
+    if job.cancel_for_ever:
+        await asyncio.sleep(CANCEL_AGAIN)
+    else:
+        job.cancel = False
     return {"message_type": "JobCancellation", "job_id": job.id}
 
 
@@ -125,6 +135,12 @@ async def acquire_job(request: web.Request) -> web.Response:
     job = world.jobs.get(str(body["jobMessageId"]))
     if job is None or runner.job_id != job.id:
         raise not_found()
+    if job.hang in REFUSED:
+        world.refuse_job(job, runner)
+        status, message = REFUSED[job.hang]
+        raise Refusal(status, f"{message} '{job.id}'.")
+    if job.hang == "unanswered":
+        await asyncio.Event().wait()
     world.events.add("job_acquired", job_id=job.id, job=job.name, runner=runner.name)
     answer = {
         "id": job.id,
@@ -132,6 +148,10 @@ async def acquire_job(request: web.Request) -> web.Response:
         "run": job.run,
         "always": job.always,
         "token": job.token,
+        "hang": job.hang,
+        "worker_start": job.worker_start,
+        "container": job.container,
+        "services": job.services,
         "repository": job.scope.removeprefix("repos/") or "acme/shop",
         "runner_name": runner.name,
         "run_service_url": services_url(request),
@@ -141,8 +161,9 @@ async def acquire_job(request: web.Request) -> web.Response:
 
 async def renew_job(request: web.Request) -> web.Response:
     """A listener keeps its job's lock."""
-    await _job_of(request)
-    return web.json_response({"lockedUntil": time.time() + 600})
+    job, _ = await _job_of(request)
+    world_of(request).extend_lease(job)
+    return web.json_response({"lockedUntil": job.lease})
 
 
 async def job_started(request: web.Request) -> web.Response:
@@ -173,7 +194,8 @@ def services_url(request: web.Request) -> str:
 
 def _runner(request: web.Request) -> Runner:
     world = world_of(request)
-    runner = world.runners.get(world.access_tokens.get(access.authorization(request)[1], 0))
+    number = world.access_tokens.get(access.authorization(request)[1], 0)
+    runner = world.runners.get(number) or world.ghosts.get(number)
     if runner is None:
         raise not_found()
     return runner
