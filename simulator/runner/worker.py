@@ -4,7 +4,7 @@ import os
 
 from . import codec
 from .containers import Containers
-from .program import Settings, Terminal, load_env, on_signal, pause
+from .program import Settings, Terminal, load_env, on_signal, pause, write
 from .step import Canceled, Channel, Step
 from .stop import SIGINT, Signals
 from .wire import Connection
@@ -32,7 +32,7 @@ def main(path: str, words: list[str]) -> "NoReturn":
     os.dup2(terminal.trace_fd, 2)
     channel = Channel(int(words[1]))
     message = channel.wait()
-    os.write(int(words[2]), b"r")  # the listener kills a worker that has not read its job
+    write(int(words[2]), "read")  # the listener kills a worker that has not read its job
     job = Job(root, settings, terminal, message)
     os._exit(job.run(signals, channel))
 
