@@ -61,7 +61,7 @@ def look_from_outside(directory: str) -> dict[str, Any]:
     """Return the state file's facts, with `activity` and `healthy` as they alone show them."""
     facts = state.read(directory)
     phase = facts.get("phase", "unknown")
-    healthy = phase in (*_USUAL_PHASES, state.LISTENING)
+    healthy = phase in (*_USUAL_PHASES, state.LISTENING) and "stuck" not in facts
     return {**facts, "activity": phase, "healthy": healthy}
 
 
@@ -74,7 +74,7 @@ def look(directory: str) -> dict[str, Any]:
     if phase != state.LISTENING:
         activity, healthy = phase, phase in _USUAL_PHASES
     elif names & _RUNNING:
-        activity, healthy = ("busy" if WORKER in names else "idle"), True
+        activity, healthy = ("busy" if WORKER in names else "idle"), "stuck" not in facts
     else:
         activity, healthy = "listener gone", False
     return {**facts, "activity": activity, "healthy": healthy}
@@ -85,6 +85,7 @@ def describe(found: dict[str, Any]) -> str:
     health = "healthy" if found["healthy"] else "not healthy"
     named = f" {found['name']}" if "name" in found else ""
     since = f" since {found['since']}" if "since" in found else ""
-    line = f"{health}:{named} {found['activity']}{since}"
+    stuck = f", stuck since {found['stuck_since']}: {found['stuck']}" if "stuck" in found else ""
+    line = f"{health}:{named} {found['activity']}{since}{stuck}"
     # A state file can be somebody else's work, and a terminal obeys control characters.
     return "".join(c if c.isprintable() else "?" for c in line)

@@ -48,13 +48,15 @@ class State:
 
     def enter(self, phase: str, **facts: Any) -> None:
         """Enter a phase, and add what is known from now on."""
-        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        self._facts |= {"phase": phase, "since": since, **facts}
+        self._facts |= {"phase": phase, "since": _now(), **facts}
         self._write()
 
-    def note(self, **facts: Any) -> None:
-        """Add what is known, in the same phase."""
-        self._facts |= facts
+    def stuck(self, why: str) -> None:
+        """Tell that the runner does not get on, and since when; "" once it does again."""
+        for name in ("stuck", "stuck_since"):
+            self._facts.pop(name, None)
+        if why:
+            self._facts |= {"stuck": why, "stuck_since": _now()}
         self._write()
 
     def _write(self) -> None:
@@ -66,6 +68,10 @@ class State:
             os.replace(temporary, self._path)
         except OSError as error:
             log.debug("the state could not be written", path=self._path, why=error.strerror)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def read(directory: str) -> dict[str, Any]:

@@ -142,7 +142,7 @@ class Suspicion:
     def _tell(self, listed: Listed) -> None:
         if not self._is_told:
             self._is_told = True
-            self._scene.seen.note(stuck="a job has come, and no worker has started")
+            self._scene.seen.stuck("a job has come, and no worker has started")
             log.warning(
                 "a job may have come, and no worker has started",
                 seconds=round(time.monotonic() - self._begun),
@@ -172,7 +172,7 @@ class Suspicion:
 
     def _clear(self) -> None:
         if self._is_told:
-            self._scene.seen.note(stuck="")
+            self._scene.seen.stuck("")
 
 
 class RunningJob:
@@ -218,10 +218,10 @@ class RunningJob:
         self._misses = self._misses + 1 if missed else 0
         self._look_at = now + (min(SECOND_LOOK, JOB_LOOK) if missed else JOB_LOOK)
         if self._misses == 1:
-            self._scene.seen.note(stuck="GitHub does not list the runner of a running job")
+            self._scene.seen.stuck("GitHub does not list the runner of a running job")
             log.warning("GitHub does not list the runner although its worker goes on")
         elif not missed:
-            self._scene.seen.note(stuck="")
+            self._scene.seen.stuck("")
         if self._misses == _MISSES:
             raise Abandoned(
                 "GitHub does not list the runner any more, and its worker goes on",
@@ -235,7 +235,7 @@ class RunningJob:
         if self._worker_gone == math.inf:
             self._worker_gone = now
         if now >= self._worker_gone + LEAVE_TIME:
-            self._scene.seen.note(stuck="the listener stays although its worker has ended")
+            self._scene.seen.stuck("the listener stays although its worker has ended")
             log.warning("the worker has ended, and the listener stays: it is interrupted")
             self._scene.listener.interrupt()
             self._scene.pid_1.wait_for(

@@ -45,6 +45,7 @@ EACH: dict[str, tuple[str, Any, str]] = {
     "RUNNER_CANCEL_TIMEOUT": ("0.5", 0.5, "nan"),
     "RUNNER_DRAIN_TIMEOUT": ("3600", 3600.0, "1h"),
     "RUNNER_IDLE_TIMEOUT": ("600", 600.0, "10m"),
+    "RUNNER_JOB_TIMEOUT": ("600", 600.0, "10m"),
     "RUNNER_WATCHDOG": ("60", 60.0, "yes"),
     "RUNNER_MAX_RESTARTS": ("3", 3, "-3"),
     "RUNNER_STATE_DIR": ("/tmp/state", "/tmp/state", "state"),
