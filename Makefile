@@ -68,6 +68,7 @@ format: $(FOR_ALL) ## Put the Python code into its standard form
 lint: $(FOR_ALL) ## Look for mistakes in Python, shell scripts, Dockerfiles and workflows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
 	PATH="$(BIN):$$PATH" shellcheck $(SHELL_SCRIPTS)
 	$(if $(DOCKERFILES),$(BIN)/hadolint $(DOCKERFILES))
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)

@@ -1,0 +1,92 @@
+"""What each role loads: an import more is time of each start, or memory of each idle runner."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from simulator import Simulator
+from tests.support import mutants
+from tests.support.life import Life
+
+# Writes down which modules are loaded, at the place where a mutant has it.
+TELL = "import sys\nwith open({!r}, 'w') as f:\n    f.write(' '.join(sys.modules))\nOLD"
+
+EXEC = {"entrypoint", "entrypoint.init"} | {
+    f"entrypoint.init.{name}" for name in ("child", "command", "pid1", "processes", "signals")
+}
+# What PID 1 has in common with the child that registers: loaded before that child is forked.
+BEFORE_FORK = {
+    "entrypoint",
+    *("call", "errors", "log", "redaction", "vault"),
+    *("init", "init.child", "init.pid1", "init.processes", "init.signals"),
+    *("container", "container.account", "container.kernel"),
+    *("registration", "registration.record", "registration.register"),
+    *("runner", "runner.home"),
+    *("settings", "settings.parsers", "settings.schema", "settings.target"),
+}
+PLACES = {
+    "before the fork": "RegisteringChild.__init__",
+    "idle": "Idle.__init__",
+    "registering": "register_child._token",
+}
+# None of these in an idle PID 1: each costs some megabytes, or milliseconds of each start.
+HEAVY = {"requests", "urllib3", "ssl", "http", "structlog", "asyncio", "psutil", "jwt", "dotenv"}
+
+
+def ours(names: str) -> set[str]:
+    """Our own modules among some names."""
+    return {name for name in names.split() if name.partition(".")[0] == "entrypoint"}
+
+
+def loaded(life: Life, simulator: Simulator, place: str, **env: str) -> str:
+    """The modules that are loaded when a life comes to a place."""
+    told = life.directory / "modules"
+    life.program = mutants.mutated(
+        life.directory, mutants.body(PLACES[place], TELL.format(str(told)))
+    )
+    told.touch()
+    told.chmod(0o666)
+    life.start(**env)
+    simulator.wait_for("listening")
+    life.signal().wait()
+    return told.read_text()
+
+
+def test_exec_loads_the_init_alone() -> None:
+    """`gh-runner exec` starts as fast as a bare Python does."""
+    program = [sys.executable, "-I", "-X", "importtime", "-m", "entrypoint", "exec", "true"]
+    said = subprocess.run(program, capture_output=True, text=True, check=True).stderr
+    assert ours(" ".join(line.rpartition("|")[2] for line in said.splitlines())) == EXEC
+
+
+def test_little_is_loaded_before_the_fork(life: Life, simulator: Simulator) -> None:
+    """What PID 1 loads before its child registers, that child waits for."""
+    found = loaded(life, simulator, "before the fork")
+    assert ours(found) - {"entrypoint.__main__"} == {
+        name if name == "entrypoint" else f"entrypoint.{name}" for name in BEFORE_FORK
+    }
+
+
+def test_idle_pid_1_has_loaded_nothing_heavy(life: Life, simulator: Simulator) -> None:
+    """What speaks to GitHub, reads settings or asks for colours is in children of PID 1 only."""
+    names = loaded(life, simulator, "idle").split()
+    assert {name.partition(".")[0] for name in names} & HEAVY == set()
+    children_only = {name for name in ours(" ".join(names)) if name.endswith("_child")}
+    assert children_only == set()
+    assert not [name for name in names if name.startswith("entrypoint.github")]
+
+
+def test_plain_registration_loads_no_requests(life: Life, simulator: Simulator) -> None:
+    """The first request goes by the standard library where nothing is out of the ordinary."""
+    names = set(loaded(life, simulator, "registering").split())
+    assert "http.client" in names
+    assert {"requests", "urllib3", "jwt", "structlog"} & names == set()
+
+
+def test_packages_are_empty() -> None:
+    """A package's `__init__` is its docstring: an import of one module loads no other."""
+    root = Path(__file__).parents[2] / "entrypoint"
+    long = [path for path in root.rglob("__init__.py") if len(path.read_text().splitlines()) > 1]
+    assert long == []
