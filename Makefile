@@ -50,7 +50,7 @@ test: deps $(FOR_ALL) ## Run the tests that need no Docker engine (ARGS=... goes
 	$(BIN)/pytest $(WITHOUT_ENGINE) $(ARGS)
 
 test-image: deps engine $(FOR_ALL) ## Build the image with Docker and run the tests that need it
-	$(BIN)/pytest tests/image tests/lives/test_engine.py $(ARGS)
+	$(BIN)/pytest tests/image tests/lives/test_engine.py tests/simulator/test_containers.py $(ARGS)
 
 test-deploy: deps engine $(FOR_ALL) ## Run each way to deploy: register, job, replacement, stop
 	$(BIN)/pytest tests/deploy $(ARGS)

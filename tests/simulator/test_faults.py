@@ -71,3 +71,42 @@ def post(simulator: Simulator, path: str, body: object = None) -> http.client.HT
     address = f"/repos/acme/shop/actions/runners/{path}"
     connection.request("POST", address, json.dumps(body), headers)
     return connection
+
+
+def test_too_many_points_in_a_minute(simulator: Simulator, call: Call) -> None:
+    """A GET costs one point, a POST five; beyond the limit GitHub says when to come again."""
+    simulator.settings(points_per_minute=12)
+    path = "repos/acme/shop/actions/runners"
+    for method, address in [("POST", f"{path}/registration-token"), ("GET", path)] * 2:
+        assert call(method, address).ok
+    refused = call("GET", path)
+    assert refused.status_code == 403
+    assert "secondary rate limit" in refused.json()["message"]
+    assert 0 < int(refused.headers["retry-after"]) <= 60
+    simulator.add_credential("ghp_other")
+    assert call("GET", path, token="ghp_other").ok, "each credential has limits of its own"
+
+
+def test_too_many_requests_at_once(simulator: Simulator, call: Call) -> None:
+    """As many as the limit are answered at a time, and one more is refused."""
+    simulator.settings(concurrent_requests=1)
+    simulator.fault(path="/remove-token$", hold="answer")
+    connection = post(simulator, "remove-token")
+    simulator.wait_for("fault")
+    path = "repos/acme/shop/actions/runners"
+    assert call("GET", path).status_code == 403
+    simulator.release("answer")
+    assert connection.getresponse().status == 201
+    connection.close()
+    assert call("GET", path).ok
+
+
+def test_too_many_registrations(simulator: Simulator, call: Call) -> None:
+    """A repository takes so many runners in five minutes; another one is not concerned."""
+    simulator.settings(registrations=2)
+    add_runners(call, "a", "b")
+    path = "actions/runners/generate-jitconfig"
+    refused = call("POST", f"repos/acme/shop/{path}", json={**JIT, "name": "c"})
+    assert refused.status_code == 403
+    assert 0 < int(refused.headers["retry-after"]) <= 300
+    assert call("POST", f"repos/acme/other/{path}", json={**JIT, "name": "c"}).status_code == 201

@@ -1,0 +1,199 @@
+"""A job with `container:` or `services:` makes containers as GitHub's runner does."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from simulator import Simulator
+from tests.simulator.home import RunnerHome, finish
+from tests.support.life import until
+from tests.support.mutants import PROJECT
+from tests.support.registry import registry
+
+IMAGE = "registry.example/db:1"
+# Writes down its arguments; says what an engine would say.
+DOCKER = """\
+#!/bin/bash
+echo "$*" >>{calls}
+case $1 in
+create) echo 0123456789ab ;;
+ps) [[ $* != *status=running* ]] || echo 0123456789ab Up ;;
+exec) exec sleep 60 ;;
+pull) exit {pull} ;;
+esac
+"""
+
+
+class Recorded:
+    """A docker command that writes down how it is called."""
+
+    def __init__(self, home: RunnerHome, pull: int = 0) -> None:
+        self._calls = home.path / "calls"
+        self._calls.touch()
+        self._calls.chmod(0o666)
+        folder = home.path / "fake"
+        folder.mkdir()
+        (folder / "docker").write_text(DOCKER.format(calls=self._calls, pull=pull))
+        (folder / "docker").chmod(0o755)
+        self.env = {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+    def calls(self) -> list[str]:
+        """The calls so far."""
+        return self._calls.read_text().splitlines()
+
+    def commands(self) -> list[str]:
+        """Their first words."""
+        return [call.split()[0] for call in self.calls()]
+
+
+def label(home: RunnerHome) -> str:
+    """The label that the registration gives to all that it makes."""
+    text = (home.path / ".runner").read_bytes().removeprefix(b"\xef\xbb\xbf").decode()
+    return hashlib.sha256(text.lower().encode()).hexdigest()[:6]
+
+
+def test_services(simulator: Simulator, home: RunnerHome) -> None:
+    """The commands and their order are the real one's; all that is made has one label."""
+    docker = Recorded(home)
+    wanted = label(home.configured())
+    process = home.listen(env=docker.env)
+    job = simulator.queue_job("echo step", services={"db": IMAGE})
+    assert finish(process)[0] == 0
+    assert simulator.job(job["id"])["result"] == "succeeded", simulator.job(job["id"])["log"]
+    assert "step\n" in simulator.job(job["id"])["log"]
+    assert docker.commands() == [
+        *("version", "version", "ps", "network", "network", "pull"),
+        *("create", "start", "ps", "port", "inspect"),
+        *("logs", "rm", "network"),
+    ]
+    made = [call for call in docker.calls() if "create " in call]
+    assert len(made) == 2
+    assert all(f"--label {wanted} " in call for call in made)
+    assert "--network-alias db" in made[1]
+    assert docker.calls()[-1].split()[-1] == made[0].split()[-1]
+
+
+def test_job_in_a_container(simulator: Simulator, home: RunnerHome) -> None:
+    """Its steps are executed in the container, which has the work folder at /__w."""
+    docker = Recorded(home)
+    process = home.configured().listen(env=docker.env)
+    simulator.queue_job("echo step", container=IMAGE)
+    until(lambda: "exec" in docker.commands())
+    os.kill(home.listener, signal.SIGINT)
+    assert finish(process)[0] == 0
+    [step] = [call for call in docker.calls() if call.startswith("exec ")]
+    assert step.startswith("exec -i --workdir /__w/shop/shop 0123456789ab sh -e /__w/_temp/")
+    [created] = [call for call in docker.calls() if call.startswith("create ")]
+    assert f"-v {home.path}/_work:/__w" in created
+    assert created.endswith("--entrypoint tail registry.example/db:1 -f /dev/null")
+
+
+def test_image_that_cannot_be_pulled(simulator: Simulator, home: RunnerHome) -> None:
+    """The job fails before its first step, and its network is removed."""
+    docker = Recorded(home, pull=1)
+    process = home.configured().listen(env=docker.env)
+    job = simulator.queue_job("echo step", services={"db": IMAGE})
+    assert finish(process)[0] == 0
+    done = simulator.job(job["id"])
+    assert done["result"] == "failed"
+    assert "Docker pull fail with exit code 1" in done["log"]
+    assert "step" not in done["log"]
+    assert docker.calls()[-1].startswith("network rm github_network_")
+
+
+@pytest.mark.parametrize(
+    ("containers", "left"), [({"container": IMAGE}, True), ({"services": {"db": IMAGE}}, False)]
+)
+def test_stop(
+    simulator: Simulator, home: RunnerHome, containers: dict[str, object], left: bool
+) -> None:
+    """A signal leaves the job's own container and its network; services are stopped."""
+    docker = Recorded(home)
+    process = home.configured().listen(env=docker.env)
+    simulator.queue_job("sleep 60", **containers)
+    wanted = "exec" if left else "inspect"
+    until(lambda: wanted in docker.commands())
+    os.kill(home.listener, signal.SIGINT)
+    assert finish(process)[0] == 0
+    assert ("network rm" in docker.calls()[-1]) is not left
+
+
+@pytest.fixture
+def docker_cgroup() -> Iterator[Path]:
+    """A control group below /docker, where Docker puts containers on cgroup v1."""
+    v1 = Path("/sys/fs/cgroup/pids")
+    parent = (v1 if v1.is_dir() else Path("/sys/fs/cgroup")) / "docker"
+    group = parent / f"gh-runner-{os.getpid()}"
+    group.mkdir(parents=True)
+    yield group
+    group.rmdir()
+
+
+def test_no_containers_inside_a_container(
+    simulator: Simulator, home: RunnerHome, docker_cgroup: Path
+) -> None:
+    """Where PID 1 is seen below /docker/, the job is refused before its first step."""
+    docker = Recorded(home)
+    home.configured()
+    enter = f"echo $$ >{docker_cgroup}/cgroup.procs; exec "
+    command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c"]
+    home.env |= docker.env | {"RUNNER_ALLOW_RUNASROOT": "1"}
+    process = subprocess.Popen([*command, enter + str(home.path / "run.sh")], env=home.env)
+    job = simulator.queue_job("echo step", services={"db": IMAGE})
+    assert process.wait(30) == 0
+    done = simulator.job(job["id"])
+    assert done["result"] == "failed"
+    assert "Container feature is not supported when runner is already running inside" in done["log"]
+    assert "echo step" not in done["log"]
+    assert docker.calls() == []
+
+
+@pytest.fixture(scope="module")
+def engine() -> str:
+    """The docker command, with an engine that answers."""
+    found = subprocess.run(
+        [PROJECT / "scripts/docker-engine"], capture_output=True, text=True, check=False
+    )
+    if found.returncode != 0:
+        pytest.skip(found.stderr)
+    return found.stdout.strip()
+
+
+def labelled(engine: str, label: str) -> list[str]:
+    """The containers and networks that carry a label."""
+    found = []
+    for kind in (["ps", "--all"], ["network", "ls"]):
+        command = [engine, *kind, "--quiet", "--filter", f"label={label}"]
+        found += subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return found
+
+
+@pytest.mark.image
+@pytest.mark.parametrize("where", ["service", "container"])
+def test_real_engine(simulator: Simulator, home: RunnerHome, engine: str, where: str) -> None:
+    """While the job runs there are a labelled container and network, and afterwards none."""
+    home.configured()
+    done = home.path / "_work/done"
+    home.env |= {"RUNNER_ALLOW_RUNASROOT": "1"}  # nobody may not speak to the engine
+    process = home.listen(root=True)
+    wanted = label(home)
+    inside = "/__w/done" if where == "container" else done
+    with registry(f"gh-runner-{os.getpid()}") as image:
+        images = {"container": image} if where == "container" else {"services": {"db": image}}
+        job = simulator.queue_job(
+            f"echo begun; while [ ! -e {inside} ]; do sleep 0.1; done; echo end", **images
+        )
+        simulator.wait_for("job_output", text="begun")
+        assert len(labelled(engine, wanted)) == 2
+        done.touch()
+        assert finish(process, 60)[0] == 0
+        assert simulator.job(job["id"])["result"] == "succeeded", simulator.job(job["id"])["log"]
+        assert labelled(engine, wanted) == []
+        subprocess.run([engine, "image", "rm", "--force", image], check=True, capture_output=True)
