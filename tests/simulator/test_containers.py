@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from simulator import Simulator
+from simulator.client import PROJECT
 from tests.simulator.home import RunnerHome, finish
 from tests.support.life import until
-from tests.support.mutants import PROJECT
 from tests.support.registry import registry
 
 IMAGE = "registry.example/db:1"
