@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 # The environment grows in two steps: a first `make demo` does not wait for linters.
 FOR_DEMO := $(VENV)/.demo
 FOR_ALL := $(VENV)/.dev
-PACKAGES := $(wildcard entrypoint simulator demo tests bench)
+FOR_AWS := $(VENV)/.aws
+PACKAGES := $(wildcard entrypoint simulator demo action tests bench)
 DOCKERFILES := $(wildcard Dockerfile Dockerfile.* tests/image/*.Dockerfile deploy/*/*/*.Dockerfile)
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 SHELL_SCRIPTS = $(shell git grep --untracked -lE '^\#!.*[ /](ba|da)?sh( |$$)' -- \
@@ -28,6 +29,10 @@ $(FOR_DEMO): requirements-demo.lock pyproject.toml scripts/venv
 	@touch $@
 
 $(FOR_ALL): requirements-dev.lock $(FOR_DEMO)
+	scripts/venv $(VENV) $<
+	@touch $@
+
+$(FOR_AWS): requirements-aws.lock $(FOR_ALL)
 	scripts/venv $(VENV) $<
 	@touch $@
 
@@ -55,7 +60,7 @@ test-image: deps engine $(FOR_ALL) ## Build the image with Docker and run the te
 test-deploy: deps engine $(FOR_ALL) ## Run each way to deploy: register, job, replacement, stop
 	$(BIN)/pytest tests/deploy $(ARGS)
 
-test-action: deps $(FOR_ALL) ## Run the action
+test-action: deps $(FOR_AWS) ## Run the action that starts runners on ECS
 	$(BIN)/pytest tests/action $(ARGS)
 
 cover: deps $(FOR_ALL) ## Run the tests and show which lines they miss
@@ -73,7 +78,8 @@ lint: $(FOR_ALL) ## Look for mistakes in Python, shell scripts, Dockerfiles and 
 	$(if $(DOCKERFILES),$(BIN)/hadolint $(DOCKERFILES))
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
-	$(BIN)/zizmor --offline --no-progress --quiet --pedantic $(WORKFLOWS) .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/zizmor --offline --no-progress --quiet --pedantic $(WORKFLOWS) action.yml .github/dependabot.yml
 
 types: $(FOR_ALL) ## Check the types
 	$(BIN)/mypy $(PACKAGES)
@@ -94,6 +100,7 @@ lock: $(FOR_ALL) ## Write the lock files anew (UPGRADE=1 takes newer versions)
 	$(LOCK) pyproject.toml --output-file requirements.lock
 	$(LOCK) pyproject.toml --group demo --constraint requirements.lock --output-file requirements-demo.lock
 	$(LOCK) pyproject.toml --group dev --constraint requirements-demo.lock --output-file requirements-dev.lock
+	$(LOCK) pyproject.toml --group aws --constraint requirements-dev.lock --output-file requirements-aws.lock
 
 clean: ## Remove everything that make has made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* dist

@@ -1,0 +1,57 @@
+"""The step is cancelled: SIGINT, SIGTERM 7.5 s later, SIGKILL 2.5 s after that.
+
+GitHub's machine sends these to the step's process alone. What is done in between has to be quick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from typing import Any, Coroutine
+
+from action.errors import Problem, Stopped
+
+KILLED_AFTER = 10.0  # seconds after the first signal
+_MARGIN = 1.2
+
+
+class Stop:
+    """Whether the step is cancelled, and since when."""
+
+    def __init__(self) -> None:
+        """Take SIGINT and SIGTERM from now on; only in a running event loop."""
+        self._event = asyncio.Event()
+        self.signum = 0
+        self._at = 0.0
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signum, self._note, signum)
+
+    def _note(self, signum: int) -> None:
+        if not self.signum:
+            self.signum, self._at = signum, time.monotonic()
+            self._event.set()
+
+    def clean_up_deadline(self, otherwise: float) -> float:
+        """Until when a clean-up may take: the SIGKILL, or so many seconds from now."""
+        if self.signum:
+            return self._at + KILLED_AFTER - _MARGIN
+        return time.monotonic() + otherwise
+
+    async def interrupts(self, work: Coroutine[Any, Any, None], deadline: float) -> None:
+        """Do the work; end it with Stopped when a signal comes, with Problem at the deadline."""
+        task = asyncio.ensure_future(work)
+        signalled = asyncio.ensure_future(self._event.wait())
+        timeout = max(0.0, deadline - time.monotonic())
+        await asyncio.wait({task, signalled}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        signalled.cancel()
+        if task.done() and not self.signum:
+            return task.result()
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # it is told that nobody wants to know
+        if self.signum:
+            raise Stopped
+        raise Problem("timeout", "The time is over.")

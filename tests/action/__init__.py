@@ -1,0 +1,1 @@
+"""The action that starts runners on ECS: its program, its template, its example workflow."""
