@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 FOR_DEMO := $(VENV)/.demo
 FOR_ALL := $(VENV)/.dev
 FOR_AWS := $(VENV)/.aws
-PACKAGES := $(wildcard entrypoint simulator demo action tests bench)
+PACKAGES := $(wildcard entrypoint image simulator demo action tests bench release)
 DOCKERFILES := $(wildcard Dockerfile Dockerfile.* tests/image/*.Dockerfile deploy/*/*/*.Dockerfile)
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 SHELL_SCRIPTS = $(shell git grep --untracked -lE '^\#!.*[ /](ba|da)?sh( |$$)' -- \
@@ -79,6 +79,7 @@ lint: $(FOR_ALL) ## Look for mistakes in Python, shell scripts, Dockerfiles and 
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	PATH="$(BIN):$$PATH" actionlint $(WORKFLOWS)
 	$(BIN)/zizmor --offline --no-progress --quiet --pedantic $(WORKFLOWS) action.yml .github/dependabot.yml
 
 types: $(FOR_ALL) ## Check the types

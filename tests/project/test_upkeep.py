@@ -46,7 +46,8 @@ class Machine:
 
     def run(self, script: str, *args: str) -> str:
         """What a script of the project prints on this machine."""
-        shutil.copy(SCRIPTS / script, self.checkout / "scripts")
+        for name in (script, "git-with-token", "propose-change"):
+            shutil.copy(SCRIPTS / name, self.checkout / "scripts")
         return subprocess.check_output(
             [self.checkout / "scripts" / script, *args],
             cwd=self.checkout,

@@ -1,0 +1,33 @@
+"""Moves the tag that users of the action name, such as v1, to a release of that major version.
+
+Usage: python3 -m release.action VERSION
+
+Only if it is the newest of them: a fix of 1.2 beside 1.3 moves nothing. The version's own tag is
+there already and is never touched. Needs git, with all tags, and leave to push to `origin`.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from release.errors import run
+from release.git import git, newest
+from release.versions import Version
+
+
+def main() -> None:
+    """Read the command line, and move the tag."""
+    parser = argparse.ArgumentParser(prog="python3 -m release.action")
+    parser.add_argument("version")
+    version = Version.parse(parser.parse_args().version)
+    tag = f"v{version.major}"
+    if version != (last := newest(version.major)):
+        print(f"{tag} stays at v{last}" if last else f"{version} is no release")
+        return
+    git("tag", "--force", tag, f"v{version}^{{commit}}")
+    git("push", "--quiet", "--force", "origin", f"refs/tags/{tag}")
+    print(f"{tag} is v{version}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,61 @@
+"""The notes of a version, from CHANGELOG.md.
+
+Usage: python3 -m release.changelog VERSION --repository OWNER/NAME --image REPOSITORY
+
+Prints what stands under `## [VERSION]`, and below it how the images are called and verified, with
+the names of the repository that releases them. A version without notes is refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from release.errors import Refusal, run
+from release.owner import filled_in
+from release.versions import Version
+
+CHANGELOG = Path("CHANGELOG.md")
+_HEADING = re.compile(r"^## \[([^\]]+)\].*$", re.MULTILINE)
+
+
+def main() -> None:
+    """Read the command line, and print."""
+    parser = argparse.ArgumentParser(prog="python3 -m release.changelog")
+    parser.add_argument("version", type=str)
+    parser.add_argument("--repository", required=True, help="OWNER/NAME on GitHub")
+    parser.add_argument("--image", required=True, help="the users' repository of images")
+    options = parser.parse_args()
+    version = Version.parse(options.version)
+    print(filled_in(notes(CHANGELOG.read_text(), version), options.repository))
+    print(names(version, options.image, options.repository))
+
+
+def notes(changelog: str, version: Version) -> str:
+    """Return what has changed with a version; raise a Refusal if nothing is written about it."""
+    parts = _HEADING.split(changelog)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    found = sections.get(str(version), "").strip()
+    if not found:
+        raise Refusal(f"{CHANGELOG} has nothing under '## [{version}]'")
+    return found
+
+
+def names(version: Version, image: str, repository: str) -> str:
+    """Return how the images are called, and the command that verifies one."""
+    return f"""
+### Images
+
+`{image}:{version}` is Ubuntu with everything; `{version}-ubuntu-slim`, `{version}-fedora` and \
+`{version}-fedora-slim` are the other ones, for amd64 and arm64 each. Before you run one:
+
+    cosign verify {image}:{version} \\
+        --certificate-oidc-issuer https://token.actions.githubusercontent.com \\
+        --certificate-identity-regexp \
+'^https://github\\.com/{re.escape(repository)}/\\.github/workflows/publish\\.yml@'
+"""
+
+
+if __name__ == "__main__":
+    run(main)

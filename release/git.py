@@ -1,0 +1,26 @@
+"""Git, as far as releases need it."""
+
+from __future__ import annotations
+
+import subprocess
+
+from release.errors import Refusal
+from release.versions import Version, parse_all
+
+
+def git(*words: str) -> str:
+    """Run git; raise a Refusal with its words if it fails."""
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Refusal(f"git {words[0]}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def newest(major: int | None = None) -> Version | None:
+    """Return the newest release that there is a tag of, of a major version or of all."""
+    releases = [
+        version
+        for version in parse_all(git("tag", "--list", "v*").split())
+        if version.candidate is None and major in {None, version.major}
+    ]
+    return max(releases, default=None)

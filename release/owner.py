@@ -1,0 +1,58 @@
+"""Fills in who owns this repository where the documents say OWNER.
+
+Usage: python3 -m release.owner OWNER/NAME [FILE...]
+
+The documents and examples name images as ghcr.io/OWNER/gh-runner, and the repository and its
+action as OWNER/gh-runner: whoever publishes images from a fork has others. Changes the files in
+place, by default all that git tracks and that have the placeholder, and prints their names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+from pathlib import Path
+
+from release.errors import Refusal, run
+
+PLACEHOLDER = re.compile(r"(?<![\w./-])((?:ghcr\.io/|(?:https://)?github\.com/)?)OWNER/gh-runner\b")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
+_WHERE = ("*.md", "*.yml", "*.yaml", "*.json", "*.container", "*.service", "*.env*", "*.tf")
+_EXCEPT = (":!tests", ":!release", ":!CHANGELOG.md")
+
+
+def main() -> None:
+    """Read the command line, and change the files."""
+    parser = argparse.ArgumentParser(prog="python3 -m release.owner")
+    parser.add_argument("repository", help="OWNER/NAME on GitHub")
+    parser.add_argument("files", nargs="*", type=Path)
+    options = parser.parse_args()
+    for file in options.files or tracked():
+        text = file.read_text()
+        if (new := filled_in(text, options.repository)) != text:
+            file.write_text(new)
+            print(file)
+
+
+def filled_in(text: str, repository: str) -> str:
+    """Return a text with the placeholder replaced; names of images are written in lower case."""
+    if not _REPOSITORY.fullmatch(repository):
+        raise Refusal(f"{repository!r} is no repository such as acme/gh-runner")
+
+    def name(match: re.Match[str]) -> str:
+        host = match.group(1)
+        return host + (repository.lower() if host == "ghcr.io/" else repository)
+
+    return PLACEHOLDER.sub(name, text)
+
+
+def tracked() -> list[Path]:
+    """Return the files that people read or copy."""
+    command = ["git", "ls-files", "-z", "--", *_WHERE, *_EXCEPT]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [Path(name) for name in done.stdout.split("\0") if name]
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,136 @@
+"""Publishes images that are already built: gives them their names in the users' repository.
+
+Usage: python3 -m release.publish VERSION --from BUILD --to REPOSITORY [OPTIONS]
+
+BUILD is where the workflow "Images" has put them: a repository and the beginning of the tags, as
+in ghcr.io/acme/gh-runner-build:KEY; the tags are KEY-ubuntu, KEY-ubuntu-slim and so on, those of
+the bases KEY-base-ubuntu and so on. These go to REPOSITORY and to REPOSITORY-base.
+
+First all immutable tags are written, then everything is signed, then tags are moved: whoever
+pulls `latest` gets what is signed and complete. What has been done already is not done again, so
+that a run that was cut short can be repeated; but an immutable tag that points to something else
+ends it before anything is written. With --again the version is there and gets its next revision.
+Repeated after such a revision was published, the first build does not get the moving tags back.
+
+Prints one line for each image: its name and its digest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from release.errors import Refusal, run
+from release.registry import Repository
+from release.versions import FLAVOURS, Version, immutable_tags, moving_tags, released_in
+
+
+@dataclass(frozen=True)
+class Image:
+    """One flavour: where it was built, and where it goes."""
+
+    source: Repository
+    digest: str
+    target: Repository
+    flavour: str
+
+
+def main() -> None:
+    """Read the command line, and publish."""
+    parser = argparse.ArgumentParser(prog="python3 -m release.publish")
+    parser.add_argument("version", type=str)
+    parser.add_argument("--from", dest="build", required=True, help="REPOSITORY:KEY")
+    parser.add_argument("--to", required=True, help="the users' repository")
+    parser.add_argument("--again", action="store_true", help="as the next revision of it")
+    parser.add_argument("--sign", action="store_true", help="with cosign, keyless")
+    parser.add_argument(
+        "--flavours", nargs="+", choices=FLAVOURS, default=FLAVOURS, help="all by default"
+    )
+    options = parser.parse_args()
+    version = Version.parse(options.version)
+    images = built(options.build, options.to, options.flavours)
+    released = released_in(images[0].target.tags())
+    revision = next_revision(version, released, again=options.again)
+    write_immutable(images, version, revision)
+    if options.sign:
+        sign(images)
+    if revision >= released.get(version, 1):
+        move(images, version, [*released, version])
+    report(images, version, revision)
+
+
+def built(build: str, to: str, flavours: Sequence[str]) -> list[Image]:
+    """Return every image that there has to be; a Refusal names those that are missing."""
+    name, _, key = build.rpartition(":")
+    source = Repository(name)
+    targets = {"": Repository(to), "base-": Repository(f"{to}-base")}
+    wanted = [
+        (f"{key}-{prefix}{flavour}", prefix, flavour) for prefix in targets for flavour in flavours
+    ]
+    there = source.tags()
+    if missing := [f"{name}:{tag}" for tag, _, _ in wanted if tag not in there]:
+        raise Refusal(f"not built: {', '.join(missing)}")
+    return [
+        Image(source, source.digest(tag), targets[prefix], flavour)
+        for tag, prefix, flavour in wanted
+    ]
+
+
+def next_revision(version: Version, released: dict[Version, int], *, again: bool) -> int:
+    """Return which build of the version this is; a version must be there to be built again."""
+    if not again:
+        return 1
+    if version not in released:
+        raise Refusal(f"{version} has not been released, so it cannot be built again")
+    return released[version] + 1
+
+
+def write_immutable(images: list[Image], version: Version, revision: int) -> None:
+    """Write the tags that never change, once all are known to be free or the same already."""
+    there = tags_of(images)
+    todo, taken = [], []
+    for image in images:
+        for tag in immutable_tags(version, revision, image.flavour):
+            if tag not in there[image.target]:
+                todo.append((image, tag))
+            elif image.target.digest(tag) != image.digest:
+                taken.append(f"{image.target.name}:{tag}")
+    if taken:
+        raise Refusal(f"immutable, and there already with other content: {', '.join(taken)}")
+    for image, tag in todo:
+        image.target.put(image.source, image.digest, tag)
+
+
+def tags_of(images: list[Image]) -> dict[Repository, set[str]]:
+    """Return what is there, by repository."""
+    return {target: set(target.tags()) for target in {image.target for image in images}}
+
+
+def sign(images: list[Image]) -> None:
+    """Sign each image by its digest: for whom, GitHub's token says (docs/images.md)."""
+    for image in images:
+        command = ["cosign", "sign", "--yes", f"{image.target.name}@{image.digest}"]
+        if subprocess.run(command, check=False).returncode:
+            raise Refusal(f"cosign did not sign {image.target.name}@{image.digest}")
+
+
+def move(images: list[Image], version: Version, released: list[Version]) -> None:
+    """Move the tags that are to point to this version."""
+    there = tags_of(images)
+    for image in images:
+        for tag in moving_tags(version, released, image.flavour):
+            if tag not in there[image.target] or image.target.digest(tag) != image.digest:
+                image.target.put(image.target, image.digest, tag)
+
+
+def report(images: list[Image], version: Version, revision: int) -> None:
+    """Print what each image is, and what it is called for ever."""
+    for image in images:
+        name = immutable_tags(version, revision, image.flavour)[-1]
+        print(f"{image.target.name}:{name}@{image.digest}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,79 @@
+"""A repository in a registry of images, by skopeo: it copies whole indexes, byte by byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from typing import Any
+
+from release.errors import Refusal
+
+# Docker speaks plain HTTP to registries on loopback as well.
+_LOOPBACK = ("127.", "localhost:", "[::1]")
+# What registries, and skopeo's releases, say of a tag or a whole repository that is not there.
+_NOT_THERE = ("manifest unknown", "name unknown", "name not known", "404 (Not Found)")
+TIMEOUT = "15m"
+
+
+class Repository:
+    """One name in a registry, such as ghcr.io/acme/gh-runner; who may write is skopeo's affair."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._verify = "false" if name.startswith(_LOOPBACK) else "true"
+
+    def tags(self) -> list[str]:
+        """Return all tags; none if there is no such repository yet."""
+        output = self._ask("list-tags", f"docker://{self.name}")
+        return [] if output is None else list(json.loads(output)["Tags"])
+
+    def digest(self, tag: str) -> str:
+        """Return the digest of what a tag points to; raise a Refusal if there is no such tag."""
+        where = f"docker://{self.name}:{tag}"
+        raw = self._ask("inspect", "--raw", where)
+        if raw is None:
+            raise Refusal(f"there is no {where}")
+        return f"sha256:{hashlib.sha256(raw).hexdigest()}"
+
+    def image(self, tag: str) -> dict[str, Any]:
+        """Return what an image tells of itself: `Created`, `Labels`; empty if it is not there."""
+        output = self._ask(
+            "--override-os=linux", "inspect", "--no-tags", f"docker://{self.name}:{tag}"
+        )
+        return {} if output is None else dict(json.loads(output))
+
+    def put(self, source: Repository, digest: str, tag: str) -> None:
+        """Point a tag to something, and copy it here with all architectures if it is elsewhere."""
+        origin, target = f"docker://{source.name}@{digest}", f"docker://{self.name}:{tag}"
+        verify = [f"--src-tls-verify={source._verify}", f"--dest-tls-verify={self._verify}"]
+        # Within a repository the images are there already, and the index says all.
+        extent = "index-only" if source.name == self.name else "all"
+        options = [f"--multi-arch={extent}", "--preserve-digests", "--quiet", *verify]
+        done = _skopeo("copy", *options, origin, target)
+        if done.returncode:
+            raise Refusal(f"cannot copy {origin} to {target}: {_reason(done)}")
+
+    def _ask(self, *words: str) -> bytes | None:
+        """Return an answer, None if there is no such thing; any other trouble is a Refusal.
+
+        A registry that does not answer must not look like one that has no such tag.
+        """
+        verify = f"--tls-verify={self._verify}"
+        command = [*words[:-1], verify, words[-1]]
+        done = _skopeo(*command)
+        if done.returncode == 0:
+            return done.stdout
+        if any(known in _reason(done) for known in _NOT_THERE):
+            return None
+        raise Refusal(f"cannot read {words[-1]}: {_reason(done)}")
+
+
+def _skopeo(*words: str) -> subprocess.CompletedProcess[bytes]:
+    command = ["skopeo", f"--command-timeout={TIMEOUT}", *words]
+    return subprocess.run(command, capture_output=True, check=False)
+
+
+def _reason(done: subprocess.CompletedProcess[bytes]) -> str:
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"skopeo ended with {done.returncode}"

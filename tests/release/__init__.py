@@ -1,0 +1,1 @@
+"""The commands that the workflows of a release call."""

@@ -1,0 +1,113 @@
+"""A registry on loopback, and images for it that are a few bytes long."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import socket
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+_CONFIG = "application/vnd.oci.image.config.v1+json"
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_INDEX = "application/vnd.oci.image.index.v1+json"
+ARCHITECTURES = ("amd64", "arm64")
+
+
+@contextmanager
+def registry(directory: Path) -> Iterator[str]:
+    """Run Debian's docker-registry; return its address once it listens."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    configuration = directory / "config.yml"
+    configuration.write_text(
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {directory / 'data'}}}}}\n"
+        f"http: {{addr: '{address}'}}\n"
+    )
+    command = ["docker-registry", "serve", os.fspath(configuration)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stderr is not None
+        assert any(b"listening on" in line for line in process.stderr)
+        # What writes into a pipe that nobody reads waits some day.
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        try:
+            yield address
+        finally:
+            process.terminate()
+
+
+def push(directory: Path, name: str, content: str, **about: Any) -> str:
+    """Push an index with an image for each architecture; return its digest."""
+    layout = Layout(directory)
+    index = layout.index(
+        [layout.image(architecture, content, about) for architecture in ARCHITECTURES]
+    )
+    layout.finish(index)
+    target = f"docker://{name}"
+    command = ["skopeo", "copy", "--all", "--preserve-digests", "--quiet"]
+    subprocess.run([*command, "--dest-tls-verify=false", f"oci:{directory}:it", target], check=True)
+    return str(index["digest"])
+
+
+class Layout:
+    """A directory of the form that OCI describes for images."""
+
+    def __init__(self, directory: Path) -> None:
+        self._blobs = directory / "blobs" / "sha256"
+        self._blobs.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+
+    def image(self, architecture: str, content: str, about: dict[str, Any]) -> dict[str, Any]:
+        """Write an image of one file and return its descriptor."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            member = tarfile.TarInfo("content")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content.encode()))
+        plain = buffer.getvalue()
+        layer = self._blob(_LAYER, gzip.compress(plain, mtime=0))
+        diff = f"sha256:{hashlib.sha256(plain).hexdigest()}"
+        config = {
+            "architecture": architecture,
+            "os": "linux",
+            "created": about.get("created", "2026-11-01T00:00:00Z"),
+            "config": {"Labels": about.get("labels", {})},
+            "rootfs": {"type": "layers", "diff_ids": [diff]},
+        }
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": _MANIFEST,
+            "config": self._json(_CONFIG, config),
+            "layers": [layer],
+        }
+        platform = {"architecture": architecture, "os": "linux"}
+        return {**self._json(_MANIFEST, manifest), "platform": platform}
+
+    def index(self, manifests: list[dict[str, Any]]) -> dict[str, Any]:
+        """Write an index and return its descriptor."""
+        index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": manifests}
+        return self._json(_INDEX, index)
+
+    def finish(self, descriptor: dict[str, Any]) -> None:
+        """Write what makes a layout of the directory, with one thing in it."""
+        named = {**descriptor, "annotations": {"org.opencontainers.image.ref.name": "it"}}
+        index = {"schemaVersion": 2, "manifests": [named]}
+        (self._directory / "index.json").write_text(json.dumps(index))
+        (self._directory / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+
+    def _json(self, media_type: str, content: dict[str, Any]) -> dict[str, Any]:
+        return self._blob(media_type, json.dumps(content).encode())
+
+    def _blob(self, media_type: str, content: bytes) -> dict[str, Any]:
+        digest = hashlib.sha256(content).hexdigest()
+        (self._blobs / digest).write_bytes(content)
+        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content)}

@@ -1,0 +1,70 @@
+"""How images are built for the workflows: the scripts, with a `docker` that notes its words."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.release.command import ROOT, fake
+
+BUILD = "ghcr.io/acme/runners-build:abc"
+SHA256 = "a" * 64
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> dict[str, str]:
+    """An environment in which docker notes its words, one call a line."""
+    path = fake(tmp_path / "bin", "docker", f'printf "%s\\n" "$*" >>{tmp_path}/calls')
+    return {
+        **os.environ,
+        "PATH": path,
+        "BUILD": BUILD,
+        "GITHUB_REPOSITORY": "acme/runners",
+        "GITHUB_SERVER_URL": "https://github.com",
+        "RUNNER_VERSION": "2.337.0",
+        "RUNNER_SHA256": SHA256,
+        "RUNNER_RELEASED": "2026-09-10",
+    }
+
+
+def run(script: str, env: dict[str, str], tmp_path: Path) -> list[str]:
+    """Run a script and return what docker was told."""
+    subprocess.run([ROOT / "scripts" / script], env=env, check=True, capture_output=True)
+    return (tmp_path / "calls").read_text().splitlines()
+
+
+def test_a_build_is_pushed_with_what_proves_it(docker: dict[str, str], tmp_path: Path) -> None:
+    """The base first, then the image on it; both with provenance and SBOM, on one architecture."""
+    env = {**docker, "BASE": "fedora", "VARIANT": "slim", "ARCHITECTURE": "arm64"}
+    _, base, image = run("push-build", env, tmp_path)
+    for call in (base, image):
+        assert "--push --provenance=mode=max --sbom=true --pull --platform linux/arm64" in call
+    assert f"--target slim --tag {BUILD}-base-fedora-slim-arm64" in base
+    assert f"--build-arg=BASE_IMAGE={BUILD}-base-fedora-slim-arm64" in image.replace(
+        "--build-arg ", "--build-arg="
+    )
+    for value in ("VERSION=2.337.0", f"SHA256={SHA256}", "RELEASED=2026-09-10"):
+        assert f"--build-arg=RUNNER_{value} " in image
+    assert "SOURCE=https://github.com/acme/runners " in image
+    assert image.endswith(f"--tag {BUILD}-fedora-slim-arm64 .")
+
+
+def test_no_build_without_a_checksum(docker: dict[str, str], tmp_path: Path) -> None:
+    """Where nobody tells which runner it is, nothing is built."""
+    env = {**docker, "BASE": "ubuntu", "VARIANT": "full", "ARCHITECTURE": "amd64"}
+    env |= {"RUNNER_SHA256": "", "RUNNER_API_URL": "http://127.0.0.1:1"}
+    done = subprocess.run([ROOT / "scripts/push-build"], env=env, check=False, capture_output=True)
+    assert done.returncode != 0
+    assert b"cannot reach http://127.0.0.1:1" in done.stderr
+    assert not (tmp_path / "calls").exists()
+
+
+def test_all_builds_are_joined(docker: dict[str, str], tmp_path: Path) -> None:
+    """Each flavour, and each base, is one name for both architectures."""
+    calls = run("join-builds", docker, tmp_path)
+    assert len(calls) == 8
+    name = f"{BUILD}-base-fedora-slim"
+    assert f"buildx imagetools create --tag {name} {name}-amd64 {name}-arm64" in calls

@@ -1,0 +1,222 @@
+"""Names of images in a real registry: what is written, what moves, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from release.registry import Repository
+from release.versions import FLAVOURS
+from tests.release.command import NOTHING, fake, refuses, succeeds
+from tests.release.conftest import SOME, Build
+
+Publish = Callable[..., str]
+
+
+@pytest.fixture
+def publish(users: Repository) -> Publish:
+    """Publish a build as a version, as the workflow does."""
+
+    def run(version: str, key: str, *options: str, env: Mapping[str, str] = NOTHING) -> str:
+        where = ["--from", f"{users.name}-build:{key}", "--to", users.name]
+        if "--flavours" not in options:
+            where += ["--flavours", *SOME]
+        return succeeds("publish", version, *where, *options, env=env)
+
+    return run
+
+
+def names(repository: Repository) -> dict[str, str]:
+    """Return what each tag points to."""
+    return {tag: repository.digest(tag) for tag in repository.tags()}
+
+
+def is_called(repository: Repository, digest: str) -> set[str]:
+    """Return the tags that point to a digest."""
+    return {tag for tag, found in names(repository).items() if found == digest}
+
+
+def test_a_release_gets_its_names_and_no_other(
+    users: Repository, build: Build, publish: Publish
+) -> None:
+    """1.2.3 is 1.2.3, 1.2, 1 and latest; each flavour has its own, and so have the bases."""
+    digests = build("aaa", *FLAVOURS)
+    said = publish("v1.2.3", "aaa", "--flavours", *FLAVOURS)
+    assert is_called(users, digests["ubuntu"]) == {
+        *("1.2.3", "1.2", "1", "latest"),
+        *("1.2.3-ubuntu", "1.2-ubuntu", "1-ubuntu", "ubuntu"),
+    }
+    for flavour in FLAVOURS[1:]:
+        own = {f"1.2.3-{flavour}", f"1.2-{flavour}", f"1-{flavour}", flavour}
+        assert is_called(users, digests[flavour]) == own
+    assert len(users.tags()) == 8 + 3 * 4
+    bases = Repository(f"{users.name}-base")
+    assert is_called(bases, digests["base-ubuntu"]) >= {"1.2.3", "latest"}
+    assert f"{users.name}:1.2.3@{digests['ubuntu']}\n" in said
+
+
+def test_all_architectures_come_along(users: Repository, build: Build, publish: Publish) -> None:
+    """What is under a name is what was built, byte by byte, with each of its images."""
+    build("aaa")
+    publish("1.2.3", "aaa")
+    for architecture in ("amd64", "arm64"):
+        command = ["skopeo", f"--override-arch={architecture}", "inspect", "--tls-verify=false"]
+        done = subprocess.run(
+            [*command, f"docker://{users.name}:1.2.3"], capture_output=True, check=True
+        )
+        assert json.loads(done.stdout)["Architecture"] == architecture
+
+
+def test_a_patch_leaves_the_others_alone(users: Repository, build: Build, publish: Publish) -> None:
+    """After 1.2.4 the old version is still what it was, and all that moves has moved."""
+    first, second = build("aaa"), build("bbb")
+    publish("1.2.3", "aaa")
+    publish("1.2.4", "bbb")
+    assert is_called(users, first["ubuntu"]) == {"1.2.3", "1.2.3-ubuntu"}
+    assert is_called(users, second["ubuntu"]) >= {"1.2.4", "1.2", "1", "latest", "ubuntu"}
+
+
+def test_an_older_minor_moves_itself_alone(
+    users: Repository, build: Build, publish: Publish
+) -> None:
+    """A fix of 1.2 beside 1.3 moves neither 1 nor latest."""
+    for key, version in (("aaa", "1.2.3"), ("bbb", "1.3.0"), ("ccc", "1.2.4")):
+        digests = build(key)
+        publish(version, key)
+    assert is_called(users, digests["ubuntu"]) == {"1.2.4", "1.2", "1.2.4-ubuntu", "1.2-ubuntu"}
+    assert users.digest("latest") == users.digest("1.3.0") == users.digest("1")
+
+
+def test_a_second_push_is_refused(users: Repository, build: Build, publish: Publish) -> None:
+    """A version is written once: another build under its name changes nothing at all."""
+    build("aaa")
+    build("bbb")
+    publish("1.2.3", "aaa")
+    before = names(users)
+    where = ["--from", f"{users.name}-build:bbb", "--to", users.name, "--flavours", *SOME]
+    said = refuses("publish", "1.2.3", *where)
+    assert said.startswith("immutable, and there already with other content: ")
+    assert f"{users.name}:1.2.3," in said
+    assert names(users) == before
+
+
+def test_a_run_that_was_cut_short_is_repeated(
+    users: Repository, build: Build, publish: Publish
+) -> None:
+    """The same build again writes what is missing, and nothing twice."""
+    digests = build("aaa")
+    source = Repository(f"{users.name}-build")
+    users.put(source, digests["fedora-slim"], "1.2.3-fedora-slim")
+    publish("1.2.3", "aaa")
+    complete = names(users)
+    publish("1.2.3", "aaa")
+    assert names(users) == complete
+    assert "1.2.3-fedora-slim" in is_called(users, digests["fedora-slim"])
+
+
+def test_what_is_built_again_gets_a_revision(
+    users: Repository, build: Build, publish: Publish
+) -> None:
+    """A rebuild is -r2, the next one -r3; the moving tags follow, the version stays as it was."""
+    first, second, third = build("aaa"), build("bbb"), build("ccc")
+    publish("1.2.3", "aaa")
+    publish("1.2.3", "bbb", "--again")
+    assert is_called(users, second["ubuntu"]) >= {"1.2.3-r2", "1.2", "1", "latest", "ubuntu"}
+    publish("1.2.3", "ccc", "--again")
+    assert is_called(users, first["ubuntu"]) == {"1.2.3", "1.2.3-ubuntu"}
+    assert is_called(users, second["ubuntu"]) == {"1.2.3-r2", "1.2.3-r2-ubuntu"}
+    assert is_called(users, third["fedora-slim"]) == {
+        *("1.2.3-r3-fedora-slim", "1.2-fedora-slim", "1-fedora-slim", "fedora-slim"),
+    }
+
+
+def test_a_supported_older_minor_is_built_again(
+    users: Repository, build: Build, publish: Publish
+) -> None:
+    """Its rebuild moves neither latest nor 1."""
+    for key, version in (("aaa", "1.2.3"), ("bbb", "1.3.0")):
+        build(key)
+        publish(version, key)
+    newest = users.digest("latest")
+    again = build("ccc")
+    publish("1.2.3", "ccc", "--again")
+    assert is_called(users, again["ubuntu"]) == {
+        *("1.2.3-r2", "1.2.3-r2-ubuntu", "1.2", "1.2-ubuntu"),
+    }
+    assert users.digest("latest") == users.digest("1") == newest
+
+
+def test_a_repeated_release_does_not_undo_a_rebuild(
+    users: Repository, build: Build, publish: Publish
+) -> None:
+    """Whoever starts the release again after weeks moves no tag back to the old build."""
+    build("aaa")
+    again = build("bbb")
+    publish("1.2.3", "aaa")
+    publish("1.2.3", "bbb", "--again")
+    publish("1.2.3", "aaa")
+    assert users.digest("latest") == users.digest("1.2") == again["ubuntu"]
+
+
+def test_only_what_is_released_is_built_again(users: Repository, build: Build) -> None:
+    """There is no second revision without a first one."""
+    build("aaa")
+    where = ["--from", f"{users.name}-build:aaa", "--to", users.name, "--flavours", *SOME]
+    assert "has not been released" in refuses("publish", "1.2.3", *where, "--again")
+    assert users.tags() == []
+
+
+def test_a_candidate_moves_nothing(users: Repository, build: Build, publish: Publish) -> None:
+    """A release candidate has its own name and no other."""
+    digests = build("aaa")
+    publish("1.3.0-rc.1", "aaa")
+    assert is_called(users, digests["ubuntu"]) == {"1.3.0-rc.1", "1.3.0-rc.1-ubuntu"}
+    assert len(users.tags()) == 3
+
+
+def test_a_build_that_is_not_complete(users: Repository, build: Build) -> None:
+    """If one flavour has failed, none is published; the missing one is named."""
+    build("aaa", without="base-fedora-slim")
+    where = ["--from", f"{users.name}-build:aaa", "--to", users.name, "--flavours", *SOME]
+    said = refuses("publish", "1.2.3", *where)
+    assert said == f"not built: {users.name}-build:aaa-base-fedora-slim"
+    assert users.tags() == []
+
+
+def test_signed_before_tags_move(
+    users: Repository, build: Build, publish: Publish, tmp_path: Path
+) -> None:
+    """When cosign signs, by digest, the version is there and nobody is led to it yet."""
+    digests = build("aaa")
+    calls = tmp_path / "calls"
+    look = f'skopeo list-tags --tls-verify=false "docker://{users.name}" | grep -c latest'
+    path = fake(tmp_path / "bin", "cosign", f'echo "$@" "$({look})" >>{calls}')
+    publish("1.2.3", "aaa", "--sign", env={"PATH": path})
+    signed = [line.split() for line in calls.read_text().splitlines()]
+    assert {words[2] for words in signed} == {
+        f"{users.name}{'-base' if name.startswith('base-') else ''}@{digest}"
+        for name, digest in digests.items()
+    }
+    assert {(*words[:2], words[3]) for words in signed} == {("sign", "--yes", "0")}
+
+
+def test_not_signed_not_moved(users: Repository, build: Build, tmp_path: Path) -> None:
+    """Without a signature no moving tag leads to the image."""
+    build("aaa")
+    path = fake(tmp_path / "bin", "cosign", "exit 1")
+    where = ["--from", f"{users.name}-build:aaa", "--to", users.name, "--flavours", *SOME]
+    assert "cosign did not sign" in refuses(
+        "publish", "1.2.3", *where, "--sign", env={"PATH": path}
+    )
+    assert "latest" not in users.tags()
+
+
+def test_a_registry_that_does_not_answer(build: Build, users: Repository) -> None:
+    """It does not look like one where the version is not there yet."""
+    build("aaa")
+    where = ["--from", f"{users.name}-build:aaa", "--to", "127.0.0.1:1/x", "--flavours", *SOME]
+    assert refuses("publish", "1.2.3", *where).startswith("cannot read docker://127.0.0.1:1/")
