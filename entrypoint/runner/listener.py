@@ -23,6 +23,7 @@ from entrypoint.settings.schema import Settings
 # How a worker's exit code tells the result of its job (TaskResultUtil in actions/runner).
 WORKER_RESULTS = {100: "succeeded", 101: "succeeded with issues", 102: "failed", 103: "cancelled"}
 _LISTENING = "Listening for Jobs"
+_WORKER_CODE = re.compile(r"Worker finished for job [^\n]*Code: (\d{1,9})")
 _JOB = re.compile(r"Running job: ([^\n]+)")
 _LONGEST_NAME = 100  # characters
 _KILL_TIMEOUT = 2.0  # seconds for what was killed to be gone
@@ -123,15 +124,22 @@ class Listener:
 
     @property
     def left_by_itself(self) -> bool:
-        """Whether nobody has killed run.sh or the worker, as far as their exit codes tell."""
-        code = None if self.worker is None else self.worker.outcome
-        return self.child.outcome == 0 and (code is None or code in WORKER_RESULTS)
+        """Whether nobody has killed run.sh or the worker, as far as their exit codes tell.
+
+        The worker is the listener's child, whose log tells its exit code. A job can forge that.
+        """
+        codes = {0 if self.worker is None else self.worker.outcome or 0}
+        codes |= {int(code) for code in _WORKER_CODE.findall(self._words())}
+        return self.child.outcome == 0 and codes <= {0, *WORKER_RESULTS}
 
     def job_name(self) -> str:
         """Return the name of the job, as the listener's log has it; "" where it has none."""
-        path, _ = self._listener_log()
-        named = _JOB.search(home.read_from(path, 0)) if path else None
+        named = _JOB.search(self._words())
         return named[1].strip()[:_LONGEST_NAME] if named else ""
+
+    def _words(self) -> str:
+        path, _ = self._listener_log()
+        return home.read_from(path, 0) if path else ""
 
     def pids(self) -> tuple[int | None, int | None]:
         """Return the pids of the listener and of its worker, as far as they are there.
