@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
-from entrypoint.redaction import redact
+from entrypoint.redaction import redact_all
 
 EventDict = MutableMapping[str, Any]
 LEVELS = ("debug", "info", "warning", "error")
@@ -98,7 +98,7 @@ def _stamp(_logger: object, level: str, record: EventDict) -> EventDict:
 
 
 def _censor(_logger: object, _level: str, record: EventDict) -> EventDict:
-    return {k: redact(v) if isinstance(v, str) else v for k, v in record.items()}
+    return {name: redact_all(value) for name, value in record.items()}
 
 
 def _as_json(_logger: object, _level: str, record: EventDict) -> str:

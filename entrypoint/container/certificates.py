@@ -9,6 +9,10 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import NamedTuple
 
 from entrypoint.container import state
 from entrypoint.errors import ExitCode, Failure
@@ -23,8 +27,14 @@ _SYSTEM = (
 )
 _HASHED = "/etc/ssl/certs"  # Debian, Ubuntu: the same, a file each, named by its subject's hash
 _HASH = re.compile(r"[0-9a-f]{8}\.\d+")
+_LARGEST = 1 << 24  # bytes
+_BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----([\w+/=\s]+)-----END CERTIFICATE-----")
+RUNNER_CA_FILE = "RUNNER_CA_FILE"
 _PRIVATE, _BUNDLE = "ca.pem", "ca-bundle.pem"  # in RUNNER_STATE_DIR
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
+# All that name authorities to some program: ours first, then OpenSSL and .NET, Python, curl, git.
+_CUSTOMARY = (RUNNER_CA_FILE, *_BUNDLES, "NODE_EXTRA_CA_CERTS", "SSL_CERT_DIR")
 
 
 def system_bundle() -> str:
@@ -47,17 +57,60 @@ def system_authorities() -> str:
         return bundle
 
 
-def problems(path: str) -> list[str]:
-    """Return what is wrong with the file that RUNNER_CA_FILE names."""
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            content = file.read()
-        if "-----BEGIN CERTIFICATE-----" not in content:
-            return [f"RUNNER_CA_FILE: {path} holds no certificate in PEM form"]
-        ssl.create_default_context(cadata=content)
-    except OSError as error:  # ssl.SSLError is one
-        return [f"RUNNER_CA_FILE: {path} cannot be used: {error.strerror or error}"]
-    return []
+class Trust(NamedTuple):
+    """The authorities to be trusted beside the system's, by the path that names them, if any."""
+
+    path: str
+    notes: list[str]
+    problems: list[str]
+
+
+def choose(environ: Mapping[str, str]) -> Trust:
+    """Return which authorities the variables name; each customary one means the same to all.
+
+    One that names no more than the system's own is passed over. Two that name different ones are a
+    problem: each program would go by another.
+    """
+    found, problems = dict[str, frozenset[bytes]](), []
+    for variable in (name for name in _CUSTOMARY if environ.get(name, "").strip()):
+        try:
+            found[variable] = frozenset(_authorities(environ[variable].strip()))
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            problems.append(f"{variable}: {environ[variable].strip()} cannot be used: {why}")
+    system = frozenset(_certificates(_read(system_bundle()))) if found else frozenset[bytes]()
+    private = {name: added for name, all_of in found.items() if (added := all_of - system)}
+    if len(set(private.values())) > 1:
+        problems.append(
+            f"{' and '.join(private)}: name different authorities; put all of them into one file,"
+            f" and name it in {RUNNER_CA_FILE}"
+        )
+    chosen = next(iter(private), RUNNER_CA_FILE if RUNNER_CA_FILE in found else "")
+    if problems or not chosen:
+        return Trust("", [], problems)
+    note = f"{chosen}: its authorities are trusted by every program here, beside the system's"
+    path = environ[chosen].strip()
+    return Trust(path, [] if chosen == RUNNER_CA_FILE else [note], [])
+
+
+def _authorities(path: str) -> Iterator[bytes]:
+    """Yield the certificates of a file, or of all files of directories (SSL_CERT_DIR)."""
+    for place in path.split(os.pathsep):
+        files = [entry.path for entry in os.scandir(place)] if os.path.isdir(place) else [place]
+        found = [one for file in files for one in _certificates(_read(file))]
+        if found:
+            ssl.create_default_context(cadata=b"\n".join(found).decode())
+        elif place == path:
+            raise ValueError("it holds no certificate in PEM form")
+        yield from found
+
+
+def _certificates(content: bytes) -> list[bytes]:
+    """Return the certificates in a text, each in one form: nothing else of it is for everybody."""
+    return [
+        b"\n".join([_BEGIN, *re.findall(rb".{1,64}", b"".join(body.split())), _END])
+        for body in _CERTIFICATE.findall(content)
+    ]
 
 
 def bundle(settings: Settings) -> str:
@@ -70,13 +123,14 @@ def bundle(settings: Settings) -> str:
         return ""
     path = os.path.join(settings.state_dir, _BUNDLE)
     try:
-        private = _read(settings.ca_file)
+        private = b"\n".join([*_authorities(settings.ca_file), b""])
         _write(os.path.join(settings.state_dir, _PRIVATE), private)
         _write(path, _read(system_bundle()) + b"\n" + private)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise Failure(
             ExitCode.CONFIG,
-            f"RUNNER_CA_FILE: {error.filename}: {error.strerror}",
+            f"RUNNER_CA_FILE: {why}",
             "the directory that RUNNER_STATE_DIR names must be writable",
         ) from None
     return path
@@ -85,7 +139,7 @@ def bundle(settings: Settings) -> str:
 def environment(settings: Settings) -> dict[str, str]:
     """Return the variables by which the listener, its Node, jobs and the engine trust it too.
 
-    Values that the operator set for these variables ought to win over them.
+    They win over what the operator has set: each that was set names no others than these.
     """
     path = bundle(settings)
     if not path:
@@ -95,17 +149,29 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def _read(path: str) -> bytes:
+    """Read a plain file; ValueError for what is none, such as a FIFO that nobody will write to."""
     if not path:
         return b""
-    with open(path, "rb") as file:
-        return file.read()
+    with open(path, "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is no plain file")
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError(f"it is larger than {_LARGEST} bytes")
+    return content
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _write(path: str, content: bytes) -> None:
     """Put a file that everybody may read in its place, whole or not at all."""
     state.make_directory(os.path.dirname(path))
     draft = f"{path}.{os.getpid()}"
-    with open(draft, "wb") as file:
+    with suppress(FileNotFoundError):
+        os.unlink(draft)
+    with open(draft, "xb") as file:  # never through a link that somebody has put there
         os.fchmod(file.fileno(), 0o644)
         file.write(content)
     os.replace(draft, path)

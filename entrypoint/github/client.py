@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.auth import AuthBase
-from requests.utils import select_proxy
+from requests.utils import should_bypass_proxies
 from urllib3.exceptions import NameResolutionError
 
 from entrypoint import log, redaction
@@ -25,8 +25,9 @@ from entrypoint.github import retries
 from entrypoint.github.answer import Answer, Refusal, Request, Retry, line, words
 from entrypoint.github.first_request import Known
 from entrypoint.github.refusals import explain, refusal
+from entrypoint.settings import proxies
 from entrypoint.settings.credential import Kind
-from entrypoint.settings.schema import Settings
+from entrypoint.settings.schema import Settings, environment
 from entrypoint.settings.target import HEADERS, Target
 
 _CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 30.0  # seconds of one try
@@ -63,7 +64,6 @@ class Client:
     deadline: float
     session: requests.Session = field(repr=False)
     token: str = field(default="", repr=False)  # a registration token, which is passed on
-    verify: str | None = None  # a bundle that wins over REQUESTS_CA_BUNDLE
     fresh_until: float = 0.0  # until then a 401 may only mean that the token is new
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], float] = time.monotonic
@@ -111,7 +111,9 @@ def open_client(  # noqa: PLR0913 - each is a part of the credential
     session = requests.Session()
     session.headers.update(HEADERS)
     session.auth = _Authorization(f"{scheme} {token}" if token else "")
-    session.verify = certificates.system_authorities() or True
+    session.verify = certificates.bundle(settings) or certificates.system_authorities() or True
+    session.trust_env = False  # else ALL_PROXY would count, which the runner passes over
+    session.proxies = _proxies(settings.target.api_url)
     return Client(
         settings.target,
         kind,
@@ -119,9 +121,17 @@ def open_client(  # noqa: PLR0913 - each is a part of the credential
         deadline,
         session,
         token=token if kind is Kind.REGISTRATION else "",
-        verify=certificates.bundle(settings) or None,
         fresh_until=time.monotonic() + _FRESH if fresh else 0.0,
     )
+
+
+def _proxies(url: str) -> dict[str, str]:
+    """Return what requests takes as the proxy for a URL, whose password is hidden from now on."""
+    address, exceptions = proxies.choose(environment(), url)
+    redaction.hide(*redaction.passwords(address))
+    if not address or should_bypass_proxies(url, no_proxy=exceptions):
+        return {}
+    return {url.partition("://")[0]: address}
 
 
 def until(api: Client, deadline: float) -> Client:
@@ -141,10 +151,8 @@ def probe(api: Client, path: str) -> Answer:
 
 def proxy(api: Client) -> str:
     """Return the proxy that requests go through, without its password, or an empty string."""
-    url = api.target.api_url
-    merged = api.session.merge_environment_settings(url, {}, None, None, None)
-    address = select_proxy(url, merged["proxies"]) or ""
-    return re.sub(r"//[^/@]*@", "//", address)
+    address = next(iter(api.session.proxies.values()), "")
+    return proxies.shown(address) if address else ""
 
 
 def request(  # noqa: PLR0913 - what a request is made of
@@ -245,7 +253,7 @@ def _send(api: Client, method: str, url: str, **request: Any) -> requests.Respon
         patience = _patience(api.deadline - api.now())
         timeout = (min(_CONNECT_TIMEOUT, patience), min(_READ_TIMEOUT, patience))
         response = api.session.request(
-            method, url, timeout=timeout, verify=api.verify, allow_redirects=False, **request
+            method, url, timeout=timeout, allow_redirects=False, **request
         )
         url = urljoin(url, response.headers.get("location", ""))
         if not response.is_redirect or urlsplit(url)[:2] != origin:
@@ -254,10 +262,18 @@ def _send(api: Client, method: str, url: str, **request: Any) -> requests.Respon
 
 
 def _trouble(error: OSError) -> Answer:
-    """Say by requests' exception what went wrong on the way."""
+    """Say by requests' exception what went wrong on the way.
+
+    What a library says of a proxy may hold its address, with a password or a part of it: of that
+    no more is told than the status by which the proxy refused, or the kernel's word.
+    """
     root = _root(error)
     said = _POOL.sub("", line(str(root)))
-    return Answer(words=said, trouble=_kind(error, root, said))
+    kind = _kind(error, root, said)
+    if kind.startswith("proxy"):
+        status = re.search(r"\b[45]\d\d\b(?: [A-Za-z ]+)?", said)
+        said = status[0] if status else getattr(root, "strerror", None) or ""
+    return Answer(words=said, trouble=kind)
 
 
 def _kind(error: OSError, root: BaseException, said: str) -> str:

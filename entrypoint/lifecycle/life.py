@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from contextlib import ExitStack
 from typing import Any
 
-from entrypoint import call, log
+from entrypoint import call, log, redaction
 from entrypoint.container import state, termination_message
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.pid1 import Init, Stopped
@@ -127,6 +127,7 @@ def prepare(
         raise Failure(ExitCode.CONFIG, f"reading the settings took over {SETTINGS_TIMEOUT} s")
     given.forget()
     environ.update(prepared["environment"])
+    redaction.hide_user_info(environ)  # a proxy's password, which config.sh may repeat
     log.configure(prepared["settings"]["log_level"], prepared["settings"]["log_format"])
     if version := prepared["settings"]["version"]:
         log.info("starting", runner=version, released=prepared["settings"]["released"])

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from entrypoint import redaction
 from entrypoint.container import account
 from entrypoint.lifecycle import exposure, stop_file
 from entrypoint.runner import checks, home, hook
@@ -47,7 +48,7 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
     return {
         "settings": asdict(settings),
         "name": settings.name if settings.registration == "given" else unique(settings.name),
-        "notes": notes,
+        "notes": redaction.redact_all(notes),
         "environment": others,
         "stop_digest": stop_file.digest(stop_secret) if stop_secret else "",
         "earlier": earlier._asdict() if earlier and earlier.id and earlier.name else None,

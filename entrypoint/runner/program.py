@@ -49,7 +49,7 @@ def base_environment(environ: Mapping[str, str], settings: Settings) -> dict[str
 
         trust = certificates.environment(settings)
     kept = {k: v for k, v in environ.items() if k not in ours()}
-    return {"PATH": PATH, **trust, **kept}
+    return {"PATH": PATH, **kept, **trust}
 
 
 def environment(environ: Mapping[str, str], settings: Settings, user: Account) -> dict[str, str]:

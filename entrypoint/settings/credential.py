@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -21,6 +22,16 @@ class Kind(StrEnum):
 
 _PREFIXES = {"ghp_": Kind.CLASSIC, "github_pat_": Kind.FINE_GRAINED}
 VARIABLES = ("GITHUB_PERSONAL_TOKEN", "GITHUB_APP_PRIVATE_KEY", "RUNNER_TOKEN", "RUNNER_JITCONFIG")
+
+
+_REGISTRATION = re.compile("A[A-Z0-9]{28}")
+
+
+def variable_for(value: str) -> str:
+    """Return the variable that a token belongs into by its form, or "" if that does not tell."""
+    if value.startswith((*_PREFIXES, "gho_", "ghu_", "ghs_")):
+        return "GITHUB_PERSONAL_TOKEN"
+    return "RUNNER_TOKEN" if _REGISTRATION.fullmatch(value) else ""
 
 
 def identify(secrets: Mapping[str, str]) -> tuple[str, Kind]:

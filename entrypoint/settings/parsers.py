@@ -6,15 +6,19 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from entrypoint.redaction import shown
 from entrypoint.settings import target
 
 MAX_LABEL = 256  # the runner's; one label over it and config.sh silently drops them all
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _QUOTES = ("'", '"')
+_PORTS = {"http": ":80", "https": ":443"}
 _NAME_PART = re.compile(r"[A-Za-z0-9_.-]+")
 _PEM = re.compile(
-    r"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n.+\n-----END ([A-Z]+ )?PRIVATE KEY-----", re.DOTALL
+    r"(-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----)(.+)(-----END (?:[A-Z]+ )?PRIVATE KEY-----)",
+    re.DOTALL,
 )
+_PEM_LINE = 64  # characters (RFC 7468)
 
 Parser = Callable[[str], Any]
 
@@ -27,9 +31,11 @@ def unquoted(value: str) -> str:
     """Return a value without white space and one pair of quotes around it.
 
     `docker run --env-file` and the lists of a compose file take quotes for a part of the value.
+    Quotes that stand inside as well are no pair around it, as in "a","b".
     """
     value = value.strip()
-    if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
+    quote = value[:1]
+    if quote in _QUOTES and value.count(quote) == 2 and value.endswith(quote):
         value = value[1:-1].strip()
     return value
 
@@ -46,17 +52,38 @@ def name(value: str) -> str:
     if not value:
         return value
     if "/" in value:
-        raise Problem(f"{value!r} holds a slash; it takes the bare name, no URL and no path")
+        raise Problem(f"{shown(value)} holds a slash; it takes the bare name, no URL and no path")
     if not _NAME_PART.fullmatch(value) or value in {".", ".."}:
-        raise Problem(f"{value!r} is not a name on GitHub: letters, digits, '-', '_' and '.' only")
+        raise Problem(
+            f"{shown(value)} is not a name on GitHub: letters, digits, '-', '_' and '.' only"
+        )
     return value
+
+
+def repository(value: str) -> str:
+    """Take the name of a repository, with its owner before it or not, or .git after it."""
+    owner, slash, bare = value.rpartition("/")
+    bare = bare.removesuffix(".git")
+    if value and not (bare and (owner or not slash)):
+        raise Problem(f"{shown(value)} names no repository")
+    return f"{name(owner)}{slash}{name(bare)}"
 
 
 def flag(value: str) -> bool:
     """Take 1 or 0, true or false, yes or no, on or off."""
     if value.lower() in _TRUE | _FALSE:
         return value.lower() in _TRUE
-    raise Problem(f"{value!r} is neither 1 nor 0 (true, false, yes, no, on and off do as well)")
+    raise Problem(
+        f"{shown(value)} is neither 1 nor 0 (true, false, yes, no, on and off do as well)"
+    )
+
+
+def some_seconds(value: str) -> float:
+    """Take a number of seconds, one at least."""
+    number = seconds(value)
+    if number < 1:
+        raise Problem(f"{shown(value)} leaves no time; it takes a number of seconds, 1 or more")
+    return number
 
 
 def seconds(value: str) -> float:
@@ -66,14 +93,14 @@ def seconds(value: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number < 10**9:
-        raise Problem(f"{value!r} is not a number of seconds, 0 or more")
+        raise Problem(f"{shown(value)} is not a number of seconds, 0 or more")
     return number
 
 
 def count(value: str) -> int:
     """Take a whole number, 0 or more."""
     if not (value.isascii() and value.isdigit()):
-        raise Problem(f"{value!r} is not a whole number, 0 or more")
+        raise Problem(f"{shown(value)} is not a whole number, 0 or more")
     return int(value)
 
 
@@ -84,51 +111,62 @@ def day(value: str) -> str:
     try:
         return date.fromisoformat(value).isoformat()
     except ValueError:
-        raise Problem(f"{value!r} is not a day such as 2026-01-31") from None
+        raise Problem(f"{shown(value)} is not a day such as 2026-01-31") from None
 
 
 def path(value: str) -> str:
     """Take an absolute path."""
     if not value.startswith("/"):
-        raise Problem(f"{value!r} is not an absolute path")
+        raise Problem(f"{shown(value)} is not an absolute path")
     return value
 
 
 def url(value: str) -> str:
-    """Take an http or https URL; a slash at its end is cut, since GitHub answers 404 to it."""
-    if value and not re.fullmatch(r"https?://[^\s/@]+(/[^\s?#@]*)?", value):
+    """Take an http or https URL.
+
+    A slash at its end is cut, since GitHub answers 404 to it, and so is a port that goes without
+    saying: the listener takes a host with any port for an Enterprise Server.
+    """
+    if not value:
+        return ""
+    match = re.fullmatch(r"(https?)://([^\s/@?#]+)(/[^\s?#@]*)?", value, re.IGNORECASE)
+    if not match:
         raise Problem("is not a URL of the form https://HOST[/PATH] (and may hold no password)")
-    return value.rstrip("/")
+    scheme, place, path = match[1].lower(), match[2].lower(), match[3] or ""
+    return f"{scheme}://{place.removesuffix(_PORTS[scheme])}{path}".rstrip("/")
 
 
 def host(value: str) -> str:
     """Take a host name, with a port if need be."""
-    if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?", value):
-        raise Problem(f"{value!r} is not a host name; it takes github.com, without https://")
-    bare = value.lower().removeprefix("www.")
+    if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:]+\](:\d+)?", value):
+        raise Problem(f"{shown(value)} is not a host name; it takes github.com, without https://")
+    bare = value.lower().removeprefix("www.").removesuffix(_PORTS["https"])
     if bare.startswith("api.") and target.is_hosted(bare.removeprefix("api.")):
-        raise Problem(f"{value!r} is the host of the API; it takes {bare.removeprefix('api.')}")
+        raise Problem(
+            f"{shown(value)} is the host of the API; it takes {bare.removeprefix('api.')}"
+        )
     return bare
 
 
 def labels(value: str) -> tuple[str, ...]:
-    """Take labels divided by commas; spaces around them and empty ones are dropped."""
-    found = tuple(label.strip() for label in value.split(",") if label.strip())
+    """Take labels divided by commas; spaces and quotes around them and empty ones are dropped."""
+    found = tuple(label for part in value.split(",") if (label := unquoted(part)))
     for label in found:
         if len(label) > MAX_LABEL:
             raise Problem(f"a label has {len(label)} characters, more than {MAX_LABEL}")
         if not label.isprintable():
-            raise Problem(f"the label {label!r} has a control character in it")
+            raise Problem(f"the label {shown(label)} has a control character in it")
     return tuple(dict.fromkeys(found))
 
 
-def choice(*allowed: str) -> Parser:
-    """Make a parser that takes one of a few words."""
+def choice(*allowed: str, **others: str) -> Parser:
+    """Make a parser that takes one of a few words; `others` are further names of some of them."""
 
     def parse(value: str) -> str:
-        if value.lower() not in allowed:
-            raise Problem(f"{value!r} is not one of {', '.join(allowed)}")
-        return value.lower()
+        word = others.get(value.lower(), value.lower())
+        if word not in allowed:
+            raise Problem(f"{shown(value)} is not one of {', '.join(allowed)}")
+        return word
 
     return parse
 
@@ -145,8 +183,8 @@ def page(value: str) -> str:
         found = target.names(_split(address)[1])
     except ValueError:
         raise Problem(
-            f"{value!r} is not the page of a repository, an organization or an enterprise, as in"
-            " https://github.com/acme/shop, https://github.com/acme,"
+            f"{shown(value)} is not the page of a repository, an organization or an enterprise, as"
+            " in https://github.com/acme/shop, https://github.com/acme,"
             " https://github.com/enterprises/acme"
         ) from None
     for part in found:
@@ -162,7 +200,10 @@ def _split(address: str) -> tuple[str, str]:
 
 
 def private_key(value: str) -> str:
-    r"""Take a PEM private key as it is, with \n for line breaks, or in base64; return the PEM."""
+    r"""Take a PEM private key as it is, with \n for line breaks, or in base64; return the PEM.
+
+    Its line breaks may have become spaces, or be missing: where they belong is known.
+    """
     key = value.strip()
     if "-----BEGIN" not in key:
         import base64  # rare, and 1 ms of each start
@@ -172,6 +213,12 @@ def private_key(value: str) -> str:
         except ValueError:
             raise Problem("is neither a PEM private key nor one in base64") from None
     key = key.replace("\\r", "").replace("\\n", "\n").replace("\r", "").strip()
-    if not _PEM.fullmatch(key):
+    found = _PEM.fullmatch(key)
+    if not found:
         raise Problem("is not a whole private key in PEM form, -----BEGIN to -----END")
-    return key + "\n"
+    first, body, last = found.groups()
+    lines = [line.strip() for line in body.strip().split("\n")]
+    if len(lines) == 1:
+        bare = "".join(lines[0].split())
+        lines = [bare[i : i + _PEM_LINE] for i in range(0, len(bare), _PEM_LINE)]
+    return "\n".join([first, *lines, last, ""])

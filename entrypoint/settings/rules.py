@@ -1,36 +1,36 @@
 """From the values that were given to one frozen `Settings`, or to every problem at once.
 
-First each value by itself, then what does not go together, then names that are misspelt.
+First each value by itself, then what does not go together, then names that may be misspelt.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from entrypoint import redaction
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.settings import credential, parsers
+from entrypoint.settings import credential, names, parsers
 from entrypoint.settings.given import Given
 from entrypoint.settings.parsers import Problem, unquoted
-from entrypoint.settings.schema import Settings, ours, variables
-from entrypoint.settings.target import Scope
+from entrypoint.settings.schema import Settings, variables
+from entrypoint.settings.target import Scope, is_hosted
 from entrypoint.vault import STOP_SECRET
 
+# As .env-example has them.
+PLACEHOLDERS = {
+    "GITHUB_OWNER": "your-user-or-organization",
+    "GITHUB_REPOSITORY": "your-repository",
+    "GITHUB_PERSONAL_TOKEN": "ghp_put_your_token_here",
+}
+_LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
+_WITH_PASSWORD = ("RUNNER_ENGINE_OPTIONS",)  # which may name a registry or a proxy
 _VARIABLE = re.compile(r"\b(?:GITHUB|RUNNER)_[A-Z_]+")
 MAX_LABELS = 100  # that a JIT configuration may have, the default ones included
 _DEFAULT_LABELS = 3
 MIN_STOP_SECRET = 8  # characters
-
-# Names of the runner's own that happen to look like ours; they are passed on as they are.
-_FOREIGN = {
-    "RUNNER_ALLOW_RUNASROOT",
-    "RUNNER_MANUALLY_TRAP_SIG",
-    "RUNNER_TEMP",
-    "RUNNER_TOOL_CACHE",
-    "RUNNER_UPDATE_CA_CERTS",
-    "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS",
-}
 
 # What a JIT configuration holds, and what is only for a registration of our own.
 _IN_JIT_CONFIGURATION = (
@@ -62,22 +62,25 @@ def parse(given: Given, problems: Sequence[str] = ()) -> Settings:
 
     `problems` are those found before. An empty value is the default, as in a compose file.
     """
-    known = variables()
-    parsed, problems = {}, [*problems, *misspelt(given.settings)]
-    for variable, about in known.items():
+    problems, parsed = list(problems), {}
+    for variable, about in variables().items():
         value = unquoted(given.settings.get(variable, "")) or about["default"]
         try:
-            parsed[about["field"]] = about["parse"](value)
+            parsed[about["field"]] = _parsed(variable, value, about["parse"])
         except Problem as problem:
             problems.append(f"{variable}: {problem}")
             parsed[about["field"]] = about["parse"](about["default"])
-    settings = Settings(**parsed)
+    owner, _, parsed["repository"] = parsed["repository"].rpartition("/")
+    if owner and owner.lower() != (parsed["owner"] or owner).lower():
+        problems.append("GITHUB_REPOSITORY: names another owner than GITHUB_OWNER")
+    settings = Settings(**{**parsed, "owner": parsed["owner"] or owner})
     if encoded := given.secrets.get("RUNNER_JITCONFIG"):
-        problems += _beside_jit_configuration(settings, given)
+        problems += _beside_jit_configuration(given)
         if problems:
             raise wrong(problems)
         return _of_jit_configuration(settings, encoded)
     problems += _news(contradictions(settings, given), problems)
+    problems += _meant_otherwise(settings, given, problems)
     if problems:
         raise wrong(problems)
     return settings
@@ -98,7 +101,7 @@ def _of_jit_configuration(settings: Settings, encoded: str) -> Settings:
     )
 
 
-def _beside_jit_configuration(settings: Settings, given: Given) -> Iterator[str]:
+def _beside_jit_configuration(given: Given) -> Iterator[str]:
     """A JIT configuration says it all; what could contradict it is named."""
     about = variables()
     for variable in _IN_JIT_CONFIGURATION:
@@ -110,7 +113,32 @@ def _beside_jit_configuration(settings: Settings, given: Given) -> Iterator[str]
         f"{variable}: is given together with RUNNER_JITCONFIG; give one credential"
         for variable in others
     )
-    yield from _certificates(settings)
+
+
+def _parsed(variable: str, value: str, parse: parsers.Parser) -> Any:
+    """Parse a value; what no setting may hold has a Problem of its own."""
+    if redaction.is_token(value):
+        raise Problem("looks like a token or a key, and what this is for would be shown to all")
+    if redaction.has_password(value) and variable not in _WITH_PASSWORD:
+        raise Problem("holds a user's name or password before an @, which is no place for one")
+    if value == PLACEHOLDERS.get(variable):
+        raise Problem("is still the placeholder of .env-example")
+    return parse(value)
+
+
+def _meant_otherwise(settings: Settings, given: Given, problems: Sequence[str]) -> Iterator[str]:
+    """Tell of an unknown name that may be what is missing, or would have narrowed the scope."""
+    for guess in names.guesses(given.settings):
+        if any(problem.startswith(f"{guess.meant}: ") for problem in problems):
+            yield guess.question
+        elif guess.narrows and not _is_narrow(settings, guess.meant):
+            yield f"{guess.question} Without that the runner would serve more than this name says"
+
+
+def _is_narrow(settings: Settings, variable: str) -> bool:
+    if variable == "RUNNER_GROUP":
+        return bool(settings.group) or settings.target.scope is Scope.REPOSITORY
+    return settings.target.scope is Scope.REPOSITORY
 
 
 def _news(found: Sequence[str], problems: Sequence[str]) -> list[str]:
@@ -128,10 +156,10 @@ def contradictions(settings: Settings, given: Given) -> list[str]:
     """Return what is wrong with settings that are each fine by themselves."""
     return [
         *_scope(settings, given.settings),
+        *_encryption(settings),
         *_credential(settings, given.secrets),
         *_inputs(given.settings),
         *_registration(settings),
-        *_certificates(settings),
         *_stop_file(settings, given.secrets),
     ]
 
@@ -162,15 +190,35 @@ def _scope(settings: Settings, given: Mapping[str, str]) -> Iterator[str]:
 def _repeats(settings: Settings, variable: str) -> bool:
     """Return whether a part is given beside the URL, but says the same."""
     target = settings.target
+    name = target.name.lower()  # GitHub's names know no case
     same = {
         "GITHUB_OWNER": target.scope is not Scope.ENTERPRISE
-        and settings.owner == target.name.partition("/")[0],
-        "GITHUB_REPOSITORY": settings.repository == target.name.partition("/")[2],
+        and settings.owner.lower() == name.partition("/")[0],
+        "GITHUB_REPOSITORY": settings.repository.lower() == name.partition("/")[2],
         "GITHUB_ENTERPRISE": target.scope is Scope.ENTERPRISE
-        and settings.enterprise == target.name,
+        and settings.enterprise.lower() == name,
         "GITHUB_HOST": settings.host == target.host,
     }
     return same[variable]
+
+
+def _encryption(settings: Settings) -> Iterator[str]:
+    """No credential is sent in clear text, unless the operator says so or it stays in here."""
+    for variable, address in (
+        ("GITHUB_URL", settings.target.server),
+        ("GITHUB_API_URL", settings.api_url),
+    ):
+        scheme, _, rest = address.partition("://")
+        host = rest.partition("/")[0]
+        if scheme != "http" or _LOOPBACK.fullmatch(host):
+            continue
+        if is_hosted(host.removeprefix("api.")):
+            yield f"{variable}: the credential would be sent unencrypted; {host} takes https://"
+        elif not settings.allow_http:
+            yield (
+                f"{variable}: the credential would be sent unencrypted; take https://, or for an"
+                " Enterprise Server that has none set GITHUB_ALLOW_HTTP=1"
+            )
 
 
 def _credential(settings: Settings, secrets: Mapping[str, str]) -> Iterator[str]:
@@ -220,13 +268,6 @@ def _registration(settings: Settings) -> Iterator[str]:
         yield "RUNNER_GROUP: a repository has no runner groups, only organization and enterprise do"
 
 
-def _certificates(settings: Settings) -> Iterator[str]:
-    if settings.ca_file:
-        from entrypoint.container import certificates  # ssl is loaded only where it is used
-
-        yield from certificates.problems(settings.ca_file)
-
-
 def _stop_file(settings: Settings, secrets: Mapping[str, str]) -> Iterator[str]:
     """Without a secret any job that can write to the folder could end the runner."""
     secret = secrets.get(STOP_SECRET, "")
@@ -236,17 +277,3 @@ def _stop_file(settings: Settings, secrets: Mapping[str, str]) -> Iterator[str]:
         yield f"RUNNER_STOP_FILE: is missing; {STOP_SECRET} is what that file must hold"
     elif secret and len(secret) < MIN_STOP_SECRET:
         yield f"{STOP_SECRET}: has fewer than {MIN_STOP_SECRET} characters, which could be guessed"
-
-
-def misspelt(given: Iterable[str]) -> list[str]:
-    """Return a question for each unknown name that is close to one of ours."""
-    names = ours()
-    questions = []
-    for variable in sorted(given):
-        if variable.startswith(("RUNNER_", "GITHUB_")) and variable not in names | _FOREIGN:
-            import difflib  # needed only where a name is unknown
-
-            close = difflib.get_close_matches(variable, names, n=1, cutoff=0.8)
-            if close:
-                questions.append(f"{variable}: is not known, did you mean {close[0]}?")
-    return questions

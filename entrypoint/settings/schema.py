@@ -32,7 +32,7 @@ class Settings:
         "GITHUB_OWNER", "", parsers.name, "user or organization that owns the runner"
     )
     repository: str = setting(
-        "GITHUB_REPOSITORY", "", parsers.name, "repository of that owner; empty: all of them"
+        "GITHUB_REPOSITORY", "", parsers.repository, "repository of that owner; empty: all of them"
     )
     enterprise: str = setting(
         "GITHUB_ENTERPRISE", "", parsers.name, "enterprise that owns it, instead of an owner"
@@ -46,6 +46,12 @@ class Settings:
     host: str = setting("GITHUB_HOST", "github.com", parsers.host, "GitHub's host")
     api_url: str = setting(
         "GITHUB_API_URL", "", parsers.url, "URL of the REST API; empty: derived from the host"
+    )
+    allow_http: bool = setting(
+        "GITHUB_ALLOW_HTTP",
+        "0",
+        parsers.flag,
+        "send the credential unencrypted, to an Enterprise Server without TLS",
     )
     ca_file: str = setting(
         "RUNNER_CA_FILE",
@@ -132,11 +138,26 @@ class Settings:
     log_level: str = setting(
         "RUNNER_LOG_LEVEL",
         "info",
-        parsers.choice("debug", "info", "warning", "error"),
+        parsers.choice(
+            "debug",
+            "info",
+            "warning",
+            "error",
+            trace="debug",
+            verbose="debug",
+            notice="info",
+            warn="warning",
+            err="error",
+            critical="error",
+            fatal="error",
+        ),
         "least level that is logged",
     )
     stop_timeout: float = setting(
-        "RUNNER_STOP_TIMEOUT", "9", parsers.seconds, "seconds a stop may take, a drain left out"
+        "RUNNER_STOP_TIMEOUT",
+        "9",
+        parsers.some_seconds,
+        "seconds a stop may take, a drain left out",
     )
     cancel_timeout: float = setting(
         "RUNNER_CANCEL_TIMEOUT",
@@ -181,7 +202,7 @@ class Settings:
     github_timeout: float = setting(
         "GITHUB_TIMEOUT",
         "60",
-        parsers.seconds,
+        parsers.some_seconds,
         "seconds GitHub may take at the start, retries included",
     )
 

@@ -5,15 +5,18 @@ Nothing is changed here: no file is deleted before all settings have been found 
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
-from entrypoint.container import account, image
+from entrypoint import redaction
+from entrypoint.container import account, certificates, image
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.settings import credential, parsers, rules, secret_files
+from entrypoint.settings import credential, names, parsers, proxies, rules, secret_files
 from entrypoint.settings.given import Given
-from entrypoint.settings.parsers import Problem
+from entrypoint.settings.parsers import Problem, unquoted
 from entrypoint.settings.runner_names import MAX_NAME, shortened
 from entrypoint.settings.schema import Settings, ours, variables
 from entrypoint.settings.secret_files import ENVFILE, SecretFile
@@ -21,7 +24,25 @@ from entrypoint.vault import ALIASES, SECRETS
 
 _APP_KEY = "GITHUB_APP_PRIVATE_KEY"  # the only one of several lines
 _STATE_DIR = "RUNNER_STATE_DIR"
+_SYSTEMD = "Environment"
 _TOKEN = re.compile("[!-~]*")
+_SHORTEST_TOKEN = 8  # characters; GitHub's have 29 at least
+_EXPANDED = re.compile(r"\$\{?[A-Za-z_]|^~(/|$)")
+_ODD_IN_LABEL = re.compile(r"[\s;#\[\](){}'\"]")
+_ENVFILE_HINTS = {
+    "No such file": (
+        "mount the file into the container (it is deleted at each start, so every start needs it"
+        " anew), or leave RUNNER_ENVFILE empty"
+    ),
+    "is a directory": (
+        "where the file to be mounted is missing, Docker makes a directory of its name: check the"
+        " path on the host"
+    ),
+    "Permission denied": "let the user that the container starts as read it, or start it as root",
+    "UTF-8": "save it as UTF-8",
+    "larger": "give the path of a file of NAME=value lines, and no more",
+    "": "give the path of a plain file of NAME=value lines",
+}
 
 
 class Values(NamedTuple):
@@ -37,29 +58,54 @@ def read(given: Given, files: dict[str, SecretFile] | None = None) -> Values:
     """Return the settings, the secrets by variable and what was put right; change nothing.
 
     Raises a Failure (78) that lists every problem. `files` takes in the files that were read, by
-    the variables that name them.
+    the variables that name them. From then on this process says none of the secrets.
     """
+    _hide(given)
     # The image knows its runner; what the operator says of it wins.
-    given = Given(image.release(), {}).under({**given.settings, **given.secrets})
+    given = Given({**image.release(), **given.settings}, given.secrets)
     environ, files = given.settings, {} if files is None else files
-    path = parsers.unquoted(environ.get(ENVFILE, ""))
+    path = unquoted(environ.get(ENVFILE, ""))
     set_by_file = read_env_file(path, files) if path else {}
     given = given.under(set_by_file)
+    _hide(given)
     secrets, notes, problems = gather_secrets(given, files)
+    proxy = proxies.examine(given.settings)
+    trust = certificates.choose(given.settings)
+    problems += [*proxy.problems, *trust.problems]
     settings = rules.parse(Given(given.settings, secrets), problems)
+    settings = replace(settings, ca_file=trust.path)
     if user := account.lookup(settings.user):
         whys = {name: secret_files.why_untrusted(file, user) for name, file in files.items()}
         problems = [f"{name}: {files[name].path} {why}" for name, why in whys.items() if why]
         if problems:
             raise rules.wrong(problems)
-    notes += [*spelling_notes(given.settings, settings), *credential.caveats(secrets)]
+    notes += [
+        *spelling_notes(given.settings, settings),
+        *proxy.notes,
+        *trust.notes,
+        *credential.caveats(secrets),
+        *_repeated(given.settings, secrets),
+    ]
     if _STATE_DIR in set_by_file and set_by_file[_STATE_DIR] != environ.get(_STATE_DIR):
         notes.append(
             f"{_STATE_DIR}: is set in the env file, where the health check (`gh-runner status`)"
             " does not see it; set it in the container's environment"
         )
     others = {name: value for name, value in set_by_file.items() if name not in ours()}
-    return Values(settings, secrets, notes, others)
+    return Values(settings, secrets, notes, {**others, **proxy.corrected})
+
+
+def _hide(given: Given) -> None:
+    """Have nothing said of what may be a secret, before anything looks at it."""
+    redaction.hide(*given.secrets.values())
+    redaction.hide_user_info(given.settings)
+    paths = (given.settings.get(f"{variable}_FILE", "") for variable in SECRETS)
+    redaction.hide(*(path for path in paths if not _is_path(unquoted(path))))
+
+
+def _is_path(value: str) -> bool:
+    """Return whether a value looks like the path of a file, and not like what it should hold."""
+    return value.startswith(("/", "./", "../")) and redaction.redact(value) == value
 
 
 def read_env_file(path: str, files: dict[str, SecretFile]) -> dict[str, str]:
@@ -71,17 +117,15 @@ def read_env_file(path: str, files: dict[str, SecretFile]) -> dict[str, str]:
     try:
         file = files[ENVFILE] = secret_files.read(path)
     except Problem as problem:
-        raise Failure(
-            ExitCode.CONFIG,
-            f"{ENVFILE}: {path} {problem}",
-            "mount the file into the container (it is deleted at each start, so every start needs"
-            " it anew), or leave RUNNER_ENVFILE empty",
-        ) from None
+        hint = next(hint for sign, hint in _ENVFILE_HINTS.items() if sign in str(problem))
+        raise Failure(ExitCode.CONFIG, f"{ENVFILE}: {path} {problem}", hint) from None
     values, problems = {}, []
     for binding in parse_stream(StringIO(file.text)):
+        line = f"{ENVFILE}: line {binding.original.line} of {path}"
         if binding.error or (binding.key and binding.value is None):
-            line = binding.original.line
-            problems.append(f"{ENVFILE}: line {line} of {path} is not NAME=value")
+            problems.append(f"{line} is not NAME=value")
+        elif binding.key == _SYSTEMD:
+            problems.append(f"{line} is one of a systemd unit; write NAME=value alone")
         elif binding.key:
             values[binding.key] = binding.value or ""
     if problems:
@@ -95,12 +139,16 @@ def gather_secrets(
     """Return the secrets by variable, what was put right, and what is wrong."""
     secrets, notes, problems = {}, [], []
     for variable in SECRETS:
-        path = parsers.unquoted(given.settings.get(f"{variable}_FILE", ""))
+        path = unquoted(given.settings.get(f"{variable}_FILE", ""))
         origin = f"{variable}_FILE: {path}" if path else f"{variable}:"
+        if path and not _is_path(path):
+            origin = f"{variable}_FILE:"
         try:
             raw = _raw_secret(variable, path, given, files)
-            value = parsers.unquoted(raw)
-            _require_form(variable, value)
+            redaction.hide(raw)
+            value = unquoted(raw)
+            if value:
+                notes += [f"{origin} {note}" for note in _require_form(variable, value)]
         except Problem as problem:
             problems.append(f"{origin} {problem}")
             continue
@@ -120,6 +168,8 @@ def _raw_secret(variable: str, path: str, given: Given, files: dict[str, SecretF
         return given.secrets[names[0]] if names else ""
     if names:
         raise Problem(f"is given together with {names[0]}; one of them is enough")
+    if not _is_path(path) and not os.path.exists(path):
+        raise Problem(f"takes the path of a file; the secret itself goes into {variable}")
     file = files[f"{variable}_FILE"] = secret_files.read(path)
     if not file.text.strip():
         raise Problem("is empty")
@@ -131,37 +181,89 @@ def _aliases(variable: str) -> list[str]:
     return [alias for alias, name in ALIASES.items() if name == variable]
 
 
-def _require_form(variable: str, value: str) -> None:
-    """Raise a Problem, which never shows the value, for what cannot be such a secret."""
-    if variable == _APP_KEY and value:
-        from cryptography.hazmat.primitives import serialization  # 30 ms
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+def _require_form(variable: str, value: str) -> list[str]:
+    """Raise a Problem, which never shows the value, for what cannot be such a secret.
 
-        try:
-            pem = parsers.private_key(value).encode()
-            is_rsa = isinstance(serialization.load_pem_private_key(pem, None), RSAPrivateKey)
-        except (ValueError, TypeError) as error:
-            known = str(error) if isinstance(error, Problem) else "is no private key"
-            raise Problem(known) from None
-        if not is_rsa:
-            raise Problem("is no RSA private key")
-    elif variable == "RUNNER_JITCONFIG" and value:
+    Returns what is worth knowing of the form that it has.
+    """
+    if variable == _APP_KEY:
+        return _require_key(value)
+    if value == rules.PLACEHOLDERS.get(variable):
+        raise Problem("is still the placeholder of .env-example")
+    if variable == "RUNNER_JITCONFIG":
         from entrypoint.settings import jit_configuration  # most runners have a token
 
         jit_configuration.read(value)
-    elif not _TOKEN.fullmatch(value):
+        return []
+    if "-----BEGIN" in value:
+        raise Problem(f"is a key; an App's goes into {_APP_KEY}")
+    if not _TOKEN.fullmatch(value):
         raise Problem("holds more than one line, a space or a control character, as no token does")
+    if len(value) < _SHORTEST_TOKEN:
+        raise Problem(f"has fewer than {_SHORTEST_TOKEN} characters, too few for a secret")
+    meant = credential.variable_for(value)
+    if meant and meant != variable:
+        raise Problem(f"has the form of a {SECRETS[meant].partition(',')[0]}, which is {meant}")
+    return []
+
+
+def _require_key(value: str) -> list[str]:
+    from cryptography.hazmat.primitives import serialization  # 30 ms
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    try:
+        pem = parsers.private_key(value)
+        redaction.hide(pem)
+        is_rsa = isinstance(serialization.load_pem_private_key(pem.encode(), None), RSAPrivateKey)
+    except (ValueError, TypeError) as error:
+        known = str(error) if isinstance(error, Problem) else "is no private key"
+        raise Problem(known) from None
+    if not is_rsa:
+        raise Problem("is no RSA private key")
+    lines = value.replace("\\n", "\n").count("\n")
+    if "-----BEGIN" in value and lines < pem.strip().count("\n"):
+        return ["its line breaks were spaces or missing, and have been put back"]
+    return []
 
 
 def spelling_notes(given: Mapping[str, str], settings: Settings) -> list[str]:
-    """Return what the settings put right without a word."""
-    quoted = [
-        v for v in variables() if parsers.unquoted(given.get(v, "")) != given.get(v, "").strip()
-    ]
+    """Return what the settings put right without a word, and what may be meant otherwise."""
+    written = {name: given.get(name, "").strip() for name in variables()}
+    quoted = [name for name, value in written.items() if unquoted(value) != value]
     notes = [f"{name}: the quotes around it were cut" for name in quoted]
-    raw = [label for label in parsers.unquoted(given.get("RUNNER_LABELS", "")).split(",") if label]
-    if raw and raw != list(settings.labels):
-        notes.append("RUNNER_LABELS: spaces, empty and repeated labels were dropped")
+    notes += [
+        f"{name}: {redaction.shown(value)} is taken as it is written: no variable and no ~ is"
+        " expanded in it"
+        for name, value in written.items()
+        if _EXPANDED.search(value)
+    ]
+    notes += _label_notes(unquoted(written["RUNNER_LABELS"]), settings)
     if shortened(settings.name) != settings.name:
         notes.append(f"RUNNER_NAME: was cut, GitHub takes {MAX_NAME} characters with the suffix")
-    return notes
+    if "/" in written["GITHUB_REPOSITORY"] and not written["GITHUB_OWNER"]:
+        notes.append("GITHUB_REPOSITORY: what stands before its slash was taken as GITHUB_OWNER")
+    if settings.allow_http and "http://" in (settings.target.server + settings.api_url):
+        notes.append("GITHUB_ALLOW_HTTP: the credential is sent to GitHub unencrypted")
+    return notes + [guess.question for guess in names.guesses(given)]
+
+
+def _label_notes(given: str, settings: Settings) -> Iterator[str]:
+    raw = [label for label in given.split(",") if label]
+    if raw and raw != list(settings.labels):
+        yield "RUNNER_LABELS: spaces, quotes, empty and repeated labels were dropped"
+    for label in settings.labels:
+        if _ODD_IN_LABEL.search(label):
+            yield (
+                f"RUNNER_LABELS: {redaction.shown(label)} is one label; labels are divided by"
+                " commas, and have no brackets or quotes around them"
+            )
+
+
+def _repeated(given: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:
+    """Return a warning for each variable that repeats a secret where jobs see it."""
+    return [
+        f"{name}: holds the same as {variable}, and jobs see it; leave it out"
+        for variable, secret in secrets.items()
+        for name, value in given.items()
+        if secret in value and name not in ours()
+    ]

@@ -101,11 +101,12 @@ def target(
 
 def names(path: str) -> tuple[str, str, str]:
     """Return owner, repository and enterprise of a page's path; ValueError if it has none."""
-    match path.strip("/").split("/"):
+    match path.removesuffix("/").split("/"):
         case ["enterprises", enterprise] if enterprise:
             return "", "", enterprise
         case ["orgs" | "organizations", owner] | [owner] if owner not in {"", *_RESERVED}:
             return owner, "", ""
-        case [owner, repository] if repository and owner not in {"", *_RESERVED}:
-            return owner, repository.removesuffix(".git"), ""
+        case [owner, repository] if owner not in {"", *_RESERVED}:
+            if bare := repository.removesuffix(".git"):
+                return owner, bare, ""
     raise ValueError(path)

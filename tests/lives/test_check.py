@@ -83,7 +83,7 @@ def test_refusals(fault: dict[str, Any], check: str, code: int, life: Life) -> N
 
 def test_name_resolution(life: Life) -> None:
     """A host that has no address is told as that."""
-    code, found = checked(life, GITHUB_API_URL="http://no.invalid")
+    code, found = checked(life, GITHUB_API_URL="https://no.invalid")
     assert code == 75
     assert "check the container's DNS" in found["name"]["remedy"]
 

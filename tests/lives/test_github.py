@@ -151,6 +151,7 @@ def test_proxy(bypass: str, life: Life) -> None:
             "check",
             namespace=None,
             GITHUB_API_URL="http://api.test.invalid",
+            GITHUB_ALLOW_HTTP="1",
             HTTP_PROXY=f"http://user:hunter2@127.0.0.1:{proxy}",
             NO_PROXY=bypass,
         )

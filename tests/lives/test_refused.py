@@ -82,8 +82,8 @@ ANSWERED: dict[str, Row] = {
 }
 
 UNREACHED: dict[str, tuple[dict[str, str], int, str]] = {
-    "name resolution": ({"GITHUB_API_URL": "http://no.invalid"}, 75, "check the container's DNS"),
-    "proxy's address": ({"HTTP_PROXY": "socks5://127.0.0.1:1"}, 78, "SOCKS is not supported"),
+    "name resolution": ({"GITHUB_API_URL": "https://no.invalid"}, 75, "check the container's DNS"),
+    "proxy's address": ({"GITHUB_API_URL": "https://.invalid"}, 78, "SOCKS is not supported"),
     "proxy": ({"HTTP_PROXY": "http://127.0.0.1:1"}, 75, "ask the proxy's operator"),
 }
 

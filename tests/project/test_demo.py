@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from demo.envfile import SAMPLE, fill
+from entrypoint.errors import Failure
 from entrypoint.settings.schema import variables
 from entrypoint.vault import SECRETS
 from tests.support import unprivileged
@@ -186,8 +187,12 @@ def test_sample_names_real_settings() -> None:
 
 
 def test_sample_is_ready_to_fill_in() -> None:
-    """As it stands the sample has nothing wrong but its placeholders."""
-    settings = parse(sample_lines(""))
+    """As it stands the sample has nothing wrong but its placeholders, and that is said."""
+    sample = sample_lines("")
+    with pytest.raises(Failure) as failure:
+        parse(sample)
+    assert failure.value.message.count(": is still the placeholder of .env-example") == 2
+    settings = parse({**sample, "GITHUB_OWNER": "acme", "GITHUB_REPOSITORY": "shop"})
     assert settings.labels == ("docker", "linux-small")
 
 

@@ -1,5 +1,6 @@
 """A private certificate authority reaches everything that speaks TLS."""
 
+import dataclasses
 import os
 import ssl
 import stat
@@ -8,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from entrypoint.container import certificates
-from entrypoint.errors import ExitCode, Failure
+from entrypoint.errors import Failure
 from entrypoint.settings.schema import Settings
 from tests.support import fakehub, pki
+from tests.support.secrets import app_key, parts_in
 
 
 @pytest.fixture
@@ -111,10 +113,101 @@ def test_a_bad_file(tmp_path: Path, content: str | None, words: str) -> None:
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(Failure, match=words) as failure:
-        fakehub.parse({"RUNNER_CA_FILE": str(path)})
-    assert failure.value.code is ExitCode.CONFIG
-    assert "RUNNER_CA_FILE" in failure.value.message
+    [problem] = certificates.choose({"RUNNER_CA_FILE": str(path)}).problems
+    assert problem.startswith(f"RUNNER_CA_FILE: {path} cannot be used: ")
+    assert words in problem
+
+
+CUSTOMARY = [
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+]
+
+
+@pytest.mark.parametrize("variable", CUSTOMARY)
+def test_each_customary_variable_is_as_good(authority: pki.Authority, variable: str) -> None:
+    """Whichever names authorities, all programs trust them, and one line says so."""
+    chosen = certificates.choose({variable: str(authority.path)})
+    assert chosen.path == str(authority.path)
+    assert chosen.notes == [
+        f"{variable}: its authorities are trusted by every program here, beside the system's"
+    ]
+
+
+def test_a_directory_of_authorities(authority: pki.Authority, tmp_path: Path) -> None:
+    """SSL_CERT_DIR names directories; what they hold is for all programs, too."""
+    folder = tmp_path / "authorities"
+    folder.mkdir()
+    (folder / "one.pem").write_bytes(authority.path.read_bytes())
+    chosen = certificates.choose({"SSL_CERT_DIR": f"{folder}:/nonexistent:{folder}"})
+    assert "SSL_CERT_DIR: " in chosen.problems[0]
+    chosen = certificates.choose({"SSL_CERT_DIR": str(folder)})
+    assert (chosen.path, chosen.problems) == (str(folder), [])
+    settings = dataclasses.replace(fakehub.parse({}), ca_file=str(folder), state_dir=str(tmp_path))
+    assert authority.path.read_bytes().strip() in Path(certificates.bundle(settings)).read_bytes()
+
+
+def test_the_systems_own_are_nothing_new(authority: pki.Authority) -> None:
+    """A variable that names the system's bundle, as many images set one, changes nothing."""
+    system = certificates.system_bundle()
+    assert certificates.choose({"SSL_CERT_FILE": system}) == ("", [], [])
+    both = {"SSL_CERT_FILE": system, "NODE_EXTRA_CA_CERTS": str(authority.path)}
+    assert certificates.choose(both).path == str(authority.path)
+
+
+def test_two_that_agree(authority: pki.Authority, tmp_path: Path) -> None:
+    """A bundle with the system's and the private one says the same as the private one alone."""
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(
+        Path(certificates.system_bundle()).read_bytes()
+        + b"# ours\r\n"
+        + authority.path.read_bytes()
+    )
+    both = {"REQUESTS_CA_BUNDLE": str(bundle), "RUNNER_CA_FILE": str(authority.path)}
+    assert certificates.choose(both) == (str(authority.path), [], [])
+
+
+def test_two_that_disagree(authority: pki.Authority, tmp_path: Path) -> None:
+    """Which of two is meant is not guessed: one error names both variables."""
+    (tmp_path / "other").mkdir()
+    other = pki.authority(tmp_path / "other").path
+    both = {"SSL_CERT_FILE": str(authority.path), "CURL_CA_BUNDLE": str(other)}
+    [problem] = certificates.choose(both).problems
+    assert problem.startswith("SSL_CERT_FILE and CURL_CA_BUNDLE: name different authorities")
+
+
+def test_no_key_is_republished(authority: pki.Authority, tmp_path: Path) -> None:
+    """Of a file that holds a key as well only the certificates are for everybody to read."""
+    key = app_key(1)
+    with authority.path.open("a") as file:
+        file.write(key)
+    authority.path.chmod(0o600)
+    environment = certificates.environment(with_ca(authority, tmp_path / "state"))
+    for path in {*environment.values()}:
+        assert parts_in(key, Path(path).read_text()) == []
+        assert "PRIVATE" not in Path(path).read_text()
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    """Nobody waits for what is never written."""
+    os.mkfifo(tmp_path / "ca")
+    [problem] = certificates.choose({"SSL_CERT_FILE": str(tmp_path / "ca")}).problems
+    assert "no plain file" in problem
+
+
+def test_a_link_in_the_way_is_not_followed(authority: pki.Authority, tmp_path: Path) -> None:
+    """A draft that somebody has put there beforehand is replaced, not written through."""
+    state, victim = tmp_path / "state", tmp_path / "victim"
+    state.mkdir()
+    victim.write_text("untouched")
+    for name in ("ca.pem", "ca-bundle.pem"):
+        (state / f"{name}.{os.getpid()}").symlink_to(victim)
+    certificates.bundle(with_ca(authority, state))
+    assert victim.read_text() == "untouched"
 
 
 def test_a_state_directory_that_is_none(authority: pki.Authority) -> None:

@@ -37,7 +37,8 @@ def test_nothing_to_add(file: Path) -> None:
 
 def test_no_secret(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a secret that is known nor what looks like one of GitHub's tokens stays in it."""
-    monkeypatch.setattr(redaction, "_secrets", {SECRET})
+    monkeypatch.setattr(redaction, "_pieces", set())
+    redaction.hide(SECRET)
     leave(f"refused: {SECRET} and ghp_0123456789abcdef", path=str(file))
     assert file.read_text() == "refused: *** and ***"
 

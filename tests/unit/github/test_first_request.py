@@ -57,7 +57,7 @@ def test_other_credentials_are_none_of_its(simulator: Simulator, secrets: dict[s
     assert simulator.requests() == []
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://127.0.0.1:1", "http://no.invalid"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://127.0.0.1:1", "https://no.invalid"])
 def test_nobody_answers(url: str) -> None:
     """Without an answer the client is to find out why."""
     assert ask(url) is None

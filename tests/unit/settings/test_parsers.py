@@ -12,6 +12,7 @@ from entrypoint.settings import parsers
 from entrypoint.settings.parsers import Parser, Problem
 
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nAAAA\nBBBB\n-----END RSA PRIVATE KEY-----\n"
+LONG = f"-----BEGIN PRIVATE KEY-----\n{'A' * 64}\n{'B' * 64}\nCC==\n-----END PRIVATE KEY-----\n"
 
 TAKEN: list[tuple[Parser, str, Any]] = [
     (parsers.text, "a b", "a b"),
@@ -24,12 +25,24 @@ TAKEN: list[tuple[Parser, str, Any]] = [
     (parsers.count, "12", 12),
     (parsers.path, "/home/runner", "/home/runner"),
     (parsers.url, "https://ghe.example.com/api/v3/", "https://ghe.example.com/api/v3"),
-    (parsers.url, "http://127.0.0.1:80", "http://127.0.0.1:80"),
+    (parsers.url, "http://127.0.0.1:80", "http://127.0.0.1"),
+    (parsers.url, "HTTPS://GHE.example.com:443/Acme", "https://ghe.example.com/Acme"),
+    (parsers.url, "http://[::1]:8080/", "http://[::1]:8080"),
     (parsers.url, "", ""),
     (parsers.host, "GHE.example.com:8443", "ghe.example.com:8443"),
     (parsers.host, "www.github.com", "github.com"),
     (parsers.labels, " gpu, big ,,gpu", ("gpu", "big")),
     (parsers.labels, "", ()),
+    (parsers.labels, '"gpu","cuda"', ("gpu", "cuda")),
+    (parsers.labels, "'gpu', \"big one\"", ("gpu", "big one")),
+    (parsers.some_seconds, "1", 1.0),
+    (parsers.repository, "", ""),
+    (parsers.repository, "shop.git", "shop"),
+    (parsers.repository, "acme/shop", "acme/shop"),
+    (parsers.repository, "acme/shop.git", "acme/shop"),
+    (parsers.host, "github.com:443", "github.com"),
+    (parsers.choice("warning", warn="warning"), "WARN", "warning"),
+    (parsers.page, "https://GitHub.com:443/Acme/shop.git", "https://github.com/Acme/shop.git"),
     (parsers.choice("jit", "config"), "JIT", "jit"),
     (parsers.optional(parsers.path), "", ""),
     (parsers.optional(parsers.path), "/x", "/x"),
@@ -40,6 +53,10 @@ TAKEN: list[tuple[Parser, str, Any]] = [
     (parsers.private_key, PEM.replace("\n", "\\r\\n"), PEM),
     (parsers.private_key, base64.encodebytes(PEM.encode()).decode(), PEM),
     (parsers.private_key, PEM.replace("RSA ", ""), PEM.replace("RSA ", "")),
+    (parsers.private_key, LONG.replace("\n", " "), LONG),
+    (parsers.private_key, LONG.replace("\n", "\r"), LONG),
+    (parsers.private_key, LONG.replace("\n", ""), LONG),
+    (parsers.private_key, LONG.replace("\n", "\n  "), LONG),
 ]
 
 REFUSED: list[tuple[Parser, str, str]] = [
@@ -48,6 +65,14 @@ REFUSED: list[tuple[Parser, str, str]] = [
     (parsers.name, "https://github.com/acme", "no URL and no path"),
     (parsers.name, "a b", "not a name"),
     (parsers.name, "..", "not a name"),
+    (parsers.some_seconds, "0", "leaves no time"),
+    (parsers.some_seconds, "0.5", "1 or more"),
+    (parsers.repository, ".git", "names no repository"),
+    (parsers.repository, "acme/", "names no repository"),
+    (parsers.repository, "/shop", "names no repository"),
+    (parsers.repository, "a/b/c", "no URL and no path"),
+    (parsers.page, "https://github.com/acme/.git", "not the page"),
+    (parsers.page, "https://github.com//shop", "not the page"),
     (parsers.flag, "maybe", "neither 1 nor 0"),
     (parsers.seconds, "-1", "number of seconds"),
     (parsers.seconds, "nan", "number of seconds"),

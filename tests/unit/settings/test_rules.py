@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.settings import schema
+from entrypoint.settings import names, schema
 from entrypoint.vault import SECRETS
+from tests.support.secrets import FORMS, parts_in
 from tests.support.settings import parse
 from tests.unit.settings.test_parsers import PEM
 
@@ -15,11 +16,12 @@ LEAST = {"GITHUB_OWNER": "acme", "GITHUB_PERSONAL_TOKEN": "ghp_x"}
 # By variable: a value that is taken, what becomes of it, and a value that is not.
 EACH: dict[str, tuple[str, Any, str]] = {
     "GITHUB_OWNER": ("octo", "octo", "octo/cat"),
-    "GITHUB_REPOSITORY": ("shop", "shop", "acme/shop"),
+    "GITHUB_REPOSITORY": ("shop.git", "shop", "acme/shop/x"),
     "GITHUB_HOST": ("GHE.example.com", "ghe.example.com", "https://ghe.example.com"),
     "GITHUB_API_URL": ("https://a.b/api/v3/", "https://a.b/api/v3", "a.b"),
+    "GITHUB_ALLOW_HTTP": ("1", True, "perhaps"),
     "GITHUB_APP_INSTALLATION_ID": ("", 0, "x"),
-    "GITHUB_TIMEOUT": ("90", 90.0, "soon"),
+    "GITHUB_TIMEOUT": ("90", 90.0, "0"),
     "RUNNER_NAME": ("shop", "shop", "sh\x00op"),
     "RUNNER_LABELS": ("gpu, big", ("gpu", "big"), "x" * 257),
     "RUNNER_GROUP": ("builders", "builders", "a\tb"),
@@ -40,8 +42,8 @@ EACH: dict[str, tuple[str, Any, str]] = {
     "RUNNER_RELEASED": ("2026-09-10", "2026-09-10", "10.9.2026"),
     "RUNNER_ENVFILE": ("/run/env", "/run/env", "a\tb"),
     "RUNNER_LOG_FORMAT": ("json", "json", "xml"),
-    "RUNNER_LOG_LEVEL": ("Debug", "debug", "loud"),
-    "RUNNER_STOP_TIMEOUT": ("25", 25.0, "-1"),
+    "RUNNER_LOG_LEVEL": ("WARN", "warning", "loud"),
+    "RUNNER_STOP_TIMEOUT": ("25", 25.0, "0"),
     "RUNNER_CANCEL_TIMEOUT": ("0.5", 0.5, "nan"),
     "RUNNER_DRAIN_TIMEOUT": ("3600", 3600.0, "1h"),
     "RUNNER_IDLE_TIMEOUT": ("600", 600.0, "10m"),
@@ -122,14 +124,12 @@ def test_every_problem_is_told_at_once() -> None:
             "GITHUB_OWNER": "a/b",
             "RUNNER_EPHEMERAL": "perhaps",
             "RUNNER_HOME": "home",
-            "RUNNER_LABLES": "gpu",
             "RUNNER_NO_DEFAULT_LABELS": "1",
             "GITHUB_TIMEOUT": "x",
         }
     )
     for variable in ("GITHUB_OWNER", "RUNNER_EPHEMERAL", "RUNNER_HOME", "GITHUB_TIMEOUT"):
         assert message.count(f"{variable}: ") == 1
-    assert "RUNNER_LABLES: is not known, did you mean RUNNER_LABELS?" in message
     assert "GITHUB_PERSONAL_TOKEN: no credential is given" in message
 
 
@@ -153,17 +153,154 @@ def test_a_secret_is_never_part_of_a_message(variable: str) -> None:
     assert "hunter2" not in refused({variable: "hunter2", "RUNNER_HOME": "x"})
 
 
+MISSING = {"GITHUB_PERSONAL_TOKEN": "ghp_x"}
+
+
 @pytest.mark.parametrize(
-    ("variable", "meant"),
+    ("values", "variable", "meant"),
     [
-        ("GITHUB_OWNR", "GITHUB_OWNER"),
-        ("RUNNER_EPHEMERALL", "RUNNER_EPHEMERAL"),
-        ("GITHUB_PERSONAL_TOKEN_FILES", "GITHUB_PERSONAL_TOKEN_FILE"),
+        ({**MISSING, "GITHUB_OWNR": "acme"}, "GITHUB_OWNR", "GITHUB_OWNER"),
+        ({"GITHUB_OWNER": "a", "GITHUB_TOKN": "x"}, "", ""),
+        (
+            {"GITHUB_OWNER": "a", "GITHUB_PERSONAL_TOKN": "x"},
+            "GITHUB_PERSONAL_TOKN",
+            "GITHUB_PERSONAL_TOKEN",
+        ),
     ],
 )
-def test_misspelt(variable: str, meant: str) -> None:
-    """A name that is nearly one of ours is asked about."""
-    assert f"{variable}: is not known, did you mean {meant}?" in refused({variable: "x", **LEAST})
+def test_misspelt_and_missing(values: dict[str, str], variable: str, meant: str) -> None:
+    """Where something that is needed is missing, a name that is nearly its own is asked about."""
+    message = refused(values)
+    assert f"{variable}: is not known, did you mean {meant}?" in message or not variable
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["RUNNER_EPHEMERALL", "GITHUB_PERSONAL_TOKEN_FILES", "RUNNER_LABLES", "RUNNER_OS"],
+)
+def test_a_guess_forbids_nothing(variable: str) -> None:
+    """A name that is nearly one of ours may be anybody's, where nothing is missing."""
+    parse({variable: "x", **LEAST})
+
+
+NARROWING = [
+    ({"GITHUB_REPO": "shop"}, "GITHUB_REPOSITORY"),
+    ({"GITHUB_REPOSITRY": "shop"}, "GITHUB_REPOSITORY"),
+    ({"GITHUB_REPOSITORY_NAME": "shop"}, "GITHUB_REPOSITORY"),
+    ({"RUNNER_REPOS": "shop"}, "GITHUB_REPOSITORY"),
+    ({"RUNNER_GROUP_NAME": "trusted"}, "RUNNER_GROUP"),
+    ({"RUNNER_GRUP": "trusted"}, "RUNNER_GROUP"),
+]
+
+
+@pytest.mark.parametrize(("values", "meant"), NARROWING)
+def test_nothing_becomes_wider_than_it_was_written(values: dict[str, str], meant: str) -> None:
+    """A name that would have narrowed down what the runner serves is refused with the right one."""
+    [variable] = values
+    message = refused({**LEAST, **values})
+    assert f"{variable}: is not known, did you mean {meant}?" in message
+    assert "would serve more" in message
+    parse({**LEAST, **values, meant: "shop"})
+
+
+SERVICE_LINKS = [
+    "GITHUB_PORT",
+    "GITHUB_SERVICE_HOST",
+    "GITHUB_SERVICE_PORT_HTTPS",
+    "GITHUB_PORT_443_TCP",
+    "GITHUB_PORT_443_TCP_ADDR",
+    "GITHUB_REPO_SERVICE_HOST",
+    "RUNNER_GROUP_PORT_80_TCP_PROTO",
+]
+
+
+@pytest.mark.parametrize("variable", SERVICE_LINKS)
+def test_a_service_of_kubernetes_is_no_setting(variable: str) -> None:
+    """What Kubernetes puts into each pod where a Service is called github is passed over."""
+    assert names.guesses({variable: "tcp://10.0.0.1:443"}) == []
+    message = refused({variable: "tcp://10.0.0.1:443"})
+    assert variable not in message
+
+
+def test_documented_variables_are_no_settings() -> None:
+    """What GitHub documents for jobs is never taken for a misspelt setting."""
+    given = dict.fromkeys(("GITHUB_REPOSITORY_OWNER", "GITHUB_RUN_ID", "RUNNER_TOOL_CACHE"), "x")
+    assert names.guesses(given) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "target"),
+    [
+        ({"GITHUB_REPOSITORY": "acme/shop"}, "repository acme/shop on github.com"),
+        ({"GITHUB_OWNER": "Acme", "GITHUB_REPOSITORY": "acme/shop"}, "repository Acme/shop on"),
+        ({"GITHUB_OWNER": "acme", "GITHUB_REPOSITORY": "shop.git"}, "repository acme/shop on"),
+        ({"GITHUB_URL": "https://GitHub.com:443/acme/shop.git"}, "repository acme/shop on github"),
+        (
+            {"GITHUB_URL": "https://github.com/Acme", "GITHUB_OWNER": "acme"},
+            "organization Acme on github.com",
+        ),
+        ({"GITHUB_HOST": "github.com:443", "GITHUB_OWNER": "acme"}, "organization acme on github"),
+    ],
+)
+def test_what_is_meant_is_understood(values: dict[str, str], target: str) -> None:
+    """Letter case, .git, the usual port and an owner before a repository's name do not matter."""
+    assert str(parse({**MISSING, **values}).target).startswith(target)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"GITHUB_OWNER": "octo", "GITHUB_REPOSITORY": "acme/shop"}, "GITHUB_REPOSITORY: names an"),
+        ({"GITHUB_URL": "https://github.com/acme/.git"}, "GITHUB_URL: "),
+        ({"GITHUB_OWNER": "acme", "GITHUB_REPOSITORY": ".git"}, "GITHUB_REPOSITORY: '.git' names"),
+        ({"GITHUB_OWNER": "your-user-or-organization"}, "GITHUB_OWNER: is still the placeholder"),
+    ],
+)
+def test_what_cannot_be_meant(values: dict[str, str], words: str) -> None:
+    """What would make the runner serve something else is refused."""
+    assert refused({**MISSING, **values}).startswith(f"the settings are wrong: {words}")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"GITHUB_URL": "http://github.com/o/r"}, "GITHUB_URL: the credential would be sent"),
+        ({"GITHUB_API_URL": "http://api.github.com", **LEAST}, "GITHUB_API_URL: the credential"),
+        ({"GITHUB_URL": "http://ghe.example.com/o"}, "set GITHUB_ALLOW_HTTP=1"),
+        (
+            {"GITHUB_URL": "http://github.com/o/r", "GITHUB_ALLOW_HTTP": "1"},
+            "github.com takes https://",
+        ),
+    ],
+)
+def test_no_credential_goes_out_unencrypted(values: dict[str, str], words: str) -> None:
+    """GitHub is spoken to by https; an Enterprise Server without it has to be asked for."""
+    assert words in refused({**MISSING, **values})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"GITHUB_API_URL": "http://127.0.0.1:8080", **LEAST},
+        {"GITHUB_API_URL": "http://localhost", **LEAST},
+        {"GITHUB_URL": "http://ghe.example.com/o", "GITHUB_ALLOW_HTTP": "1"},
+    ],
+)
+def test_what_may_go_out_unencrypted(values: dict[str, str]) -> None:
+    """What does not leave the container, and what the operator wants."""
+    parse({**MISSING, **values})
+
+
+@pytest.mark.parametrize("form", ["classic", "key", "registration", "JWT", "proxy", "proxy with /"])
+@pytest.mark.parametrize(
+    "variable", ["RUNNER_NAME", "RUNNER_LABELS", "RUNNER_GROUP", "RUNNER_WORKDIR"]
+)
+def test_a_secret_is_no_setting(form: str, variable: str) -> None:
+    """What would be shown on GitHub's pages is refused there, and not shown."""
+    secret, value = FORMS[form](5)
+    message = refused({**LEAST, variable: value.replace("\n", " ")})
+    assert message.startswith(f"the settings are wrong: {variable}: ")
+    assert parts_in(secret, message) == []
 
 
 @pytest.mark.parametrize("name", ["TOKEN", "PAT"])

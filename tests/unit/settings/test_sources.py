@@ -79,19 +79,22 @@ def test_every_wrong_line_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"),
+    ("kind", "words", "hint"),
     [
-        ("missing", "cannot be read: No such file or directory"),
-        ("pipe", "is not a regular file"),
-        ("binary", "is not UTF-8 text"),
-        ("UTF-16", "is not UTF-8 text"),
-        ("huge", "is larger than"),
+        ("missing", "cannot be read: No such file or directory", "mount the file"),
+        ("directory", "is a directory", "Docker makes a directory"),
+        ("pipe", "is not a regular file", "plain file"),
+        ("binary", "is not UTF-8 text", "save it as UTF-8"),
+        ("UTF-16", "is not UTF-8 text", "save it as UTF-8"),
+        ("huge", "is larger than", "no more"),
     ],
 )
-def test_env_file_that_is_none(tmp_path: Path, kind: str, words: str) -> None:
-    """What cannot be read as an env file is refused at once, with the way out."""
+def test_env_file_that_is_none(tmp_path: Path, kind: str, words: str, hint: str) -> None:
+    """What cannot be read as an env file is refused at once, with the way out of each cause."""
     path = tmp_path / "runner.env"
     match kind:
+        case "directory":
+            path.mkdir()
         case "pipe":
             os.mkfifo(path)
         case "binary":
@@ -102,7 +105,7 @@ def test_env_file_that_is_none(tmp_path: Path, kind: str, words: str) -> None:
             path.write_bytes(b"#" * 70_000)
     message = refused(path)
     assert f"RUNNER_ENVFILE: {path} {words}" in message
-    assert "mount the file" in message
+    assert hint in message
 
 
 @pytest.mark.parametrize(
@@ -268,7 +271,7 @@ def test_pipe_as_env_file_does_not_hang(life: Life) -> None:
     ("env", "note"),
     [
         ({"RUNNER_NAME": "n" * 100}, "RUNNER_NAME: was cut"),
-        ({"RUNNER_LABELS": " a , b c ,,d"}, "RUNNER_LABELS: spaces, empty and repeated"),
+        ({"RUNNER_LABELS": " a , b c ,,d"}, "RUNNER_LABELS: spaces, quotes, empty and repeated"),
         ({VARIABLE: f"{TOKEN}\n"}, f"{VARIABLE}: white space or quotes"),
         ({VARIABLE: f'"{TOKEN}"'}, f"{VARIABLE}: white space or quotes"),
     ],

@@ -1,0 +1,75 @@
+"""Names of variables that are nearly ours: which are guessed to be one, and what comes of it.
+
+A guess is a note, since a name may be anybody's. It is an error if a setting that is needed is
+missing, or if the runner would serve more than the name says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from entrypoint.settings.schema import ours
+
+# What GitHub documents for jobs, and its runner for its operators: passed on as they are.
+_THEIRS = {
+    "GITHUB_ACTION", "GITHUB_ACTION_PATH", "GITHUB_ACTION_REF", "GITHUB_ACTION_REPOSITORY",
+    "GITHUB_ACTIONS", "GITHUB_ACTOR", "GITHUB_ACTOR_ID", "GITHUB_BASE_REF", "GITHUB_ENV",
+    "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH", "GITHUB_GRAPHQL_URL", "GITHUB_HEAD_REF",
+    "GITHUB_JOB", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_REF", "GITHUB_REF_NAME",
+    "GITHUB_REF_PROTECTED", "GITHUB_REF_TYPE", "GITHUB_REPOSITORY_ID", "GITHUB_REPOSITORY_OWNER",
+    "GITHUB_REPOSITORY_OWNER_ID", "GITHUB_RETENTION_DAYS", "GITHUB_RUN_ATTEMPT", "GITHUB_RUN_ID",
+    "GITHUB_RUN_NUMBER", "GITHUB_SERVER_URL", "GITHUB_SHA", "GITHUB_STATE", "GITHUB_STEP_SUMMARY",
+    "GITHUB_TOKEN", "GITHUB_TRIGGERING_ACTOR", "GITHUB_WORKFLOW", "GITHUB_WORKFLOW_REF",
+    "GITHUB_WORKFLOW_SHA", "GITHUB_WORKSPACE",
+    "RUNNER_ALLOW_RUNASROOT", "RUNNER_ARCH", "RUNNER_DEBUG", "RUNNER_ENVIRONMENT",
+    "RUNNER_MANUALLY_TRAP_SIG", "RUNNER_OS", "RUNNER_TEMP", "RUNNER_TOOL_CACHE",
+    "RUNNER_TRACKING_ID", "RUNNER_UPDATE_CA_CERTS", "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS",
+    "RUNNER_WORKSPACE",
+}  # fmt: skip
+# What Kubernetes puts into each pod for each Service, and Docker's links: GITHUB_PORT, …
+_SERVICE = re.compile(
+    r".+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+# Names by which other programs narrow down what a runner serves.
+_NARROWING = {
+    "GITHUB_REPOSITORY": re.compile(r"(GITHUB|RUNNER)_REPO(S|SITORIES|SITORY)?(_(NAME|SLUG|URL))?"),
+    "RUNNER_GROUP": re.compile(r"(GITHUB_)?RUNNER_?GROUPS?(_NAME)?|GITHUB_GROUP"),
+}
+
+
+class Guess(NamedTuple):
+    """A variable that is none of ours, and the one that may be meant."""
+
+    variable: str
+    meant: str
+    narrows: bool  # whether it would make the runner serve less
+
+    @property
+    def question(self) -> str:
+        """The sentence for an operator."""
+        return f"{self.variable}: is not known, did you mean {self.meant}?"
+
+
+def guesses(given: Mapping[str, str]) -> list[Guess]:
+    """Return a guess for each unknown name with a value that is close to one of ours."""
+    names = ours()
+    found = []
+    for variable in sorted(name for name, value in given.items() if value):
+        if (
+            variable in names | _THEIRS
+            or not variable.startswith(("RUNNER", "GITHUB_"))
+            or _SERVICE.fullmatch(variable)
+        ):
+            continue
+        meant = next((m for m, form in _NARROWING.items() if form.fullmatch(variable)), "")
+        if meant := meant or _close(variable, names):
+            found.append(Guess(variable, meant, meant in _NARROWING))
+    return found
+
+
+def _close(variable: str, names: set[str]) -> str:
+    import difflib  # needed only where a name is unknown
+
+    return next(iter(difflib.get_close_matches(variable, names, n=1, cutoff=0.8)), "")

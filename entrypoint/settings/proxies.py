@@ -1,0 +1,107 @@
+"""The proxy to GitHub: read as GitHub's runner reads it, and put right where that can be done.
+
+The runner takes https_proxy, HTTPS_PROXY, http_proxy, HTTP_PROXY and no_proxy, NO_PROXY, the ones
+in small letters first (RunnerWebProxy in actions/runner). An address that .NET cannot parse it
+passes over without a word, and then goes without a proxy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from entrypoint import redaction
+from entrypoint.settings.parsers import Problem, unquoted
+
+_ADDRESSES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY")
+_OTHERS = ("all_proxy", "ALL_PROXY")
+_EXCEPTIONS = ("no_proxy", "NO_PROXY")
+_PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?")
+_ENCODED = "/ as %2F, # as %23, ? as %3F, @ as %40, [ as %5B, ] as %5D, % as %25, a space as %20"
+_IN_USER_INFO = re.compile(r"(?:[^\s/#?@\[\]%\"<>\\^`{|}]|%[0-9A-Fa-f]{2})*")
+_IN_VAIN = {
+    "://": "it takes host names, without https://",
+    "*": "there are no wildcards; .example.com is all hosts below it",
+    ";": "hosts are divided by commas",
+    " ": "hosts are divided by commas",
+}
+
+
+class Proxies(NamedTuple):
+    """What is wrong, what is worth knowing, and the variables that were put right."""
+
+    problems: list[str]
+    notes: list[str]
+    corrected: dict[str, str]
+
+
+def examine(environ: Mapping[str, str]) -> Proxies:
+    """Look at the variables of all proxies; nothing that is said holds a part of an address."""
+    found = Proxies([], [], {})
+    for variable in (name for name in _ADDRESSES if environ.get(name)):
+        try:
+            address, note = _address(environ[variable])
+        except Problem as problem:
+            found.problems.append(f"{variable}: {problem}")
+            continue
+        if address != environ[variable]:
+            found.corrected[variable] = address
+            found.notes.append(f"{variable}: {note}")
+    for variable in (name for name in _OTHERS if environ.get(name)):
+        found.notes.append(
+            f"{variable}: is passed over by GitHub's runner, and so here; give HTTPS_PROXY"
+        )
+    for variable in (name for name in _EXCEPTIONS if environ.get(name)):
+        value = unquoted(environ[variable])
+        if value != environ[variable]:
+            found.corrected[variable] = value
+        found.notes.extend(f"{variable}: {note}" for note in _in_vain(value))
+    return found
+
+
+def _address(value: str) -> tuple[str, str]:
+    """Return a proxy's address as .NET takes it, and what was put right; or raise a Problem."""
+    address, notes = unquoted(value), []
+    if address != value:
+        notes.append("white space or quotes around it were cut")
+    scheme, is_url, rest = address.partition("://")
+    if not is_url:
+        scheme, rest = "http", address
+        notes.append("was taken for an http:// proxy, which was put before it")
+    if scheme.lower() not in ("http", "https"):
+        raise Problem("GitHub's runner takes an http:// proxy only, no SOCKS")
+    info, at, place = rest.rpartition("@")
+    if not _IN_USER_INFO.fullmatch(info):
+        raise Problem(
+            "the user's name or password before the @ holds what must be percent-encoded:"
+            f" {_ENCODED}"
+        )
+    if not _PLACE.fullmatch(place.removesuffix("/")):
+        raise Problem("is not of the form http://[USER:PASSWORD@]HOST[:PORT]")
+    return f"{scheme.lower()}://{info}{at}{place}", "; ".join(notes) or "was put right"
+
+
+def _in_vain(value: str) -> Iterator[str]:
+    """Say which of the exceptions can match no host of GitHub's."""
+    for entry in filter(None, (part.strip() for part in value.split(","))):
+        why = next((why for sign, why in _IN_VAIN.items() if sign in entry and entry != "*"), "")
+        if why:
+            yield f"{redaction.shown(entry)} matches nothing: {why}"
+
+
+def choose(environ: Mapping[str, str], url: str) -> tuple[str, str]:
+    """Return the address of the proxy for a URL, or an empty string; and what goes without it."""
+    scheme = url.partition("://")[0]
+    address = _first(environ, (f"{scheme}_proxy", f"{scheme.upper()}_PROXY"))
+    return address, _first(environ, _EXCEPTIONS)
+
+
+def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str:
+    return next((environ[name] for name in names if environ.get(name)), "")
+
+
+def shown(address: str) -> str:
+    """Return a proxy's address without the user's name and password."""
+    scheme, _, rest = address.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

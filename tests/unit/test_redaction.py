@@ -1,0 +1,103 @@
+"""What must never be said is not said, in whatever form and however it is cut."""
+
+from __future__ import annotations
+
+import base64
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from entrypoint import redaction
+from entrypoint.redaction import redact, shown
+from tests.support.secrets import FORMS, app_key, parts_in
+
+
+@pytest.fixture(autouse=True)
+def ignorant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin without any known secret."""
+    monkeypatch.setattr(redaction, "_pieces", set())
+    monkeypatch.setattr(redaction, "_words", set())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_looks_like_a_secret(form: str) -> None:
+    """Tokens, keys and passwords in addresses need not be known to be left out."""
+    secret, said = FORMS[form](1)
+    for text in (f"cannot use {said}", f"cannot use {said!r}: it is wrong", f"GET {said} failed"):
+        assert parts_in(secret, redact(text)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "POST /repos/acme/shop/actions/runners/registration-token: 401 Bad credentials",
+        "the listener ended; see /home/runner/_diag/Runner_20260101-000000-utc.log",
+        "ghcr.io/acme/image:1.2@sha256:0123456789012345678901234567890123456789012345678901234567890123",
+        "runner-0a1b2c3d, id 42, request 4C12:3F00:0AB1:66D2:65000000",
+        "is no whole private key, -----BEGIN to -----END",
+        "write to security@example.com: we answer",
+        "/var/lib/docker/overlay2/0123456789abcdefABCDEF0123456789abcdef0123456789abcdef01234567/merged",
+        "as in http://USER:PASSWORD@HOST:PORT, or http://[USER:PASSWORD@]HOST[:PORT]",
+        "next",
+    ],
+)
+def test_what_does_not(text: str) -> None:
+    """Paths, digests, ids and addresses are told as they are."""
+    assert redact(text) == text
+
+
+SECRET = st.text(min_size=8, max_size=80)
+ROUND = st.text(max_size=40)
+
+
+@given(SECRET, ROUND, ROUND, st.data())
+def test_no_part_of_what_is_known(
+    secret: str, before: str, after: str, data: st.DataObject
+) -> None:
+    """However a known secret is cut, no eight characters of it are left."""
+    redaction.hide(secret)
+    start = data.draw(st.integers(0, len(secret) - 8))
+    part = secret[start : data.draw(st.integers(start + 8, len(secret)))]
+    for form in (part, quote(part)):
+        assert form not in redact(before + form + after)
+    assert part.upper() not in redact(part.upper()) or not part.isascii()
+
+
+def test_a_key_is_hidden_line_by_line() -> None:
+    """Of a key no line is told, however its line breaks are written, nor of the same in base64."""
+    key = app_key(3)
+    redaction.hide(key)
+    for text in (key, key.replace("\n", "\\n"), key.replace("\n", " "), key.replace("\n", "")):
+        body = text.replace("-----BEGIN PRIVATE KEY-----", "")
+        assert parts_in(key, redact(f"{body!r} is wrong")) == []
+    encoded = base64.b64encode(key.encode()).decode()
+    assert parts_in(encoded, redact(f"{encoded} is wrong")) == []
+
+
+@pytest.mark.parametrize("secret", ["a", "to", "run"])
+def test_what_is_no_secret_is_said(secret: str) -> None:
+    """One letter that came in as a secret does not make every message unreadable."""
+    redaction.hide(secret)
+    assert redact("to run it a next time") == "to run it a next time"
+
+
+def test_a_short_password_is_hidden_as_a_word() -> None:
+    """A password that is shorter than eight characters is replaced where it stands alone."""
+    redaction.hide_user_info({"HTTPS_PROXY": "http://svc:hunter2@proxy:3128"})
+    assert redact("tried hunter2, not hunter22") == "tried ***, not hunter22"
+
+
+def test_values_are_shown_only_if_they_are_harmless() -> None:
+    """A short word is repeated in a message; what is long or looks like a secret is described."""
+    assert shown("perhaps") == "'perhaps'"
+    assert shown("ghp_" + "a" * 36) == "a value of 40 characters"
+    assert shown("x" * 200) == "a value of 200 characters"
+
+
+def test_everything_in_a_record() -> None:
+    """Lists and objects within a record are gone through as well."""
+    redaction.hide("plain-secret")
+    record = {"why": ["plain-secret", 1, {"plain-secret": None}], "n": 2.5}
+    assert redaction.redact_all(record) == {"why": ["***", 1, {"***": None}], "n": 2.5}
