@@ -1,0 +1,1 @@
+"""The orchestrator of runners in microVMs; ../orchestrator starts it."""

@@ -1,0 +1,1 @@
+"""The orchestrator of microVMs, with stand-ins for the programs that it starts."""

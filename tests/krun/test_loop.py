@@ -1,0 +1,399 @@
+"""The loops: what follows upon each end of a microVM, and upon a stop of the orchestrator."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.krun.conftest import Orchestrator, is_alive, option
+from tests.support.life import until
+
+
+def test_a_new_microvm_for_each_job(orchestrator: Orchestrator) -> None:
+    """After a job the next microVM starts at once, with another name; -r limits their number."""
+    orchestrator.live({"seconds": 0.1})
+    assert orchestrator.start(runner=("-r", "3")).wait() == 0
+    runs = orchestrator.calls("podman", "run")
+    assert len({option(run, "--name") for run in runs}) == 3
+    assert len({option(run, "--cidfile") for run in runs}) == 3
+    assert list(orchestrator.shared.iterdir()) == []
+
+
+def test_failures_have_growing_pauses(orchestrator: Orchestrator) -> None:
+    """What fails is tried again after 1, 2, 4, … seconds; the code of the last one comes out."""
+    orchestrator.live({"seconds": 0, "code": 75, "phases": []})
+    begin = time.monotonic()
+    assert orchestrator.start(runner=("-r", "3")).wait() == 75
+    assert time.monotonic() - begin > 0.9 + 1.8
+    assert "the next one starts in 1 s" in orchestrator.log
+    assert "the next one starts in 2 s" in orchestrator.log
+
+
+def test_a_success_makes_the_pauses_short_again(orchestrator: Orchestrator) -> None:
+    """After a job the pauses begin anew."""
+    bad, good = {"seconds": 0, "code": 76}, {"seconds": 0}
+    orchestrator.live(bad, good, bad)
+    assert orchestrator.start(runner=("-r", "3")).wait() == 76
+    assert orchestrator.log.count("the next one starts in 1 s") == 2
+
+
+@pytest.mark.parametrize("code", [77, 78])
+def test_what_trying_cannot_help_ends_the_loop(orchestrator: Orchestrator, code: int) -> None:
+    """A wrong token or setting is tried once, by one loop."""
+    orchestrator.live({"seconds": 0, "code": code, "phases": []})
+    assert orchestrator.start("-n", "3").wait() == code
+    assert len(orchestrator.calls("podman", "run")) == 1
+    assert "trying again would not help" in orchestrator.log
+
+
+def test_a_refused_version_is_pulled_first(orchestrator: Orchestrator) -> None:
+    """With 7 the next start waits for another image, and takes it at once if there is one."""
+    (orchestrator.fake / "registry").write_text("sha256:old")
+    orchestrator.live({"seconds": 0.5, "code": 7}, {"seconds": 0})
+    orchestrator.start(runner=("-r", "2")).until_listening()
+    (orchestrator.fake / "registry").write_text("sha256:new")
+    assert orchestrator.wait() == 0
+    assert (orchestrator.fake / "image").read_text() == "sha256:new"
+    assert "the image is pulled before the next start" in orchestrator.log
+
+
+def test_a_refused_version_is_not_started_again(orchestrator: Orchestrator) -> None:
+    """Where the registry has nothing newer the longest pause comes before the next start."""
+    (orchestrator.fake / "registry").write_text("sha256:old")
+    orchestrator.live({"seconds": 0, "code": 7})
+    orchestrator.start()
+    until(lambda: "there is no newer image; a pause of 300 s" in orchestrator.log)
+    assert len(orchestrator.calls("podman", "run")) == 1
+    assert orchestrator.signal().wait() == 143
+
+
+def test_a_registry_that_is_down(orchestrator: Orchestrator) -> None:
+    """Then the image that is here is used, with a warning."""
+    orchestrator.live({"seconds": 0})
+    assert orchestrator.start(runner=("-r", "1")).wait() == 0
+    assert "cannot be pulled" in orchestrator.log
+    assert "connection refused" in orchestrator.log
+
+
+def test_no_image_at_all(orchestrator: Orchestrator) -> None:
+    """That is a failure with pauses: the registry may come back."""
+    (orchestrator.fake / "image").unlink()
+    orchestrator.start()
+    until(lambda: orchestrator.log.count("there is no image example.com/image:1") == 2)
+    (orchestrator.fake / "registry").write_text("sha256:new")
+    orchestrator.until_listening()
+    assert orchestrator.signal().wait() == 143
+
+
+@pytest.mark.parametrize("code", [130, 143])
+def test_a_stop_from_inside_ends_the_loop(orchestrator: Orchestrator, code: int) -> None:
+    """A microVM that somebody has stopped is not started again."""
+    orchestrator.live({"seconds": 0, "code": code})
+    assert orchestrator.start().wait() == 0
+    assert len(orchestrator.calls("podman", "run")) == 1
+    assert "not by us: the loop ends" in orchestrator.log
+
+
+def test_longest_life(orchestrator: Orchestrator) -> None:
+    """-k stops a microVM by its stop file, and the loop goes on with a new one at once."""
+    assert orchestrator.start(runner=("-k", "0.5", "-r", "2")).wait() == 0
+    assert orchestrator.log.count("stopping it because of -k") == 2
+    assert orchestrator.log.count("ended with 143") == 2
+    assert "the next one starts in" not in orchestrator.log
+
+
+def test_loops_start_one_after_the_other(orchestrator: Orchestrator) -> None:
+    """The next loop waits until the last one listens."""
+    orchestrator.live({"phases": ["registering"]}, {})
+    orchestrator.start("-n", "2", "-s", "100")
+    until(lambda: len(orchestrator.seen()) == 1)
+    (folder,) = orchestrator.folders()
+    time.sleep(1)  # long enough for a second one to come up
+    assert len(orchestrator.calls("podman", "run")) == 1
+    state = folder / "shared/state/state.json"
+    state.write_text('{"phase": "listening"}')
+    until(lambda: len(orchestrator.seen()) == 2)
+    assert orchestrator.signal().wait() == 143
+
+
+def test_one_bad_loop_does_not_hold_up_the_others(orchestrator: Orchestrator) -> None:
+    """-s is how long the next loop waits for the last one at most."""
+    orchestrator.live({"phases": ["registering"]}, {})
+    orchestrator.start("-n", "2", "-s", "0.5").until_listening()
+    assert len(orchestrator.seen()) == 2
+    assert orchestrator.signal().wait() == 143
+
+
+@pytest.mark.parametrize("by_option", [True, False], ids=["option", "variable"])
+def test_without_isolation(orchestrator: Orchestrator, by_option: bool) -> None:
+    """-I starts loops -s seconds apart; no setting goes on a command line by that."""
+    orchestrator.live({"phases": ["registering"]})
+    words = ["-n", "2", "-s", "0.5", *(["-I"] if by_option else [])]
+    orchestrator.start(*words, env={} if by_option else {"ORCHESTRATOR_ISOLATION": "0"})
+    until(lambda: len(orchestrator.seen()) == 2)
+    assert "-I: the settings go through the shared folder" in orchestrator.log
+    assert orchestrator.signal().wait() == 143
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_stop(orchestrator: Orchestrator, signum: int, code: int) -> None:
+    """A signal takes all microVMs down by their stop files, and leaves nothing behind."""
+    orchestrator.start("-n", "3").until_listening(3)
+    assert orchestrator.signal(signum).wait() == code
+    assert orchestrator.alive() == []
+    assert orchestrator.log.count("ended with 143") == 3
+    assert orchestrator.calls("podman", "stop") == []
+    assert list(orchestrator.shared.iterdir()) == []
+
+
+def test_stop_in_a_pause(orchestrator: Orchestrator) -> None:
+    """A signal while nothing runs ends it at once."""
+    orchestrator.live({"seconds": 0, "code": 75})
+    orchestrator.start()
+    until(lambda: "the next one starts in 4 s" in orchestrator.log)
+    begin = time.monotonic()
+    assert orchestrator.signal().wait() == 143
+    assert time.monotonic() - begin < 3
+
+
+def test_stop_before_it_listens(orchestrator: Orchestrator) -> None:
+    """A microVM that still boots finds the stop file when it has come so far."""
+    orchestrator.live({"phases": []})
+    orchestrator.start()
+    until(orchestrator.seen)
+    assert orchestrator.signal().wait() == 143
+    assert orchestrator.alive() == []
+
+
+def test_a_drain_is_waited_for(orchestrator: Orchestrator) -> None:
+    """The runner's own limits of a stop are known."""
+    orchestrator.live({"drain": 2})
+    env = {"RUNNER_DRAIN_TIMEOUT": "60"}
+    orchestrator.start(env=env).until_listening()
+    assert option(orchestrator.calls("podman", "run")[0], "--stop-timeout") == "84"
+    assert orchestrator.signal().wait() == 143
+    assert "killed" not in orchestrator.log
+
+
+def test_a_second_signal_hurries(orchestrator: Orchestrator) -> None:
+    """It is a second stop for the runner, too; what does not go then is killed, and told: 74."""
+    orchestrator.live({"deaf": True}, {"sweep": 1})
+    env = {"RUNNER_STOP_TIMEOUT": "0", "RUNNER_DRAIN_TIMEOUT": "0", "ORCHESTRATOR_SWEEP": "0"}
+    orchestrator.start(env=env).until_listening()
+    (folder,) = orchestrator.folders()
+    orchestrator.signal()
+    until((folder / "shared/stop").exists)
+    (folder / "shared/stop").unlink()
+    orchestrator.signal()
+    until(lambda: (folder / "shared/stop").exists() or not folder.exists())
+    assert orchestrator.wait() == 74
+    assert orchestrator.alive() == []
+    assert f"may still be on GitHub's list: {folder.name}" in orchestrator.log
+
+
+def test_a_microvm_that_was_killed_is_swept(orchestrator: Orchestrator) -> None:
+    """A runner that could not deregister is taken off the list by another microVM, by its name."""
+    orchestrator.live({}, {"sweep": 0}, {})
+    orchestrator.start(env={"ORCHESTRATOR_SWEEP": "0.1"}).until_listening()
+    (name,) = [folder.name for folder in orchestrator.folders()]
+    os.kill(orchestrator.alive()[0], signal.SIGKILL)
+    until(lambda: any(seen["arguments"] for seen in orchestrator.seen()))
+    (sweep,) = [seen["arguments"] for seen in orchestrator.seen() if seen["arguments"]]
+    assert sweep[:3] == ["sweep", "--prefix", f"{name}-"]
+    orchestrator.until_listening(2)
+    assert orchestrator.signal().wait() == 143
+    assert list(orchestrator.shared.iterdir()) == []
+
+
+def test_power_off_is_no_success(orchestrator: Orchestrator) -> None:
+    """A microVM that a job has switched off ends with 0 too, but has not deregistered."""
+    orchestrator.live({"seconds": 0, "tidy": False}, {"sweep": 0})
+    orchestrator.start(runner=("-r", "1"), env={"ORCHESTRATOR_SWEEP": "0"})
+    assert orchestrator.wait() == 0
+    assert "the next one starts in" in orchestrator.log
+    assert any(seen["arguments"] for seen in orchestrator.seen())
+
+
+def kill_clients(orchestrator: Orchestrator) -> None:
+    """Kill each `podman run` of this orchestrator's."""
+    children = Path(f"/proc/{orchestrator.processes[-1].pid}/task").glob("*/children")
+    for pid in " ".join(path.read_text() for path in children).split():
+        if b"\0run\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def test_a_client_that_was_killed(orchestrator: Orchestrator) -> None:
+    """Without podman's client the microVM lives on and is watched on, and the loop goes on."""
+    orchestrator.live({"seconds": 4}, {"seconds": 0})
+    orchestrator.start(runner=("-r", "2")).until_listening()
+    (pid,) = orchestrator.alive()
+    kill_clients(orchestrator)
+    until(lambda: "its client was killed; it lives on" in orchestrator.log)
+    assert is_alive(pid)
+    assert orchestrator.wait() == 0
+    assert len(orchestrator.calls("podman", "run")) == 2
+
+
+def test_stop_after_the_client_was_killed(orchestrator: Orchestrator) -> None:
+    """The stop file reaches the microVM all the same."""
+    orchestrator.start().until_listening()
+    kill_clients(orchestrator)
+    until(lambda: "its client was killed; it lives on" in orchestrator.log)
+    assert orchestrator.signal().wait() == 143
+    assert orchestrator.alive() == []
+
+
+def test_a_killed_orchestrator_leaves_nothing_to_the_next(orchestrator: Orchestrator) -> None:
+    """The next one ends what the killed one has left, before it starts anything."""
+    orchestrator.start("-n", "2").until_listening(2)
+    before = orchestrator.alive()
+    orchestrator.signal(signal.SIGKILL).wait()
+    assert orchestrator.alive() == before
+    orchestrator.live({"seconds": 0})
+    assert orchestrator.start(runner=("-r", "1")).wait() == 0
+    assert orchestrator.alive() == []
+    assert orchestrator.log.count("that was killed has left it: ending it") == 2
+    assert list(orchestrator.shared.iterdir()) == []
+    assert orchestrator.calls("podman", "stop") == []
+
+
+def test_a_power_cut(orchestrator: Orchestrator) -> None:
+    """Orchestrator and microVMs are gone at once: the next one sweeps for the runners."""
+    orchestrator.start().until_listening()
+    orchestrator.signal(signal.SIGKILL).wait()
+    os.kill(orchestrator.alive()[0], signal.SIGKILL)
+    orchestrator.live({"seconds": 0, "sweep": 0})
+    env = {"ORCHESTRATOR_SWEEP": "0"}
+    assert orchestrator.start(runner=("-r", "1"), env=env).wait() == 0
+    assert len([seen for seen in orchestrator.seen() if seen["arguments"]]) == 1
+    assert list(orchestrator.shared.iterdir()) == []
+
+
+def test_two_orchestrators_with_one_prefix(orchestrator: Orchestrator) -> None:
+    """The second one leaves the first one's microVMs alone, from its start to its end."""
+    orchestrator.start().until_listening()
+    (first,) = orchestrator.alive()
+    orchestrator.start().until_listening(2)
+    assert len(orchestrator.alive()) == 2
+    assert orchestrator.signal().wait() == 143
+    assert orchestrator.alive() == [first]
+    assert not [words for words in orchestrator.calls() if "left it" in str(words)]
+    orchestrator.processes[0].terminate()
+    assert orchestrator.processes[0].wait(30) == 143
+    assert orchestrator.alive() == []
+
+
+def test_containers_are_known_by_their_id(orchestrator: Orchestrator) -> None:
+    """No list of containers is asked for, and each one that is removed is one of ours."""
+    orchestrator.live({"seconds": 0})
+    assert orchestrator.start(runner=("-r", "2")).wait() == 0
+    names = {option(run, "--name") for run in orchestrator.calls("podman", "run")}
+    removed = {words[-1] for words in orchestrator.calls("podman", "rm")}
+    assert removed == names  # the stand-in's ids are its names
+    assert orchestrator.calls("podman", "ps") == []
+
+
+def tmpfs(orchestrator: Orchestrator) -> list[str]:
+    """Return a wrapper that runs a command with a folder of one page for the shared folders."""
+    orchestrator.shared.mkdir(mode=0o700)
+    script = f'mount -t tmpfs -o size=64k,mode=0700 full {orchestrator.shared} && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, "sh"]
+
+
+def test_a_full_shared_folder_starts_nothing(orchestrator: Orchestrator) -> None:
+    """Without room for the env file no microVM starts; it is told, and tried again."""
+    wrapper = tmpfs(orchestrator)
+    full = f"cat /dev/zero >{orchestrator.shared}/full 2>/dev/null"
+    wrapper[4] = wrapper[4].replace(
+        " && exec", f"; {full}; : >{orchestrator.directory}/ready; exec"
+    )
+    orchestrator.start(wrapper=wrapper)
+    until(lambda: "its folder cannot be made" in orchestrator.log)
+    assert "No space left on device" in orchestrator.log
+    assert "Traceback" not in orchestrator.log
+    assert orchestrator.calls("podman", "run") == []
+    assert orchestrator.signal().wait() == 143
+
+
+def test_a_folder_that_a_job_has_filled_does_not_prevent_the_stop(
+    orchestrator: Orchestrator,
+) -> None:
+    """The stop file was written when there was room."""
+    orchestrator.start(wrapper=tmpfs(orchestrator)).until_listening()
+    (pid,) = orchestrator.alive()
+    inside = Path(f"/proc/{pid}/root{orchestrator.shared}")
+    with pytest.raises(OSError, match="No space left"), (inside / "full").open("wb") as file:
+        file.write(b"0" * 10**6)
+    assert orchestrator.signal().wait() == 143
+    assert "no stop by file" not in orchestrator.log
+
+
+def test_a_shared_folder_that_is_gone(orchestrator: Orchestrator) -> None:
+    """A tidied-away folder is told; podman's own stop is what is left, and the loops go on."""
+    orchestrator.start().until_listening()
+    subprocess.run(["rm", "-rf", *orchestrator.shared.iterdir()], check=True)
+    assert orchestrator.signal().wait() == 143
+    assert "no stop by file: No such file or directory" in orchestrator.log
+    assert len(orchestrator.calls("podman", "stop")) == 1
+    assert orchestrator.alive() == []
+
+
+def test_the_next_microvm_makes_the_folder_anew(orchestrator: Orchestrator) -> None:
+    """A loop survives that its folder was tidied away."""
+    orchestrator.live({"seconds": 1}, {})
+    orchestrator.start().until_listening()
+    subprocess.run(["rm", "-rf", *orchestrator.shared.iterdir()], check=True)
+    orchestrator.until_listening(2)
+    assert orchestrator.signal().wait() == 143
+    assert orchestrator.alive() == []
+
+
+HOSTILE: dict[str, Callable[[Path], object]] = {
+    "a link for state": lambda shared: replace(shared / "state").symlink_to("/etc"),
+    "a FIFO for state.json": lambda shared: os.mkfifo(replace(shared / "state/state.json")),
+    "a list in state.json": lambda shared: (shared / "state/state.json").write_text("[[]]"),
+    "a folder for stop": lambda shared: (shared / "stop").mkdir(),
+    "a link for stop": lambda shared: (shared / "stop").symlink_to("/etc/hosts"),
+    "a link for the env file": lambda shared: (shared / "runner.env").symlink_to("/etc/hosts"),
+}
+
+
+def replace(path: Path) -> Path:
+    """Take away what is there."""
+    path.rename(path.with_name("away"))
+    return path
+
+
+@pytest.mark.parametrize("do", HOSTILE.values(), ids=HOSTILE)
+def test_what_root_in_the_microvm_puts_there(
+    orchestrator: Orchestrator, do: Callable[[Path], object]
+) -> None:
+    """Nothing that a job leaves in the shared folder is followed, or keeps the host waiting."""
+    hosts = Path("/etc/hosts").read_bytes()
+    orchestrator.live({}, {"sweep": 0})
+    env = {"ORCHESTRATOR_SWEEP": "0", "RUNNER_STOP_TIMEOUT": "0"}
+    orchestrator.start(env=env).until_listening()
+    (folder,) = orchestrator.folders()
+    do(folder / "shared")
+    assert orchestrator.signal().wait(60) == 143
+    assert Path("/etc/hosts").read_bytes() == hosts
+    assert orchestrator.alive() == []
+    assert list(orchestrator.shared.iterdir()) == []
+    assert "Traceback" not in orchestrator.log
+
+
+def test_a_token_file_that_has_gone(orchestrator: Orchestrator) -> None:
+    """It is told at the next start, and tried again; the loop does not end of it."""
+    orchestrator.live({"seconds": 0.5})
+    orchestrator.start().until_listening()
+    orchestrator.token.unlink()
+    until(lambda: f"{orchestrator.token}: No such file" in orchestrator.log)
+    orchestrator.token.write_text("ghp_again")
+    orchestrator.until_listening(2)
+    assert orchestrator.signal().wait() == 143
