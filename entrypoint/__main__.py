@@ -15,9 +15,12 @@ from entrypoint.init import child, pid1, signals
 
 signals.block_signals()
 
+SUBCOMMANDS = ("run", "check", "status", "sweep", "exec")
+
 
 def main() -> int:
     """Run the subcommand that the command line names; bare, it is `run`."""
+    _leave_locale_alone()
     match sys.argv[1:]:
         case [] | ["run"]:
             return run()
@@ -26,15 +29,34 @@ def main() -> int:
             pid1.forbid_dumps()  # its environment may hold what a job is after
             code: int = importlib.import_module(f"entrypoint.commands.{tool}").main(arguments)
             return code
-        case ["--help" | "-h"] | ["run", "--help" | "-h"]:
+        case ["--help" | "-h" | "help"] | ["run", "--help" | "-h"]:
             from entrypoint import usage
 
             sys.stdout.write(usage.TEXT)
             return 0
+        case ["--version" | "version"]:
+            from entrypoint import usage
+
+            sys.stdout.write(usage.version())
+            return 0
         case arguments:
             from entrypoint.init import command  # each start loads what it needs
 
-            return command.main(arguments)
+            return command.main(arguments, SUBCOMMANDS)
+
+
+def _leave_locale_alone() -> None:
+    """Undo what Python does to LC_CTYPE, for its children, where there is no locale (PEP 538)."""
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            given = file.read().split(b"\0")
+    except OSError:
+        return
+    value = next((one[9:] for one in given if one.startswith(b"LC_CTYPE=")), None)
+    if value is not None:
+        os.environb[b"LC_CTYPE"] = value
+    elif "LC_CTYPE" in os.environ:
+        del os.environ["LC_CTYPE"]
 
 
 def run() -> int:

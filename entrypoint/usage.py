@@ -1,5 +1,8 @@
-"""`gh-runner --help`: the subcommands, a line each."""
+"""`gh-runner --help` and `--version`: the subcommands, a line each, and what this is."""
 
+from __future__ import annotations
+
+VERSION = "0.1.0"  # as in pyproject.toml, which is not in the image
 TEXT = """\
 usage: gh-runner [run | check | status | sweep | exec | COMMAND] [ARG...]
 
@@ -12,4 +15,14 @@ Settings come from the environment; the README has the table.
   sweep            take dead runners off GitHub's list; `sweep --help` has the options
   exec COMMAND     run a command under the same PID 1; `exec --help` has the options
   COMMAND          the same
+  --version        tell which version this is, and which GitHub's runner has
 """
+
+
+def version() -> str:
+    """Return the line for `--version`."""
+    from entrypoint.container import image
+
+    known = image.release()
+    runner = f", runner {known['RUNNER_VERSION']}" if "RUNNER_VERSION" in known else ""
+    return f"gh-runner {VERSION}{runner}\n"

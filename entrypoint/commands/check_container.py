@@ -38,7 +38,7 @@ def look(settings: Settings) -> Iterator[Finding]:
 def _runner(settings: Settings) -> Iterator[Finding]:
     user = account.lookup(settings.user)
     problems = checks.problems(settings, user)
-    problems += checks.path_problems(environment(), settings, user)
+    problems += checks.environment_problems(environment(), settings, user)
     for problem in problems:
         yield finding.wrong("runner", Failure(ExitCode.CONFIG, problem))
     if not problems:

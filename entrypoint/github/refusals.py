@@ -71,8 +71,7 @@ REFUSALS = (
         "certificate",
         _trouble("tls"),
         "the TLS certificate of the server, or of a proxy before it, is not trusted",
-        "name the PEM file of the certificate authority in RUNNER_CA_FILE (it wins over"
-        " REQUESTS_CA_BUNDLE)",
+        "name the PEM file of the certificate authority in RUNNER_CA_FILE",
         ExitCode.CONFIG,
     ),
     Refusal(

@@ -126,11 +126,14 @@ class Proxy(Init):
         if not self.is_pid_1:
             self._debug("not PID 1: reaping as a child subreaper")
 
-    def start(self, argv: list[str]) -> Child:
-        """Start the command in the caller's working directory, and leave that ourselves."""
+    def start(self, argv: list[str], meant: Sequence[str] = ()) -> Child:
+        """Start the command in the caller's working directory, and leave that ourselves.
+
+        Where there is no such command, one of the words in `meant` may have been.
+        """
         session = not self._single_child
         terminal = _release_terminal() if session else None
-        self._child = self.fork(lambda: _become_command(argv, terminal), session=session)
+        self._child = self.fork(lambda: _become_command(argv, terminal, meant), session=session)
         os.chdir("/")  # so that nobody is kept from unmounting
         self._debug(f"started {argv[0]} as process {self._child.pid}")
         return self._child
@@ -197,7 +200,7 @@ def _ioctl(terminal: int, request: int) -> None:
         pass
 
 
-def _become_command(argv: list[str], terminal: int | None) -> NoReturn:
+def _become_command(argv: list[str], terminal: int | None, meant: Sequence[str]) -> NoReturn:
     """Turn this forked child into the command, or say why that cannot be, and exit."""
     if terminal is not None:
         _control_terminal(terminal)
@@ -209,8 +212,15 @@ def _become_command(argv: list[str], terminal: int | None) -> NoReturn:
     elif _missing(failure) and os.path.isfile(path):
         reason = "The interpreter or loader that it names does not exist"
     ignore_broken_pipe()
-    tell(f"{argv[0] or repr('')}: {reason}")
+    tell(f"{argv[0] or repr('')}: {reason}{_question(argv[0], meant) if _missing(failure) else ''}")
     os._exit(NOT_FOUND if _missing(failure) else NOT_EXECUTABLE)
+
+
+def _question(word: str, meant: Sequence[str]) -> str:
+    import difflib  # needed only where a command is unknown
+
+    close = difflib.get_close_matches(word, meant, n=1)
+    return f"; did you mean `gh-runner {close[0]}`?" if close else ""
 
 
 def _execute(argv: list[str]) -> tuple[OSError, str]:
@@ -256,8 +266,11 @@ def tell(text: str) -> None:
         pass
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run the command that a command line asks for, `exec` in front or not; return its code."""
+def main(argv: Sequence[str], subcommands: Sequence[str] = ()) -> int:
+    """Run the command that a command line asks for, `exec` in front or not; return its code.
+
+    Where it is no command one of the `subcommands` may be meant.
+    """
     if argv in (["exec", "--help"], ["exec", "-h"]):
         os.write(1, f"{USAGE}\n{_HELP}".encode())
         return 0
@@ -268,7 +281,7 @@ def main(argv: Sequence[str]) -> int:
         return FAILED
     try:
         proxy = Proxy(options.rewrites, options.single_child, options.verbose)
-        child = proxy.start(options.command)
+        child = proxy.start(options.command, () if argv[:1] == ["exec"] else subcommands)
     except OSError as error:
         tell(f"{options.command[0]} cannot be started: {error.strerror}")
         return FAILED

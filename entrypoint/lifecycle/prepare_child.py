@@ -32,7 +32,7 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
     user = account.lookup(settings.user)
     problems = [
         *checks.problems(settings, user),
-        *checks.path_problems({**given.settings, **others}, settings, user),
+        *checks.environment_problems({**given.settings, **others}, settings, user),
         *hook.problems(settings),
     ]
     if problems or user is None:

@@ -10,6 +10,7 @@ from entrypoint.container.kernel import missing_capabilities
 from entrypoint.runner import program
 from entrypoint.settings.schema import Settings
 
+_AS_ROOT = "RUNNER_ALLOW_RUNASROOT"
 _PROGRAMS = ("config.sh", "run.sh")
 
 
@@ -61,7 +62,25 @@ def _stop_file_problems(settings: Settings) -> list[str]:
     return [f"RUNNER_STOP_FILE: there is no folder {folder}; it is to be shared with the host"]
 
 
-def path_problems(
+def environment_problems(
+    environ: Mapping[str, str], settings: Settings, user: Account | None
+) -> list[str]:
+    """Return what is wrong with the variables that GitHub's programs and setpriv go by."""
+    return [*_root_problems(environ, user), *_path_problems(environ, settings, user)]
+
+
+def _root_problems(environ: Mapping[str, str], user: Account | None) -> list[str]:
+    """Return a problem where GitHub's scripts would refuse: they look for that variable only."""
+    if user is None or user.uid != 0 or environ.get(_AS_ROOT):
+        return []
+    problem = (
+        f"RUNNER_USER: GitHub's runner does not run as {user.name} unless {_AS_ROOT}=1 is set, and"
+        " its jobs then own this container; name another user"
+    )
+    return [problem]
+
+
+def _path_problems(
     environ: Mapping[str, str], settings: Settings, user: Account | None
 ) -> list[str]:
     """Return what is wrong with PATH: in an env file of Docker's no variable is expanded."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -35,3 +37,36 @@ def test_subcommands_are_listed() -> None:
     assert SUBCOMMANDS == ["run", "check", "status", "sweep", "exec"]
     first = usage.TEXT.splitlines()[0]
     assert all(name in first for name in SUBCOMMANDS)
+
+
+def test_help_as_a_word() -> None:
+    """`gh-runner help` is what many try first."""
+    assert gh_runner("help").stdout == usage.TEXT
+
+
+@pytest.mark.parametrize("word", ["--version", "version"])
+def test_version(word: str) -> None:
+    """The version is that of the package, and nothing is done."""
+    done = gh_runner(word)
+    assert (done.returncode, done.stderr) == (0, "")
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert done.stdout.startswith(f"gh-runner {project['version']}")
+
+
+@pytest.mark.parametrize(("word", "meant"), [("chekc", "check"), ("stauts", "status")])
+def test_misspelt_subcommand(word: str, meant: str) -> None:
+    """What is no command, and nearly a subcommand, is asked about."""
+    done = gh_runner(word)
+    assert done.returncode == 127
+    assert f"did you mean `gh-runner {meant}`?" in done.stderr
+    assert "did you mean" not in gh_runner("exec", word).stderr
+    assert "did you mean" not in gh_runner("frobnicate").stderr
+
+
+@pytest.mark.parametrize("given", [{}, {"LC_CTYPE": "C"}, {"LANG": "C"}])
+def test_the_locale_is_left_alone(given: dict[str, str]) -> None:
+    """A command has the LC_CTYPE that the container was given, not the one that Python makes."""
+    command = [sys.executable, "-I", "-m", "entrypoint", "/usr/bin/env"]
+    assert subprocess.check_output(command, env=given, text=True).split() == [
+        f"{name}={value}" for name, value in given.items()
+    ]

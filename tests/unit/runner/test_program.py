@@ -7,6 +7,8 @@ import os
 import shutil
 from typing import Any
 
+import pytest
+
 from entrypoint.container import account
 from entrypoint.runner import program
 from entrypoint.settings.schema import Settings, variables
@@ -142,3 +144,12 @@ def test_environment_of_the_listener() -> None:
     assert not set(ours) & set(env)
     assert env["HTTPS_PROXY"] == "p"
     assert (env["HOME"], env["USER"], env["LOGNAME"]) == (user.home, USER, USER)
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_jobs_as_root_are_asked_for(life: Life, simulator: Simulator, command: str) -> None:
+    """GitHub's scripts refuse root in two words after a banner; here the way out is said."""
+    life.start(command, RUNNER_USER="root")
+    assert life.wait() == 78, life.output
+    assert "RUNNER_ALLOW_RUNASROOT=1" in life.output
+    assert simulator.runners() == []

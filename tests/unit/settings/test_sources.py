@@ -11,11 +11,13 @@ import pytest
 
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.lifecycle.prepare_child import load
+from entrypoint.settings import parsers
 from entrypoint.settings.given import Given
 from entrypoint.settings.sources import gather_secrets, read, read_env_file
 from entrypoint.vault import Vault
 from simulator import Simulator
 from tests.support.life import NAMESPACE, TOKEN, Life
+from tests.support.secrets import app_key
 
 VARIABLE = "GITHUB_PERSONAL_TOKEN"
 
@@ -134,6 +136,77 @@ def test_token_that_cannot_be_one(raw: str) -> None:
     assert secrets == {}
     assert problem.startswith(f"{VARIABLE}: holds more than one line")
     assert raw not in problem
+
+
+KEY = app_key(1)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        (VARIABLE, "x", "has fewer than 8 characters"),
+        (VARIABLE, "ghp_put_your_token_here", "is still the placeholder"),
+        (VARIABLE, KEY, "is a key; an App's goes into GITHUB_APP_PRIVATE_KEY"),
+        (VARIABLE, "A" + "B2" * 14, "has the form of a registration token, which is RUNNER_TOKEN"),
+        ("RUNNER_TOKEN", f"ghp_{'a' * 36}", "which is GITHUB_PERSONAL_TOKEN"),
+        ("GITHUB_APP_PRIVATE_KEY", f"ghp_{'a' * 36}", "is neither a PEM private key nor"),
+        ("GITHUB_APP_PRIVATE_KEY", "12345", "is neither a PEM private key nor one"),
+    ],
+)
+def test_a_secret_of_another_kind(variable: str, value: str, words: str) -> None:
+    """What has another form than its variable is for is refused, with the right variable."""
+    secrets, _, [problem] = gather_secrets(Given.part({variable: value}), {})
+    assert secrets == {}
+    assert problem.startswith(f"{variable}: ")
+    assert words in problem
+    assert value not in problem
+
+
+@pytest.mark.parametrize("gap", [" ", "", "\r"])
+def test_a_key_without_its_line_breaks(gap: str) -> None:
+    """Line breaks that became spaces, or got lost, are put back, and that is said."""
+    given = Given.part({"GITHUB_APP_PRIVATE_KEY": KEY.strip().replace("\n", gap)})
+    secrets, [note], problems = gather_secrets(given, {})
+    assert problems == []
+    assert "line breaks were spaces or missing" in note
+    assert parsers.private_key(secrets["GITHUB_APP_PRIVATE_KEY"]) == KEY
+
+
+@pytest.mark.parametrize("value", [KEY, "0123456789abcdef" * 2 + "01234567", "token.txt"])
+def test_a_secret_where_its_file_belongs(value: str) -> None:
+    """A secret that was given as the path of its file is not taken for a path, nor shown."""
+    _, _, [problem] = gather_secrets(Given.part({f"{VARIABLE}_FILE": value}), {})
+    assert problem == (
+        f"{VARIABLE}_FILE: takes the path of a file; the secret itself goes into {VARIABLE}"
+    )
+
+
+def test_lines_of_a_systemd_unit(tmp_path: Path) -> None:
+    """`Environment=` lines would set one variable of that name, again and again."""
+    message = refused(path := env_file(tmp_path, "Environment=A=b\nEnvironment='C=d'\n"))
+    assert message.count("is one of a systemd unit") == 2
+    assert f"line 1 of {path}" in message
+
+
+NOTED = [
+    ({"RUNNER_NAME": "${HOSTNAME}"}, "RUNNER_NAME: '${HOSTNAME}' is taken as it is written"),
+    ({"RUNNER_WORKDIR": "~/work"}, "RUNNER_WORKDIR: '~/work' is taken as it is written"),
+    ({"RUNNER_LABELS": "gpu;big"}, "RUNNER_LABELS: 'gpu;big' is one label"),
+    ({"RUNNER_LABELS": "[gpu]"}, "RUNNER_LABELS: '[gpu]' is one label"),
+    ({"RUNNER_LABELS": "gpu big"}, "RUNNER_LABELS: 'gpu big' is one label"),
+    ({"RUNNER_LABELS": '"gpu","cuda"'}, "RUNNER_LABELS: spaces, quotes, empty and repeated"),
+    ({"RUNNER_LABELS": "gpu#big"}, "RUNNER_LABELS: 'gpu#big' is one label"),
+    ({"GITHUB_OWNER": "", "GITHUB_REPOSITORY": "a/b"}, "GITHUB_REPOSITORY: what stands before"),
+    ({"GITHUB_API_URL": "http://ghe", "GITHUB_ALLOW_HTTP": "1"}, "GITHUB_ALLOW_HTTP: the cred"),
+    ({"CI_TOKEN": f"Bearer {TOKEN}"}, f"CI_TOKEN: holds the same as {VARIABLE}"),
+]
+
+
+@pytest.mark.parametrize(("env", "note"), NOTED)
+def test_what_may_be_meant_otherwise(env: dict[str, str], note: str) -> None:
+    """What is taken as it is, and may be meant otherwise, is told at the start."""
+    notes = read(Given.part({"GITHUB_OWNER": "acme", VARIABLE: TOKEN, **env})).notes
+    assert [one for one in notes if one.startswith(note)], notes
 
 
 @pytest.mark.parametrize(
