@@ -35,6 +35,8 @@ INTERRUPT_TIME = 10.0  # that it has to leave once it is interrupted
 
 _MISSES = 2  # looks in a row that miss the runner; one may be a hiccup of GitHub's
 _CONFLICT = "A session for this runner already exists"
+# The line that follows "Listening for Jobs", and belongs to it.
+_LISTENS = "Set runner/worker IPC timeout"
 # What the listener writes when the message of a job has come, whatever becomes of it.
 _JOB_MESSAGES = ("GetCredentialProvider", "acquirejob", "Skipping message Job", "Job request")
 
@@ -87,7 +89,8 @@ def words_of_a_listener(listener: Listener) -> str:
             " minutes, and then ends",
             hint="give each container a configuration of its own",
         )
-    return words if listener.is_listening else ""
+    said = [line for line in words.splitlines() if _LISTENS not in line]
+    return "\n".join(said) if listener.is_listening else ""
 
 
 class Suspicion:

@@ -177,13 +177,12 @@ class Listener:
         """Wait for a job and acquire it."""
         try:
             session.ask("Online")
-            message = session.message()
+            message = session.wait_for_message()
         except OSError as error:
             self._terminal.trace(f"Catch exception during get next message. {error}", "ERR ")
             pause(max(self._settings.retry_min, 0.05))
             return None
         if message is None or message["message_type"] != "RunnerJobRequest":
-            session.renew_token()
             return None
         pause(self._settings.message)
         return session.acquire(message)

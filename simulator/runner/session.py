@@ -2,6 +2,7 @@
 
 import os
 import time
+from select import POLLIN, poll
 
 from . import codec, diagnostics
 from .program import pause, utc
@@ -46,7 +47,6 @@ class Session:
         self._run = ""
         self._token = ""
         self._id = ""
-        self._token_from = time.monotonic()
         self.connection = Connection(settings)
 
     def open(self) -> None:
@@ -120,12 +120,15 @@ class Session:
             raise OSError(answer.name)
         return dict(codec.loads(answer.text)) if answer.status == 200 else None
 
-    def renew_token(self) -> None:
-        """Write that the token was renewed, if it is time: the log grows, and there is no job."""
+    def wait_for_message(self) -> "dict[str, Any] | None":
+        """The same, with a token that is renewed meanwhile: the log grows, and there is no job."""
         every = self._settings.token_renewal
-        if every and time.monotonic() - self._token_from >= every:
-            self._token_from = time.monotonic()
-            diagnostics.write(self._terminal, diagnostics.TOKEN)
+        if every:
+            poller = poll()
+            poller.register(self.connection.fileno(), POLLIN)
+            while not poller.poll(every * 1000):
+                diagnostics.write(self._terminal, diagnostics.TOKEN)
+        return self.message()
 
     def acquire(self, message: "dict[str, Any]") -> "dict[str, Any] | None":
         """The job that a message speaks of, or None if it is not to be had."""

@@ -142,7 +142,7 @@ def test_job_that_comes_with_the_stop_is_drained(life: Life, simulator: Simulato
         ("mine.sh", "echo mine; false || exit 0", "succeeded", "mine\nstep\n"),
         ("it's mine.sh", "echo mine", "succeeded", "mine\nstep\n"),
         ("mine.sh", "exit 3", "failed", ""),
-        ("mine.js", "", "failed", None),
+        ("mine.js", "", "succeeded", "v24.0.0\nstep\n"),
         ("mine.txt", "", "failed", "ends in neither"),
         ("", "", "failed", "No such file"),
     ],

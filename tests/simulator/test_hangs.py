@@ -85,9 +85,8 @@ def test_log_of_a_bad_end(simulator: Simulator, home: RunnerHome, script: str, c
     in_order(log(home), f"Worker finished for job {job['id']}. Code: {code}\n", "result: Failed\n")
 
 
-def test_idle_log(simulator: Simulator, make: Make) -> None:
+def test_idle_log(make: Make) -> None:
     """It grows only when a token is renewed."""
-    simulator.settings(poll_seconds=0.05)
     home = make(token_renewal=0.3).configured()
     home.listen()
     path = max(home.path.glob("_diag/Runner_*.log"))
