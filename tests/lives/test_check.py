@@ -16,7 +16,7 @@ ALL += ["credential", "permissions", "group", "labels"]
 
 def checked(life: Life, *argv: str, **settings: str) -> tuple[int, dict[str, dict[str, Any]]]:
     """Run it; return its exit code, and its findings by what was checked."""
-    life.start("check", "--json", *argv, namespace=None, **settings)
+    life.start("check", "--json", *argv, **settings)
     code = life.wait()
     told = json.loads(life.output)
     assert told["exit_code"] == code

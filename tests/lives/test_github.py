@@ -29,7 +29,7 @@ NOBODY = {"GITHUB_OWNER": "", "GITHUB_REPOSITORY": ""}
 def works(life: Life, scope: str = "repos/acme/shop", **settings: str) -> list[str]:
     """Let it run one job, and return the calls that it made of the REST API."""
     job = life.simulator.queue_job("exit 0", scope=scope)
-    life.start(namespace=None, **settings)
+    life.start(**settings)
     assert life.wait() == 0, life.output
     assert life.simulator.job(job["id"])["result"] == "succeeded"
     assert life.simulator.runners() == []
@@ -83,7 +83,7 @@ def test_app(way: dict[str, str], life: Life) -> None:
 
 def test_app_makes_a_new_token_at_the_end(life: Life) -> None:
     """When its token has expired long ago, an App still takes its idle runner off the list."""
-    life.start(namespace=None, **know_app(life.simulator))
+    life.start(**know_app(life.simulator))
     life.simulator.wait_for("session_opened", timeout=20)
     life.simulator.expire_tokens()
     life.signal()
@@ -111,7 +111,7 @@ def registration_token(simulator: Simulator) -> str:
 def test_registration_token(life: Life) -> None:
     """A registration token registers, its limits are told first, and a stop in time removes."""
     token = registration_token(life.simulator)
-    life.start(namespace=None, GITHUB_PERSONAL_TOKEN="", RUNNER_TOKEN=token)
+    life.start(GITHUB_PERSONAL_TOKEN="", RUNNER_TOKEN=token)
     life.simulator.wait_for("session_opened", timeout=20)
     assert "valid for one hour" in life.output
     life.signal()
@@ -136,7 +136,7 @@ def test_private_authority(way: dict[str, str], tls: tuple[Simulator, Path], lif
     simulator.make_distribution(life.home, owner="nobody")
     api = f"https://127.0.0.1:{simulator.tls_port}"
     job = simulator.queue_job("echo node:$NODE_EXTRA_CA_CERTS", scope="repos/acme/shop")
-    life.start(namespace=None, GITHUB_API_URL=api, RUNNER_CA_FILE=str(path), **way)
+    life.start(GITHUB_API_URL=api, RUNNER_CA_FILE=str(path), **way)
     assert life.wait() == 0, life.output
     assert f"node:{life.directory}/state/ca.pem" in simulator.job(job["id"])["log"]
 
@@ -149,7 +149,6 @@ def test_proxy(bypass: str, life: Life) -> None:
     with wire.server(wire.proxy(port, heard)) as proxy:
         life.start(
             "check",
-            namespace=None,
             GITHUB_API_URL="http://api.test.invalid",
             GITHUB_ALLOW_HTTP="1",
             HTTP_PROXY=f"http://user:hunter2@127.0.0.1:{proxy}",
@@ -165,7 +164,7 @@ def test_proxy(bypass: str, life: Life) -> None:
 def test_no_proxy(bypass: str, life: Life) -> None:
     """Hosts that NO_PROXY names are reached without the proxy."""
     settings = {"HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": bypass}
-    life.start("check", namespace=None, **settings)
+    life.start("check", **settings)
     assert life.wait() == 0, life.output
 
 
@@ -174,7 +173,7 @@ def test_a_deprecated_version_is_warned_of(life: Life) -> None:
     day = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() + 30 * 86400))
     known = {"runner_version": "2.336.0", "registration_deprecates_at": day}
     life.simulator.fault(path="/deprecations/2.336.0$", status=200, body=known)
-    life.start(namespace=None, RUNNER_VERSION="2.336.0")
+    life.start(RUNNER_VERSION="2.336.0")
     life.simulator.wait_for("session_opened", timeout=20)
     until(lambda: day[:10] in life.output)
     life.signal()
@@ -184,7 +183,7 @@ def test_a_deprecated_version_is_warned_of(life: Life) -> None:
 def test_a_version_that_is_no_longer_accepted(life: Life) -> None:
     """A version whose day has passed ends with 7, and nothing stays registered."""
     life.simulator.deprecate("2.336.0", registration_at="2020-01-01T00:00:00Z")
-    life.start(namespace=None, RUNNER_VERSION="2.336.0")
+    life.start(RUNNER_VERSION="2.336.0")
     assert life.wait() == 7, life.output
     assert "rebuild the image" in life.error()
     assert life.simulator.runners() == []
@@ -197,7 +196,7 @@ def test_a_listener_that_is_refused_for_its_version(
     """It says 1 and not 7 where it gets no session; what GitHub says of the version tells why."""
     simulator.deprecate("2.336.0", registration_at="2020-01-01T00:00:00Z", told_at="session")
     simulator.fault(path="/_services/session", hold="session")
-    life.start(namespace=None, RUNNER_VERSION="2.336.0", **way)
+    life.start(RUNNER_VERSION="2.336.0", **way)
     simulator.wait_for("answer", path="/deprecations/")
     simulator.wait_for("fault")
     us = life.inside()[life.pid_1]

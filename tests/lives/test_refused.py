@@ -90,7 +90,7 @@ UNREACHED: dict[str, tuple[dict[str, str], int, str]] = {
 
 def refused(life: Life, code: int, words: str, **settings: str) -> str:
     """Start it, and check how it ended: nothing may be on GitHub's list."""
-    life.start(namespace=None, **{"GITHUB_TIMEOUT": SHORT.get(code, ""), **settings})
+    life.start(**{"GITHUB_TIMEOUT": SHORT.get(code, ""), **settings})
     assert life.wait() == code, life.output
     message = life.error()
     assert words in message

@@ -48,7 +48,7 @@ def loaded(life: Life, simulator: Simulator, place: str, **env: str) -> str:
     )
     told.touch()
     told.chmod(0o666)
-    life.start(namespace=None, **env)
+    life.start(**env)
     simulator.wait_for("listening")
     life.signal().wait()
     return told.read_text()

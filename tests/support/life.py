@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Life:
         self._container: Container | None = None
         simulator.make_distribution(self.home, owner=USER, **options)
 
-    def start(self, *arguments: str, namespace: list[str] | None = None, **env: str) -> Life:
+    def start(self, *arguments: str, namespace: Sequence[str] | None = None, **env: str) -> Life:
         """Start the program; settings are given as keywords."""
         environment = {k: v for k, v in {**self.env, **env}.items() if v != ""}
         with (self.directory / "log").open("wb") as log:
