@@ -108,9 +108,8 @@ def test_authorities_by_any_name(life: Life, tmp_path: Path, variable: str) -> N
         life.start("check", GITHUB_API_URL=url, GITHUB_TIMEOUT="2")
         assert life.wait() == 78
         assert "not trusted" in life.output
-        life.start(
-            "check", GITHUB_API_URL=url, GITHUB_TIMEOUT="2", **{variable: str(authority.path)}
-        )
+        life.env[variable] = str(authority.path)
+        life.start("check", GITHUB_API_URL=url, GITHUB_TIMEOUT="2")
         assert life.wait() == 75, life.output  # it hangs up without an answer
     assert "its authorities are trusted by every program here" in life.output
 
