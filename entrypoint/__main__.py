@@ -61,6 +61,22 @@ def _leave_locale_alone() -> None:
 
 def run() -> int:
     """Be PID 1 of a runner's container."""
+    try:
+        return _run()
+    except OSError as error:  # before there is a life that could tell it
+        from entrypoint import log
+        from entrypoint.errors import refused_by_kernel
+
+        if (failure := refused_by_kernel(error)) is None:
+            raise
+        log.configure(
+            os.environ.get("RUNNER_LOG_LEVEL", ""), os.environ.get("RUNNER_LOG_FORMAT", "")
+        )
+        log.error(failure.message, hint=failure.hint, code=int(failure.code))
+        return failure.code
+
+
+def _run() -> int:
     from entrypoint.vault import Vault, leave_environment
 
     child.open_standard_streams()

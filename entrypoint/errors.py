@@ -41,6 +41,26 @@ _MEANINGS = {
 }
 
 
+_LIMITS = {
+    "fork(2)": "raise the limit of processes (--pids-limit, TasksMax, ulimit -u); a job needs many",
+    "posix_spawn(3)": "raise the limits of processes and memory, and see to PATH in the container",
+    "memfd_create(2)": "allow memfd_create in the seccomp profile: secrets are kept in such files",
+}
+
+
+def refused_by_kernel(error: OSError) -> Failure | None:
+    """Return the Failure (78) for a system call that the container's limits refuse, if it is one.
+
+    Where such a call is made, its name is added to the error as a note.
+    """
+    for call in getattr(error, "__notes__", ()):
+        if call in _LIMITS:
+            what = f" ({error.filename})" if error.filename else ""
+            message = f"the container does not allow {call}{what}: {error.strerror}"
+            return Failure(ExitCode.CONFIG, message, _LIMITS[call])
+    return None
+
+
 class Failure(Exception):
     """An end that an operator can cause or cure: one message, one hint, one exit code.
 

@@ -12,6 +12,8 @@ import marshal  # needs no loading, unlike json, and no other Python will read i
 import os
 import sys
 
+from entrypoint.init.child import memory_file
+
 # Loaded by PID 1 before it forks the child that registers: what takes time is loaded where needed.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class Vault:
         """Make an empty one, or take over one that was filled before an exec."""
         self.forgotten = False
         if descriptor is None:
-            descriptor = os.memfd_create("secrets", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            descriptor = memory_file("secrets", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.set_inheritable(descriptor, False)
         self._descriptor = descriptor
 
@@ -81,7 +83,9 @@ def forbid_core_dumps() -> None:
     """
     import resource
 
-    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    least = 0 if hard == 0 else 1  # a limit that is 0 already cannot be raised, and need not be
+    resource.setrlimit(resource.RLIMIT_CORE, (least, least))
 
 
 def leave_environment() -> Vault:

@@ -71,7 +71,10 @@ def look(directory: str) -> dict[str, Any]:
     phase = facts.get("phase", "unknown")
     alive = (p.info for p in psutil.process_iter(["name", "status"]))
     names = {info["name"] for info in alive if info["status"] != psutil.STATUS_ZOMBIE}
-    if phase != state.LISTENING:
+    if not facts and names & _RUNNING:
+        # No state file: a read-only root, or a user who may not write there.
+        activity, healthy = ("busy" if WORKER in names else "idle"), True
+    elif phase != state.LISTENING:
         activity, healthy = phase, phase in _USUAL_PHASES
     elif names & _RUNNING:
         activity, healthy = ("busy" if WORKER in names else "idle"), "stuck" not in facts

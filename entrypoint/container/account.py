@@ -37,6 +37,12 @@ def require(name: str) -> Account:
     return found
 
 
+def groups(account: Account) -> list[int]:
+    """Return the groups of a user's processes: its own, and those beyond root's that we have."""
+    own = set(os.getgrouplist(account.name, account.gid))
+    return sorted(own | (set(os.getgroups()) - set(os.getgrouplist("root", 0))))
+
+
 @contextmanager
 def acting_as(account: Account) -> Iterator[None]:
     """Let the kernel judge file access as if this process were that user, and then no longer.
@@ -47,9 +53,9 @@ def acting_as(account: Account) -> Iterator[None]:
     if os.geteuid() != 0:
         yield
         return
-    groups = os.getgroups()
+    before, groups_of_job = os.getgroups(), groups(account)
     try:
-        os.setgroups(os.getgrouplist(account.name, account.gid))
+        os.setgroups(groups_of_job)
         os.setegid(account.gid)
         os.seteuid(account.uid)
     except OSError as error:
@@ -64,7 +70,7 @@ def acting_as(account: Account) -> Iterator[None]:
     finally:
         os.seteuid(0)
         os.setegid(0)
-        os.setgroups(groups)
+        os.setgroups(before)
 
 
 def can(account: Account, path: str, mode: int) -> bool:

@@ -11,12 +11,10 @@ import re
 import ssl
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import NamedTuple
 
-from entrypoint.container import state
+from entrypoint.container import files
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.settings.schema import Settings
 
 # Debian and Ubuntu; Fedora and its kin; openSUSE; Alpine.
 _SYSTEM = (
@@ -113,19 +111,22 @@ def _certificates(content: bytes) -> list[bytes]:
     ]
 
 
-def bundle(settings: Settings) -> str:
+def bundle(ca_file: str, directory: str) -> str:
     """Write the system's authorities and the private one into one file; return its path.
 
     Empty if there is no private one. Any process may do it again: it replaces the file at once.
     Raises a Failure (78) if the state directory cannot be written.
     """
-    if not settings.ca_file:
+    if not ca_file:
         return ""
-    path = os.path.join(settings.state_dir, _BUNDLE)
     try:
-        private = b"\n".join([*_authorities(settings.ca_file), b""])
-        _write(os.path.join(settings.state_dir, _PRIVATE), private)
-        _write(path, _read(system_bundle()) + b"\n" + private)
+        private = b"\n".join([*_authorities(ca_file), b""])
+        opened = files.open_directory(directory)
+        try:
+            files.put(opened, _PRIVATE, private)
+            files.put(opened, _BUNDLE, _read(system_bundle()) + b"\n" + private)
+        finally:
+            os.close(opened)
     except (OSError, ValueError) as error:
         why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise Failure(
@@ -133,18 +134,18 @@ def bundle(settings: Settings) -> str:
             f"RUNNER_CA_FILE: {why}",
             "the directory that RUNNER_STATE_DIR names must be writable",
         ) from None
-    return path
+    return os.path.join(directory, _BUNDLE)
 
 
-def environment(settings: Settings) -> dict[str, str]:
+def environment(ca_file: str, directory: str) -> dict[str, str]:
     """Return the variables by which the listener, its Node, jobs and the engine trust it too.
 
     They win over what the operator has set: each that was set names no others than these.
     """
-    path = bundle(settings)
+    path = bundle(ca_file, directory)
     if not path:
         return {}
-    private = os.path.join(settings.state_dir, _PRIVATE)
+    private = os.path.join(directory, _PRIVATE)
     return {"NODE_EXTRA_CA_CERTS": private, **dict.fromkeys(_BUNDLES, path)}
 
 
@@ -163,15 +164,3 @@ def _read(path: str) -> bytes:
 
 def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _write(path: str, content: bytes) -> None:
-    """Put a file that everybody may read in its place, whole or not at all."""
-    state.make_directory(os.path.dirname(path))
-    draft = f"{path}.{os.getpid()}"
-    with suppress(FileNotFoundError):
-        os.unlink(draft)
-    with open(draft, "xb") as file:  # never through a link that somebody has put there
-        os.fchmod(file.fileno(), 0o644)
-        file.write(content)
-    os.replace(draft, path)

@@ -44,6 +44,36 @@ def has_mounts(folder: str) -> bool:
     return any(f"{point}/".startswith(f"{real}/") for point in mount_points())
 
 
+def pids_limit() -> int | None:
+    """Return how many processes and threads this container may have; None where none is set."""
+    for folder in _groups("pids"):
+        try:
+            with open(f"{folder}/pids.max", encoding="ascii") as file:
+                limit = file.read().strip()
+        except OSError:
+            continue
+        if limit.isdigit():
+            return int(limit)
+    return None
+
+
+def _groups(controller: str) -> list[str]:
+    """Return the folders in which our control group may be found (cgroups(7)).
+
+    In a cgroup namespace of its own a container's group is the root that it sees; otherwise
+    /proc/self/cgroup has the path.
+    """
+    try:
+        with open("/proc/self/cgroup", encoding="utf-8", errors="replace") as file:
+            lines = [line.rstrip("\n").split(":", 2) for line in file]
+    except OSError:
+        lines = []
+    v1 = f"/sys/fs/cgroup/{controller}"
+    folders = [v1 + path for _, names, path in lines if controller in names.split(",")]
+    folders += [f"/sys/fs/cgroup{path}" for number, _, path in lines if number == "0"]
+    return [*folders, v1, "/sys/fs/cgroup"]
+
+
 def oom_kills() -> int:
     """Return how many processes of this container the out-of-memory killer has killed so far."""
     for path in _MEMORY_EVENTS:

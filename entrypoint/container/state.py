@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from entrypoint import log
+from entrypoint.container import files
 from entrypoint.errors import Failure
 
 FILE = "state.json"
@@ -16,26 +17,20 @@ _MAX_SIZE = 64 * 1024  # bytes; ours has some hundreds
 REGISTERING, LISTENING, STOPPING, GONE = "registering", "listening", "stopping", "gone"
 
 
-def make_directory(path: str) -> None:
-    """Make the state directory; whatever the umask, jobs find in there what is for them."""
-    before = os.umask(0o022)
-    try:
-        os.makedirs(path, exist_ok=True)
-    finally:
-        os.umask(before)
-
-
 class State:
     """The state file of one life: phase, since when (UTC), name, id, last error."""
 
     def __init__(self, directory: str) -> None:
         """Make the directory; without one that can be written the life goes on unseen."""
-        self._path = os.path.join(directory, FILE)
         self._facts: dict[str, Any] = {}
+        self._directory = -1
         try:
-            make_directory(directory)
+            self._directory = files.open_directory(directory)
         except OSError as error:
-            log.debug("no state file", directory=directory, why=error.strerror)
+            log.warning(
+                "no state file can be written, so `gh-runner status` goes by the processes alone",
+                hint=f"RUNNER_STATE_DIR: {directory}: {error.strerror}",
+            )
 
     def __enter__(self) -> State:
         """Begin with nothing to tell."""
@@ -60,14 +55,12 @@ class State:
         self._write()
 
     def _write(self) -> None:
-        temporary = f"{self._path}.new"
+        if self._directory < 0:
+            return
         try:
-            with open(temporary, "w", encoding="utf-8") as file:
-                os.fchmod(file.fileno(), 0o644)
-                json.dump(self._facts, file)
-            os.replace(temporary, self._path)
+            files.put(self._directory, FILE, json.dumps(self._facts).encode())
         except OSError as error:
-            log.debug("the state could not be written", path=self._path, why=error.strerror)
+            log.debug("the state could not be written", why=error.strerror)
 
 
 def _now() -> str:

@@ -111,7 +111,11 @@ def open_client(  # noqa: PLR0913 - each is a part of the credential
     session = requests.Session()
     session.headers.update(HEADERS)
     session.auth = _Authorization(f"{scheme} {token}" if token else "")
-    session.verify = certificates.bundle(settings) or certificates.system_authorities() or True
+    session.verify = (
+        certificates.bundle(settings.ca_file, settings.state_dir)
+        or certificates.system_authorities()
+        or True
+    )
     session.trust_env = False  # else ALL_PROXY would count, which the runner passes over
     session.proxies = _proxies(settings.target.api_url)
     return Client(

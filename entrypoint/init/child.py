@@ -69,7 +69,7 @@ class Parent:
         stdout and stderr, or with `capture` writes both into `Child.output()`. Our own working
         directory is / afterwards. Raises OSError if it cannot be started.
         """
-        output = _memory_file("output") if capture else None
+        output = memory_file("output") if capture else None
         actions: list[tuple[int, ...] | tuple[int, int, str, int, int]]
         actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
         if output is not None:
@@ -85,7 +85,8 @@ class Parent:
                 setsigmask=(),
                 setsigdef=CHANGEABLE,
             )
-        except OSError:
+        except OSError as error:
+            error.add_note("posix_spawn(3)")
             _close(output)
             raise
         finally:
@@ -102,11 +103,12 @@ class Parent:
         Without `session` it stays in our process group. Raises OSError if there is no room.
         """
         _flush()
-        answer = _memory_file("answer")
-        output = _memory_file("output") if capture else None
+        answer = memory_file("answer")
+        output = memory_file("output") if capture else None
         try:
             pid = os.fork()
-        except OSError:
+        except OSError as error:
+            error.add_note("fork(2)")
             _close(answer, output)
             raise
         if pid == 0:
@@ -160,9 +162,16 @@ def _run_forked(
         os._exit(code)
 
 
-def _memory_file(name: str) -> int:
-    """Return a new file in memory, above the standard three, which may be closed."""
-    descriptor = os.memfd_create(name)
+def memory_file(name: str, flags: int = os.MFD_CLOEXEC) -> int:
+    """Return a new file in memory, above the standard three, which may be closed.
+
+    Raises OSError, with a note, where the kernel or a seccomp profile does not allow it.
+    """
+    try:
+        descriptor = os.memfd_create(name, flags)
+    except OSError as error:
+        error.add_note("memfd_create(2)")
+        raise
     if descriptor > 2:
         return descriptor
     import fcntl  # costs 0.3 ms of each start, for a rare case

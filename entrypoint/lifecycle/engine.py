@@ -12,7 +12,7 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 
 from entrypoint import call, log
-from entrypoint.container import kernel, state
+from entrypoint.container import files, kernel
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init import signals
 from entrypoint.init.child import Child
@@ -79,7 +79,7 @@ def _prepare(pid_1: Init, kind: str, output: str) -> None:
             with suppress(FileNotFoundError):
                 os.unlink(path)
     os.makedirs(os.path.dirname(SOCKETS[kind]), exist_ok=True)
-    state.make_directory(os.path.dirname(output))
+    files.make_directory(os.path.dirname(output))
     with open(output, "wb"):
         pass
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from entrypoint import call, log, redaction
 from entrypoint.container import state, termination_message
-from entrypoint.errors import ExitCode, Failure
+from entrypoint.errors import ExitCode, Failure, refused_by_kernel
 from entrypoint.init.pid1 import Init, Stopped
 from entrypoint.lifecycle import engine, outcome, stop_file, stopping, watching
 from entrypoint.lifecycle.hangs import Abandoned, Scene
@@ -36,25 +36,20 @@ def run(
 ) -> ExitCode:
     """Live, end everything that is left, and return the exit code; see `live` for the rest."""
     log.configure(environ.get("RUNNER_LOG_LEVEL", ""), environ.get("RUNNER_LOG_FORMAT", ""))
-    last_words: tuple[str, ...] = ()
+    failure = None
     try:
         code = live(pid_1, environ, given, vault, child)
     except Stopped as stop:
         code = ExitCode(128 + stop.signum)
-    except Failure as failure:
+    except Exception as error:  # noqa: BLE001 - after a defect, too, the container is cleaned up
+        failure = as_failure(error)
         code = failure.code
-        last_words = (failure.message, failure.hint)
         tell(failure)
-    except Exception:  # noqa: BLE001 - the container must be cleaned up after a defect, too
-        import traceback  # 4 ms of each start
-
-        code = ExitCode.DEFECT
-        last_words = ("a defect in gh-runner, please report it", "the log has the traceback")
-        log.error("a defect in gh-runner, please report it", traceback=traceback.format_exc())
     pid_1.begin_cleanup()
     pid_1.sweep(SWEEP_GRACE)
     log.info("leaving", code=int(code), meaning=code.meaning)
-    termination_message.leave(*(last_words or (code.meaning,)))
+    last_words = (failure.message, failure.hint) if failure else (code.meaning,)
+    termination_message.leave(*last_words)
     return code
 
 
@@ -134,6 +129,22 @@ def prepare(
     for note in prepared["notes"]:
         log.warning(note)
     return prepared
+
+
+def as_failure(error: Exception) -> Failure:
+    """Return what has ended the life as a Failure; what nobody has foreseen is a defect."""
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, OSError) and (refused := refused_by_kernel(error)):
+        return refused
+    import traceback  # 4 ms of each start
+
+    log.error("a defect in gh-runner", traceback="".join(traceback.format_exception(error)))
+    return Failure(
+        ExitCode.DEFECT,
+        "a defect in gh-runner, please report it",
+        "the traceback is in the line before",
+    )
 
 
 def tell(failure: BaseException | None) -> None:

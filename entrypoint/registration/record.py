@@ -6,6 +6,7 @@ import json
 import os
 
 from entrypoint.errors import ExitCode, Failure
+from entrypoint.init.child import memory_file
 
 
 class Registration:
@@ -68,8 +69,8 @@ class Progress:
 
     def __init__(self) -> None:
         """Begin with nothing known."""
-        self._begun = os.memfd_create("begun")
-        self._rejection = os.memfd_create("rejection")
+        self._begun = memory_file("begun")
+        self._rejection = memory_file("rejection")
 
     def begin(self) -> None:
         """From now on GitHub may list the runner."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from entrypoint import call, log, redaction
 from entrypoint.errors import ExitCode, Failure
+from entrypoint.init.child import memory_file
 from entrypoint.init.pid1 import Init, Stopped
 from entrypoint.registration.record import Progress, Registration
 from entrypoint.runner import home
@@ -41,7 +43,7 @@ class RegisteringChild:
         # The registration token, kept only so that `output` can redact it.
         self._token = token = Vault()
         self._init, self._vault = pid_1, vault
-        self._order = os.memfd_create("order")
+        self._order = memory_file("order")
         inbox, self._outbox = os.pipe()
         # close-on-exec: closed once the child becomes config.sh, or ends
         self._busy, busy = os.pipe()
@@ -172,7 +174,12 @@ def _configure(
         registration.given(found.id if found else None)
         registering.forget_credential()
     elif outcome != 0:
-        raise _config_failed(outcome, registering.output())
+        if not registering.progress.begun():
+            call.result(child)  # it has never become config.sh: what it says is its own
+        output = registering.output()
+        if outcome is not None and _is_refused(output):
+            registration.not_made()
+        raise _config_failed(outcome, output)
 
 
 def _take_in(
@@ -201,10 +208,41 @@ def _await(
         raise
 
 
+# What config.sh says where GitHub refuses it, and what that means (actions/runner). Until it says
+# that the runner was added nothing is registered.
+_REFUSED = re.compile(r"Http response code: (?:Unauthorized|Forbidden|NotFound) from 'POST ")
+_ADDED = "Runner successfully added"
+_NO_GROUP = re.compile(r'Could not find any self-hosted runner group named "([^"]*)"')
+_HTTP = re.compile(r"Http response code: (\w+) from '([^']*)'")
+
+
+def _is_refused(output: str) -> bool:
+    """Whether GitHub has refused config.sh before it had registered."""
+    return bool(_REFUSED.search(output)) and _ADDED not in output
+
+
 def _config_failed(outcome: int | None, output: str) -> Failure:
+    """Return the Failure that config.sh's words stand for, without its banner."""
+    said = [line.strip() for line in output.splitlines() if re.search(r"[^\W_]", line)]
+    said = [line for line in said if "Self-hosted runner registration" not in line]
+    words = "\n".join(line for line in said if not line.startswith("#"))[-2000:]
+    if named := _NO_GROUP.search(output):
+        return Failure(
+            ExitCode.CONFIG,
+            f"RUNNER_GROUP: GitHub has no runner group {named[1]!r} that this list may use",
+            "make it there, or give the name of one that is there; `gh-runner check` lists them",
+        )
+    if _is_refused(output):
+        return Failure(
+            ExitCode.REFUSED,
+            f"GitHub refused config.sh: {words}",
+            "a registration token (RUNNER_TOKEN) is valid for an hour, and for the list of runners"
+            " that it was made for; with a personal access token or an App each start asks for one",
+        )
     told = "did not end" if outcome is None else f"ended with {outcome}"
-    code = ExitCode.RUNNER
-    if "Could not find any self-hosted runner group" in output:
-        code = ExitCode.CONFIG
-    said = "\n".join(line for line in output.splitlines() if line.strip())[-2000:]
-    return Failure(code, f"config.sh {told} and said:\n{said}")
+    hint = (
+        "GitHub or a proxy before it answered so; https://www.githubstatus.com tells of trouble"
+        if _HTTP.search(output)
+        else "these are the words of GitHub's own program"
+    )
+    return Failure(ExitCode.RUNNER, f"config.sh {told} and said:\n{words}", hint)

@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping
 
 from entrypoint.container.account import Account, can
-from entrypoint.container.kernel import missing_capabilities
+from entrypoint.container.kernel import missing_capabilities, pids_limit
 from entrypoint.runner import program
 from entrypoint.settings.schema import Settings
 
 _AS_ROOT = "RUNNER_ALLOW_RUNASROOT"
 _PROGRAMS = ("config.sh", "run.sh")
+_FEWEST_PROCESSES = 32  # a thread counts, too; PID 1, two shells, and .NET's own
 
 
 def problems(settings: Settings, user: Account | None) -> list[str]:
@@ -25,6 +26,13 @@ def problems(settings: Settings, user: Account | None) -> list[str]:
             f"RUNNER_USER: root cannot run jobs as {user.name} without the capabilities"
             f" {', '.join(lacking)}; add them (--cap-add), or start the container as that user"
             f" (--user {user.name})"
+        )
+        return [problem]
+    limit = pids_limit()
+    if limit is not None and limit < _FEWEST_PROCESSES:
+        problem = (
+            f"the container may have {limit} processes and threads (--pids-limit, TasksMax), and"
+            f" GitHub's runner alone has some {_FEWEST_PROCESSES}"
         )
         return [problem]
     missing = [p for p in _PROGRAMS if not os.path.isfile(os.path.join(settings.home, p))]

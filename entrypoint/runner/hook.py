@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 
-from entrypoint.container import account, state
+from entrypoint.container import account, files
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.settings.schema import Settings
 
@@ -46,7 +46,7 @@ class StartedHook:
         self._script, ask, answer = self._paths
         group = account.require(settings.user).gid
         try:
-            state.make_directory(settings.state_dir)
+            files.make_directory(settings.state_dir)
             # Write-only and read-only for the runner's group. O_RDONLY, not O_RDWR: with O_ASYNC
             # our own read() would signal us again, without end.
             self._ask = _fifo(ask, group, 0o620, os.O_RDONLY)

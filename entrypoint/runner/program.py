@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from entrypoint.container import kernel
+from entrypoint.container import account, kernel
 from entrypoint.container.account import Account
 from entrypoint.settings.schema import Settings, ours
 
@@ -24,9 +24,17 @@ def as_user(settings: Settings, user: Account, argv: list[str]) -> list[str]:
     """
     options = [] if settings.sudo else ["--no-new-privs"]
     if os.geteuid() == 0:
-        options += [f"--reuid={user.uid}", f"--regid={user.gid}", "--init-groups"]
+        options += [f"--reuid={user.uid}", f"--regid={user.gid}", _groups(user)]
         options += ["--inh-caps=-all", *_bounding_set(settings)]
     return ["setpriv", *options, "--", *argv] if options else argv
+
+
+def _groups(user: Account) -> str:
+    """Return setpriv's option for the groups of a job: the user's, and those that PID 1 was given.
+
+    With `docker run --group-add` the container's own process has them; root's own are left out.
+    """
+    return f"--groups={','.join(map(str, account.groups(user)))}"
 
 
 def _bounding_set(settings: Settings) -> list[str]:
@@ -47,7 +55,7 @@ def base_environment(environ: Mapping[str, str], settings: Settings) -> dict[str
     if settings.ca_file:
         from entrypoint.container import certificates  # loads ssl, which PID 1 need not keep
 
-        trust = certificates.environment(settings)
+        trust = certificates.environment(settings.ca_file, settings.state_dir)
     kept = {k: v for k, v in environ.items() if k not in ours()}
     return {"PATH": PATH, **kept, **trust}
 

@@ -1,6 +1,5 @@
 """A private certificate authority reaches everything that speaks TLS."""
 
-import dataclasses
 import os
 import ssl
 import stat
@@ -10,8 +9,7 @@ import pytest
 
 from entrypoint.container import certificates
 from entrypoint.errors import Failure
-from entrypoint.settings.schema import Settings
-from tests.support import fakehub, pki
+from tests.support import pki
 from tests.support.secrets import app_key, parts_in
 
 
@@ -21,20 +19,20 @@ def authority(tmp_path: Path) -> pki.Authority:
     return pki.authority(tmp_path)
 
 
-def with_ca(authority: pki.Authority, state: Path) -> Settings:
-    """Settings that name it."""
-    return fakehub.parse({"RUNNER_CA_FILE": str(authority.path), "RUNNER_STATE_DIR": str(state)})
+def with_ca(authority: pki.Authority, state: Path) -> tuple[str, str]:
+    """The file that holds it, and the state directory."""
+    return str(authority.path), str(state)
 
 
 def test_nothing_is_set_without_one() -> None:
     """Without RUNNER_CA_FILE the environment stays as it is."""
-    assert certificates.environment(fakehub.parse({})) == {}
-    assert certificates.bundle(fakehub.parse({})) == ""
+    assert certificates.environment("", "/nowhere") == {}
+    assert certificates.bundle("", "/nowhere") == ""
 
 
 def test_the_bundle_holds_both(authority: pki.Authority, tmp_path: Path) -> None:
     """Programs that take one bundle trust the system's authorities and the private one."""
-    environment = certificates.environment(with_ca(authority, tmp_path / "state"))
+    environment = certificates.environment(*with_ca(authority, tmp_path / "state"))
     system = ssl.create_default_context(cafile=certificates.system_bundle()).cert_store_stats()[
         "x509_ca"
     ]
@@ -75,7 +73,7 @@ def test_the_bundle_counts(system: Path, change: str, monkeypatch: pytest.Monkey
 
 def test_node_gets_the_private_one(authority: pki.Authority, tmp_path: Path) -> None:
     """Node, which adds to its own list, gets no more than the private authority."""
-    environment = certificates.environment(with_ca(authority, tmp_path / "state"))
+    environment = certificates.environment(*with_ca(authority, tmp_path / "state"))
     assert Path(environment["NODE_EXTRA_CA_CERTS"]).read_bytes() == authority.path.read_bytes()
 
 
@@ -84,7 +82,7 @@ def test_every_user_can_read_them(authority: pki.Authority, tmp_path: Path) -> N
     authority.path.chmod(0o600)
     umask = os.umask(0o077)
     try:
-        environment = certificates.environment(with_ca(authority, tmp_path / "state"))
+        environment = certificates.environment(*with_ca(authority, tmp_path / "state"))
     finally:
         os.umask(umask)
     modes = {stat.S_IMODE(os.stat(path).st_mode) for path in environment.values()}
@@ -95,7 +93,7 @@ def test_every_user_can_read_them(authority: pki.Authority, tmp_path: Path) -> N
 def test_it_can_be_done_again(authority: pki.Authority, tmp_path: Path) -> None:
     """A second process that writes the files leaves them whole, and nothing else behind."""
     settings = with_ca(authority, tmp_path / "state")
-    assert certificates.bundle(settings) == certificates.bundle(settings)
+    assert certificates.bundle(*settings) == certificates.bundle(*settings)
     assert sorted(os.listdir(tmp_path / "state")) == ["ca-bundle.pem", "ca.pem"]
 
 
@@ -146,8 +144,8 @@ def test_a_directory_of_authorities(authority: pki.Authority, tmp_path: Path) ->
     assert "SSL_CERT_DIR: " in chosen.problems[0]
     chosen = certificates.choose({"SSL_CERT_DIR": str(folder)})
     assert (chosen.path, chosen.problems) == (str(folder), [])
-    settings = dataclasses.replace(fakehub.parse({}), ca_file=str(folder), state_dir=str(tmp_path))
-    assert authority.path.read_bytes().strip() in Path(certificates.bundle(settings)).read_bytes()
+    bundle = certificates.bundle(str(folder), str(tmp_path))
+    assert authority.path.read_bytes().strip() in Path(bundle).read_bytes()
 
 
 def test_the_systems_own_are_nothing_new(authority: pki.Authority) -> None:
@@ -185,7 +183,7 @@ def test_no_key_is_republished(authority: pki.Authority, tmp_path: Path) -> None
     with authority.path.open("a") as file:
         file.write(key)
     authority.path.chmod(0o600)
-    environment = certificates.environment(with_ca(authority, tmp_path / "state"))
+    environment = certificates.environment(*with_ca(authority, tmp_path / "state"))
     for path in {*environment.values()}:
         assert parts_in(key, Path(path).read_text()) == []
         assert "PRIVATE" not in Path(path).read_text()
@@ -206,12 +204,12 @@ def test_a_link_in_the_way_is_not_followed(authority: pki.Authority, tmp_path: P
     victim.write_text("untouched")
     for name in ("ca.pem", "ca-bundle.pem"):
         (state / f"{name}.{os.getpid()}").symlink_to(victim)
-    certificates.bundle(with_ca(authority, state))
+    certificates.bundle(*with_ca(authority, state))
     assert victim.read_text() == "untouched"
 
 
 def test_a_state_directory_that_is_none(authority: pki.Authority) -> None:
     """Where the bundle cannot be written, the failure names the setting."""
     with pytest.raises(Failure, match="RUNNER_CA_FILE: /dev/null") as failure:
-        certificates.bundle(with_ca(authority, Path("/dev/null/state")))
+        certificates.bundle(*with_ca(authority, Path("/dev/null/state")))
     assert "RUNNER_STATE_DIR" in failure.value.hint
