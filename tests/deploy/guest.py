@@ -13,7 +13,6 @@ root is made once by debootstrap and kept; what a run changes goes into memory, 
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import hashlib
 import os
@@ -23,13 +22,13 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
 
 from tests.support.life import until
+from tests.support.wire_tap import in_network_of
 
 HERE = Path(__file__).parent
 SUITE = "trixie"
@@ -39,7 +38,6 @@ GITHUB = f"http://{ADDRESS}:{PORT}"
 REGISTRY = "localhost:5000"
 BOOT_SECONDS = 120  # a loaded machine is slow
 RUN_SECONDS = 180
-CLONE_NEWNET = 0x40000000  # linux/sched.h
 POWER_OFF = signal.SIGRTMIN + 4  # systemd(1)
 SYSTEMD_ON_HOST = os.path.isdir("/run/systemd/system")
 UNIFIED = next(
@@ -257,19 +255,7 @@ class Guest:
 
     def listen(self, port: int = PORT) -> socket.socket:
         """Return a socket that listens in the guest's network; it lives through a reboot."""
-        made: list[socket.socket] = []
-
-        def make() -> None:
-            # A thread has a network of its own if it likes, and a socket stays where it was made.
-            with open(f"/proc/{self._ground}/ns/net", "rb") as network:
-                result = ctypes.CDLL(None, use_errno=True).setns(network.fileno(), CLONE_NEWNET)
-            if result == 0:
-                made.append(socket.create_server(("", port)))
-
-        thread = threading.Thread(target=make)
-        thread.start()
-        thread.join()
-        return made[0]
+        return in_network_of(self._ground, lambda: socket.create_server(("", port)))
 
 
 @contextmanager

@@ -1,0 +1,60 @@
+"""What the page on support promises is what the workflows do."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from release.findings import LONGEST
+from release.support import MAJOR, MINOR
+from tests.release.command import ROOT
+
+DOCS = ROOT / "docs"
+PAGE = (DOCS / "support.md").read_text()
+CI = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+_ROW = re.compile(r"^\|(.*)\|(.*)\|(.*)\|(.*)\|$", re.MULTILINE)
+
+
+def rows() -> list[tuple[str, str]]:
+    """Return what is in the matrix, and by what it is tested."""
+    matrix = PAGE.partition("| what | version |")[2].partition("\n\n")[0]
+    cells = [[cell.strip() for cell in row] for row in _ROW.findall(matrix)]
+    return [(f"{what} {version}", tested) for what, version, tested, _ in cells if tested]
+
+
+@pytest.mark.parametrize(("what", "tested"), rows())
+def test_what_tests_it_is_there(what: str, tested: str) -> None:
+    """Each word under "tested by" is a job of CI, a workflow, or nobody."""
+    assert what
+    if tested in {"---", "nobody"}:
+        return
+    for word, names in re.findall(r"(CI|build|by hand)(?: \(([^)]*)\))?", tested):
+        found = re.findall(r"`([^`]+)`", names)
+        if word == "CI":
+            assert found
+            assert set(found) <= CI["jobs"].keys()
+        for name in found if word == "by hand" else ["images.yml"]:
+            assert (ROOT / ".github/workflows" / name).exists()
+    assert re.sub(r"(CI|build|by hand)( \([^)]*\))?", "", tested).strip(" ,") == ""
+
+
+def test_the_matrix_is_read() -> None:
+    """The test above has found the rows."""
+    assert len(rows()) > 15
+
+
+def test_days() -> None:
+    """Versions are built again for as long as the page says, and exceptions end as it says."""
+    for days, words in ((MINOR.days, "minor version before it"), (MAJOR.days, "major version bef")):
+        (line,) = (line for line in PAGE.splitlines() if words in line and line.startswith("|"))
+        assert f"{days} days after" in line
+    assert f"at most {LONGEST.days} days away" in (DOCS / "releasing.md").read_text()
+
+
+def test_a_life_on_arm64_is_a_job_of_its_own() -> None:
+    """The tests, lives and images run on a machine of that architecture."""
+    job = CI["jobs"]["arm64"]
+    assert job["runs-on"].endswith("-arm")
+    assert any("make test test-image" in step.get("run", "") for step in job["steps"])
