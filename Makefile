@@ -14,6 +14,8 @@ DOCKERFILES := $(wildcard Dockerfile Dockerfile.* tests/image/*.Dockerfile deplo
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 SHELL_SCRIPTS = $(shell git grep --untracked -lE '^\#!.*[ /](ba|da)?sh( |$$)' -- \
 	':!*.py' ':!*.md' ':!Dockerfile*')
+# Several tests at a time, unless ARGS names a single file; see tests/support/side_by_side.py.
+SIDE_BY_SIDE := -n auto
 # These have a target of their own each.
 WITHOUT_ENGINE := -m 'not image and not exhaustive' $(foreach own,image deploy action,--ignore=tests/$(own))
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -52,7 +54,7 @@ run: ## Run the image with the settings in .env, built if need be (ARGS=... goes
 	@scripts/run-image $(ARGS)
 
 test: deps $(FOR_ALL) ## Run the tests that need no Docker engine (ARGS=... goes to pytest)
-	$(BIN)/pytest $(WITHOUT_ENGINE) $(ARGS)
+	$(BIN)/pytest $(SIDE_BY_SIDE) $(WITHOUT_ENGINE) $(ARGS)
 
 test-image: deps engine $(FOR_ALL) ## Build the image with Docker and run the tests that need it
 	$(BIN)/pytest tests/image tests/lives/test_engine.py tests/simulator/test_containers.py $(ARGS)
@@ -64,7 +66,7 @@ test-action: deps $(FOR_AWS) ## Run the action that starts runners on ECS
 	$(BIN)/pytest tests/action $(ARGS)
 
 cover: deps $(FOR_ALL) ## Run the tests and show which lines they miss
-	$(BIN)/pytest $(WITHOUT_ENGINE) --cov $(ARGS)
+	$(BIN)/pytest $(SIDE_BY_SIDE) $(WITHOUT_ENGINE) --cov $(ARGS)
 
 format: $(FOR_ALL) ## Put the Python code into its standard form
 	$(BIN)/ruff check --fix-only --quiet

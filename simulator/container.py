@@ -120,6 +120,20 @@ def children(pid: int) -> list[int]:
     return []
 
 
+def is_started(pid: int, command: Sequence[str]) -> bool:
+    """Whether `env` has blocked the signals and become the program: now none is lost.
+
+    `command` begins with BLOCKED. SigBlk of /proc/PID/status does not tell: while a process sleeps
+    in sigtimedwait, the kernel shows the signals that it waits for as not blocked.
+    """
+    expected = [word.encode() for word in command[len(BLOCKED) :]]
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return words[: len(expected)] == expected
+
+
 def comm(pid: int) -> str:
     """The name of a process as the kernel knows it; OSError if it has ended."""
     return Path(f"/proc/{pid}/comm").read_text().strip()

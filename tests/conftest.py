@@ -16,7 +16,7 @@ from tests.support.life import Life, directory
 # A shell starts what runs in the background with SIGINT ignored, and runners would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["pytester", "tests.support.no_skips"]
+pytest_plugins = ["pytester", "tests.support.no_skips", "tests.support.side_by_side"]
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import Simulator
+from simulator.container import is_started
 from tests.chaos.jobs import SHAPES
 from tests.chaos.plan import BLOCKED, STOPPED, Action, Plan
 from tests.chaos.story import Event, Stop, Story
@@ -23,7 +24,6 @@ MERGED = 0.01  # seconds until a signal is tried again that would be lost in an 
 RESCUE = 12.0  # seconds after which a life that met no stop gets one
 LONGEST_LIFE = 60.0  # seconds; beyond that a life is killed
 PATIENCE = 5.0  # seconds beyond the time allowed for a stop
-SIGHUP_BLOCKED = 1  # in SigBlk of /proc/PID/status: bit N-1 is signal N
 
 
 class Lateness(threading.Thread):
@@ -131,7 +131,7 @@ class _Timeline:
         story = self._story
         pid = self._life.pid_1
         self._status = Path(f"/proc/{pid}/status")
-        with _pidfd(pid, self._status) as self._pid_1:
+        with _pidfd(pid, self._life.program) as self._pid_1:
             story.began = time.time()
             ended = _Ending(self._life)
             ended.start()
@@ -266,9 +266,9 @@ class _Ending(threading.Thread):
 
 
 @contextmanager
-def _pidfd(pid: int, status: Path) -> Iterator[int]:
+def _pidfd(pid: int, program: list[str]) -> Iterator[int]:
     """PID 1 as soon as it blocks signals: before that the kernel drops them."""
-    until(lambda: int(status.read_text().partition("SigBlk:")[2].split()[0], 16) & SIGHUP_BLOCKED)
+    until(lambda: is_started(pid, program))
     descriptor = os.pidfd_open(pid)
     try:
         yield descriptor

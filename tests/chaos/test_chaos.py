@@ -13,7 +13,7 @@ from tests.chaos.faults import FATAL
 from tests.chaos.jobs import ENDLESS
 from tests.chaos.plan import START, Plan
 from tests.support.life import directory
-from tests.support.mutants import Change, body, copy, replace
+from tests.support.mutants import Change, body, copy, replace, sampled
 
 LIVES, STOPS_IN_WINDOW = 200, 60
 MUTATED_LIVES, MUTATED_AT_A_TIME = 24, 4  # the first that tells is the last
@@ -159,7 +159,7 @@ MUTATIONS: dict[str, tuple[Change, Iterator[Plan], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", MUTATIONS)
+@pytest.mark.parametrize("name", sampled(MUTATIONS))
 @pytest.mark.timeout(180)
 def test_broken_promise_is_noticed(name: str, simulators: list[Simulator]) -> None:
     """Chaos would tell within a few lives if the program did this."""

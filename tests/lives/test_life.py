@@ -18,6 +18,7 @@ import pytest
 from entrypoint.settings.schema import variables
 from entrypoint.vault import SECRETS
 from simulator import Simulator
+from simulator.container import is_started
 from tests.support import unprivileged
 from tests.support.life import NAMESPACE, TOKEN, Life, directory, until
 
@@ -295,8 +296,7 @@ def test_stop_while_python_starts(life: Life, simulator: Simulator, signum: int)
     """A stop that comes before the first line of Python has run is not lost."""
     life.start()
     pid_1 = life.pid_1
-    # Not `signum` itself: unshare blocks that for a moment, and it would be lost afterwards.
-    until(lambda: signal.SIGUSR1 in signals(Path(f"/proc/{pid_1}/status").read_text(), "SigBlk"))
+    until(lambda: is_started(pid_1, life.program))
     os.kill(pid_1, signum)
     assert life.wait() == 128 + signum, life.output
     assert simulator.runners() == []

@@ -11,11 +11,14 @@ from __future__ import annotations
 import ast
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import pytest
+from _pytest.mark import ParameterSet
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = PROJECT / "entrypoint"
@@ -83,6 +86,15 @@ def changed(*changes: Change, package: Path = PACKAGE) -> dict[Path, ast.Module]
         path, tree = _change_once(change, package, modules)
         modules[path] = tree
     return modules
+
+
+def sampled(names: Iterable[str]) -> list[ParameterSet]:
+    """Return parameters for tests of mutants: the first for every day, the rest exhaustive.
+
+    That each change fits its place is seen every day: tests/project/test_mutants.py.
+    """
+    first, *rest = names
+    return [pytest.param(first), *(pytest.param(n, marks=pytest.mark.exhaustive) for n in rest)]
 
 
 def changes_of(module: ModuleType) -> list[Change]:

@@ -1,0 +1,91 @@
+"""Tests that run side by side: what shares a fixture stays together, who must be alone is."""
+
+import pytest
+
+PLUGINS = ("-p", "tests.support.side_by_side", "-p", "no:cacheprovider")
+WORKERS = ("-n", "3")
+
+CROWD = """
+    import time
+    from pathlib import Path
+
+    import pytest
+
+    HERE = Path(__file__).parent
+
+    @pytest.fixture(scope="module")
+    def made_once():
+        with (HERE / "made").open("a") as file:
+            file.write("x")
+
+    def live(name):
+        (HERE / f"{name}.running").touch()
+        time.sleep(0.05)
+        (HERE / f"{name}.running").unlink()
+
+    @pytest.mark.parametrize("number", range(12))
+    def test_in_a_crowd(number):
+        live(f"crowd-{number}")
+
+    @pytest.mark.parametrize("number", range(6))
+    def test_that_shares(made_once, number):
+        live(f"shares-{number}")
+
+    @pytest.mark.alone(reason="it counts what runs")
+    @pytest.mark.parametrize("number", range(3))
+    def test_alone(number):
+        for _ in range(10):
+            assert not list(HERE.glob("*.running"))
+            time.sleep(0.01)
+        live(f"alone-{number}")
+
+    def test_what_is_shared_is_made_once(made_once):
+        assert (HERE / "made").read_text() == "x"
+"""
+FAILING_LIFE = """
+    import pytest
+
+    @pytest.mark.parametrize("number", range(2))
+    def test_fails(life, number):
+        assert life.start(GITHUB_OWNER="nobody here").wait() == 0
+"""
+
+
+def test_together_and_alone(pytester: pytest.Pytester) -> None:
+    """A test that must be alone is, and a module's fixture is made in one worker only."""
+    pytester.makepyfile(CROWD)
+    result = pytester.runpytest_subprocess(*PLUGINS, *WORKERS)
+    result.assert_outcomes(passed=12 + 6 + 3 + 1)
+
+
+def test_a_life_that_fails_shows_its_log(pytester: pytest.Pytester) -> None:
+    """Also where it has failed in a worker, and each its own."""
+    pytester.makepyfile(FAILING_LIFE)
+    result = pytester.runpytest_subprocess(*PLUGINS, *WORKERS, "-p", "tests.conftest")
+    result.assert_outcomes(failed=2)
+    assert str(result.stdout).count('"event": "the settings are wrong: GITHUB_OWNER') == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "workers"),
+    [
+        (["test_one.py"], 0),
+        (["test_one.py::test_it"], 0),
+        (["test_one.py::test_it", "test_one.py::test_that"], 0),
+        (["test_one.py", "test_two.py"], 3),
+        (["."], 3),
+        ([], 3),
+    ],
+)
+def test_one_file_needs_no_workers(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    workers: int,
+) -> None:
+    """A single file starts at once; as many workers as suit this machine take the rest."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0})
+    for name in ("test_one", "test_two"):
+        pytester.makepyfile(**{name: "def test_it(): pass\ndef test_that(): pass"})
+    config = pytester.parseconfig("-p", "tests.support.side_by_side", "-n", "auto", *arguments)
+    assert config.hook.pytest_xdist_auto_num_workers(config=config) == workers

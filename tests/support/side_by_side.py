@@ -1,0 +1,79 @@
+"""A pytest plugin: how tests share the machine when several run at a time (`pytest -n auto`).
+
+Every test has its own ports, namespaces and temporary folders, so that any two may run side by
+side. Two kinds need more: tests that share what a fixture has made for their module run one after
+the other in one worker, and a test with `@pytest.mark.alone(reason=…)` runs while no other does.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] # no py.typed
+
+# Most tests wait for a runner's programs, which take the real ones' times.
+WORKERS_PER_CORE = 3
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Start no workers for a single file: each would begin with collecting it."""
+    files = {argument.partition("::")[0] for argument in config.args}
+    if len(files) == 1 and Path(*files).is_file():
+        return 0
+    return WORKERS_PER_CORE * len(os.sched_getaffinity(0))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the mark."""
+    config.addinivalue_line("markers", "alone(reason): no other test may run at the same time")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that run alone last: until then nobody waits for them."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Give out tests one by one, the largest modules that have to stay together first."""
+    return _Scheduler(config, log)
+
+
+class _Scheduler(LoadScopeScheduling):  # type: ignore[misc] # see the import
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return path if _has_module_fixture(self.config.rootpath / path) else nodeid
+
+
+@cache
+def _has_module_fixture(path: Path) -> bool:
+    return 'scope="module"' in path.read_text()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before the clock of pytest-timeout starts
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Hold the lock of this run: together with other tests, or alone."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if run is None:  # one test after the other
+        return (yield)
+    with _locked(run, alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+@contextmanager
+def _locked(run: str, *, alone: bool) -> Iterator[None]:
+    folder = Path(tempfile.gettempdir())
+    # Whoever waits to be alone keeps the gate, so that nobody new gets ahead.
+    with (folder / f"{run}.gate").open("w") as gate, (folder / f"{run}.tests").open("w") as tests:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(tests, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        yield
