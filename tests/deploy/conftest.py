@@ -11,16 +11,15 @@ from pathlib import Path
 import pytest
 
 from simulator import Distribution, Simulator
-from tests.deploy.guest import GITHUB, REGISTRY, Guest, cache
+from tests.deploy.guest import GITHUB, Guest, cache
+from tests.deploy.pools import IMAGE
 from tests.image.conftest import WORK, alone, base, docker, operating_system, slim
-from tests.image.engine import Engine
+from tests.image.engine import ROOT, Engine
 from tests.image.mirror import mirror
 
 __all__ = ["docker"]
 
 HERE = Path(__file__).parent
-IMAGE = f"{REGISTRY}/gh-runner:ubuntu"
-TOKEN = "ghp_simulator"
 MAKE_SECONDS = 1800  # the root, the images, and the wait for another run that builds them
 DOCKERFILE = f"""
 FROM {{}}
@@ -68,6 +67,10 @@ def guest(docker: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         booted.run("docker", "tag", image, IMAGE)
         booted.run("docker", "push", "--quiet", IMAGE)
         booted.run("podman", "pull", "--quiet", IMAGE)
+        with subprocess.Popen(
+            ["tar", "--create", "--directory", ROOT, "deploy"], stdout=subprocess.PIPE
+        ) as tar:
+            booted.run("tar", "--extract", "--directory", "/srv", stdin=tar.stdout)
         yield booted
 
 

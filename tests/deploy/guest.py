@@ -92,6 +92,7 @@ class Guest:
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._ground = 0  # a process that holds the network and the disk, through reboots
         self._leader = 0  # PID 1 of the guest, as the host counts
+        self._group_inside = ""
         self.disk = Path()
 
     def __enter__(self) -> Self:
@@ -119,6 +120,9 @@ class Guest:
             with (self.disk / "console").open("ab") as console:
                 self._nspawn = self._start(console, notices)
             self._leader = self._wait_until_ready(notify)
+        groups = Path(f"/proc/{self._leader}/cgroup").read_text()
+        path = next(line[3:] for line in groups.splitlines() if line.startswith("0::"))
+        self._group_inside = f"{UNIFIED}{path}/cgroup.procs"
 
     def _start(self, console: IO[bytes], notices: Path) -> subprocess.Popen[bytes]:
         machine = self.disk / "machine"
@@ -209,11 +213,14 @@ class Guest:
 
     def command(self, *words: str, user: str = "") -> list[str]:
         """Return a command line of the host's that runs a command in the guest."""
+        # In a control group of the guest's, or its logind knows nothing of the process.
+        join = ["sh", "-c", 'echo $$ >"$0" && exec "$@"', self._group_inside]
         enter = ["nsenter", f"--target={self._leader}", "--all", "--root", "--wd", "--"]
         if not user:
-            return [*enter, *words]
+            return [*join, *enter, *words]
         # A session of that user's own, as `su` or `ssh` would begin one.
-        return [*enter, "setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", *words]
+        become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--"]
+        return [*join, *enter, *become, *words]
 
     def run(self, *words: str, check: bool = True, user: str = "", **options: Any) -> str:
         """Run a command and return its output, both streams in one; AssertionError if it fails."""
@@ -297,8 +304,9 @@ def _remove_group(group: Path) -> None:
 def _ground(machine: Path, root: Path) -> Iterator[int]:
     """What a machine stands on, for as long as a process lives, whose pid this is.
 
-    A network of its own, with ADDRESS and a way out that leads nowhere; and its disk, in memory:
-    nothing waits for the host's, and nothing of it is left.
+    A network of its own with ADDRESS in it, and a way out that leads nowhere. That way has another
+    address, because rootless podman gives it to its containers, which would then talk to themselves.
+    Its disk is in memory: nothing waits for the host's, and nothing of it is left.
     """
     layers = f"lowerdir={root},upperdir={machine}/upper,workdir={machine}/work"
     script = f"""
@@ -308,11 +316,12 @@ def _ground(machine: Path, root: Path) -> Iterator[int]:
         mkdir upper work root {" ".join(OWN_DISK)}
         mount -t overlay -o {layers} guest root
         ip link set lo up
-        ip link add github type veth peer name github-cable
-        ip address add {ADDRESS}/24 dev github
-        ip link set github up
-        ip link set github-cable up
-        ip route add default via 192.0.2.2 dev github
+        ip address add {ADDRESS}/32 dev lo
+        ip link add uplink type veth peer name cable
+        ip address add 198.51.100.1/24 dev uplink
+        ip link set uplink up
+        ip link set cable up
+        ip route add default via 198.51.100.2 dev uplink
         echo ready
         exec cat
     """

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from simulator import Simulator
-from tests.deploy.conftest import IMAGE, TOKEN
 from tests.deploy.guest import Guest
+from tests.deploy.pools import IMAGE, TOKEN
 
 
 def test_a_runner_in_each_engine(guest: Guest, github: Simulator) -> None:

@@ -1,0 +1,271 @@
+"""The ways to keep a number of runners alive on one host, each as its user starts and stops it."""
+
+from __future__ import annotations
+
+import re
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from tests.deploy.guest import Guest
+from tests.support.life import until
+
+ROOT = Path(__file__).parent.parent.parent
+DEPLOY = "/srv/deploy"  # in the guest
+IMAGE = "localhost:5000/gh-runner:ubuntu"
+TOKEN = "ghp_simulator"
+SETTINGS = {"GITHUB_URL": "https://github.com/acme/shop"}
+
+
+def documented(section: str) -> str:
+    """Return the commands of a section of deploy/README.md, as they stand there."""
+    page = (ROOT / "deploy/README.md").read_text()
+    found = re.search(
+        rf"^#+ {re.escape(section)}$.*?^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL
+    )
+    assert found, section
+    return found[1]
+
+
+class Pool(ABC):
+    """Runners of one kind. `user` is whose engine runs them: root's, if it is empty."""
+
+    engine = "docker"
+    user = ""
+    stop_seconds = 20.0  # within which an idle or busy pool must be gone
+
+    def __init__(self, guest: Guest) -> None:
+        """Say on which machine."""
+        self.guest = guest
+
+    @abstractmethod
+    def install(self) -> None:
+        """Put the files into their places; nothing runs yet."""
+
+    @abstractmethod
+    def uninstall(self) -> None:
+        """Take them away again."""
+
+    @abstractmethod
+    def configure(self, token: str = TOKEN, **settings: str) -> None:
+        """Write the settings and the token, for all that is started from now on."""
+
+    @abstractmethod
+    def start(self, number: int) -> None:
+        """Let there be so many runners, more or fewer than before."""
+
+    @abstractmethod
+    def begin_stop(self) -> None:
+        """Tell all of them to stop, without waiting for it."""
+
+    @abstractmethod
+    def wait_stopped(self) -> None:
+        """Wait until the engine says that all are gone."""
+
+    @abstractmethod
+    def status(self) -> str:
+        """Return what an operator is told who asks for the state of the first runner."""
+
+    def stop(self) -> float:
+        """Stop all and return the seconds that it took."""
+        begin = time.monotonic()
+        self.begin_stop()
+        self.wait_stopped()
+        return time.monotonic() - begin
+
+    def containers(self) -> set[str]:
+        """Return the ids of the containers that run."""
+        return set(self.call("ps", "--quiet", "--no-trunc").split())
+
+    def inspect(self) -> str:
+        """Return all that the engine tells of the containers."""
+        return self.call("inspect", *self.containers())
+
+    def call(self, *words: str) -> str:
+        """Run the engine's command."""
+        return self.guest.run(self.engine, *words, user=self.user)
+
+    def settings(self, **settings: str) -> str:
+        """Return an env file."""
+        return "".join(f"{name}={value}\n" for name, value in {**SETTINGS, **settings}.items())
+
+
+class Systemd(Pool):
+    """The template unit, with docker."""
+
+    sections: tuple[str, ...] = ("systemd",)
+    etc = "/etc"
+    units = "/etc/systemd/system"
+
+    def install(self) -> None:
+        """Run the commands of the page, each section's in turn."""
+        for section in self.sections:
+            self.guest.run("sh", "-ec", f"cd {DEPLOY}/..\n{documented(section)}")
+
+    def uninstall(self) -> None:
+        """Remove the units; the next pool has some of the same name."""
+        self.guest.run("sh", "-c", f"rm -rf {self.etc}/*/*/gh-runner* {self.etc}/gh-runner")
+        self.systemctl("daemon-reload")
+
+    def configure(self, token: str = TOKEN, **settings: str) -> None:
+        """Write the settings and encrypt the token."""
+        given = {"GITHUB_PERSONAL_TOKEN_FILE": "/run/secrets/github-token", **settings}
+        self.guest.write(f"{self.etc}/gh-runner/runner.env", self.settings(**given))
+        self.guest.write(f"{self.etc}/gh-runner/pool.conf", f"IMAGE={IMAGE}\n")
+        self.encrypt(token)
+
+    def encrypt(self, token: str) -> None:
+        """Write the credential."""
+        credential = "/etc/gh-runner/github-token.cred"
+        encrypt = ["systemd-creds", "encrypt", "--name=github-token", "-", credential]
+        self.guest.run(*encrypt, input=token)
+
+    def start(self, number: int) -> None:
+        """Enable and start instances from 1 on; disable and stop those with a higher number."""
+        wanted = [f"gh-runner@{index}.service" for index in range(1, number + 1)]
+        now = self.running()
+        self.leave(*[unit for unit in now if unit not in wanted])
+        self.enter(*[unit for unit in wanted if unit not in now])
+
+    def enter(self, *units: str) -> None:
+        """Start instances, now and at each boot."""
+        if units:
+            self.systemctl("enable", "--now", *units)
+
+    def leave(self, *units: str) -> None:
+        """Stop instances for good."""
+        if units:
+            self.systemctl("disable", "--now", *units)
+
+    def running(self) -> list[str]:
+        """Return the instances that systemd knows of, also failed ones."""
+        listed = ["list-units", "--all", "--plain", "--no-legend", "gh-runner@*.service"]
+        return [line.split()[0] for line in self.systemctl(*listed).splitlines()]
+
+    def begin_stop(self) -> None:
+        """Stop the target's instances."""
+        self.systemctl("stop", "--no-block", "gh-runner@*.service")
+
+    def wait_stopped(self) -> None:
+        """Wait for systemd, and let nothing start at the next boot."""
+        self.leave(*self.running())
+        self.systemctl("reset-failed", check=False)
+
+    def status(self) -> str:
+        """Return what `systemctl status` shows."""
+        return self.systemctl("status", "--no-pager", "--full", "gh-runner@1.service", check=False)
+
+    def systemctl(self, *words: str, check: bool = True) -> str:
+        """Run systemctl, the user's if the pool is one's."""
+        manager = ["systemctl", "--user"] if self.user else ["systemctl"]
+        return self.guest.run(*manager, *words, user=self.user, check=check)
+
+
+class SystemdSudo(Systemd):
+    """The same; jobs may become root."""
+
+    sections = ("systemd", "Jobs with sudo")
+
+
+class SystemdSocket(Systemd):
+    """The same; a service decrypts the credential with a key that only memory has."""
+
+    sections = ("systemd", "A credential that is not on the disk")
+
+    def encrypt(self, token: str) -> None:
+        """Encrypt with the key that the operator types after each boot."""
+        self.guest.write("/run/gh-runner-key", "correct horse battery staple\n", 0o400)
+        command = documented("Encrypt with a key of one's own")
+        self.guest.run("sh", "-ec", command, input=token)
+
+
+class Podman(Systemd):
+    """The template unit, with podman."""
+
+    engine = "podman"
+    sections = ("Podman before 4.4: a unit",)
+
+
+class Quadlet(Systemd):
+    """Podman's own kind of unit."""
+
+    engine = "podman"
+    sections: tuple[str, ...] = ("Podman 4.4 or later: quadlet",)
+    containers_directory = "/etc/containers/systemd"
+
+    def enter(self, *units: str) -> None:
+        """Link the instances, which makes units of them."""
+        for unit in units:
+            link = f"{self.containers_directory}/{unit.replace('.service', '.container')}"
+            self.guest.run("ln", "-sf", "gh-runner@.container", link)
+        self.systemctl("daemon-reload")
+        if units:
+            self.systemctl("start", *units)
+
+    def leave(self, *units: str) -> None:
+        """Remove the links, and stop."""
+        for unit in units:
+            link = f"{self.containers_directory}/{unit.replace('.service', '.container')}"
+            self.guest.run("rm", "-f", link)
+        if units:
+            self.systemctl("stop", *units)
+        self.systemctl("daemon-reload")
+
+
+class QuadletRootless(Quadlet):
+    """The same, of a user who is not root."""
+
+    user = "ci"
+    etc = "/home/ci/.config"
+    sections = ("Rootless", "As that user")
+    containers_directory = "/home/ci/.config/containers/systemd"
+
+    def install(self) -> None:
+        """Make the user as root, and then be that user."""
+        self.guest.run("sh", "-ec", f"cd {DEPLOY}/..\n{documented('Rootless')}")
+        commands = f"cd {DEPLOY}/..\n{documented('As that user')}"
+        self.guest.run("sh", "-ec", commands, user=self.user)
+        self.call("pull", "--quiet", IMAGE)
+
+
+class Swarm(Pool):
+    """A service of a swarm."""
+
+    def install(self) -> None:
+        """Make the guest a swarm."""
+        self.guest.run("docker", "swarm", "init", "--advertise-addr", "127.0.0.1")
+
+    def uninstall(self) -> None:
+        """Leave the swarm, and all that it has."""
+        self.guest.run("docker", "swarm", "leave", "--force")
+
+    def configure(self, token: str = TOKEN, **settings: str) -> None:
+        """Remember the settings, which the stack takes from the environment; make the secret."""
+        self.guest.run("docker", "secret", "rm", "github-token", check=False)
+        self.guest.run("docker", "secret", "create", "github-token", "-", input=token)
+        self._given = {**SETTINGS, "IMAGE": IMAGE, **settings}
+
+    def start(self, number: int) -> None:
+        """Deploy the stack, or scale its service."""
+        if self.guest.run("docker", "service", "ls", "--quiet"):
+            self.guest.run("docker", "service", "scale", "--detach", f"ci_runner={number}")
+            return
+        given = [f"{name}={value}" for name, value in self._given.items()]
+        deploy = ["docker", "stack", "deploy", "--resolve-image=never", "--detach=true"]
+        stack = f"--compose-file={DEPLOY}/swarm/stack.yaml"
+        self.guest.run("env", *given, f"REPLICAS={number}", *deploy, stack, "ci")
+
+    def begin_stop(self) -> None:
+        """Remove the stack."""
+        self.guest.run("docker", "stack", "rm", "--detach=true", "ci", check=False)
+
+    def wait_stopped(self) -> None:
+        """Wait for the containers, and for the network, which a new stack would miss."""
+        self.begin_stop()
+        until(lambda: not self.containers())
+        until(lambda: "ci_default" not in self.call("network", "ls"))
+
+    def status(self) -> str:
+        """Return what the swarm tells of the tasks, and what the service has printed."""
+        tasks = self.guest.run("docker", "service", "ps", "--no-trunc", "ci_runner", check=False)
+        return tasks + self.guest.run("docker", "service", "logs", "ci_runner", check=False)

@@ -1,0 +1,98 @@
+"""Every way to keep runners alive on a host, through one runner's life and an operator's day."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from simulator import Simulator
+from tests.deploy.guest import Guest
+from tests.deploy.pools import (
+    TOKEN,
+    Podman,
+    Pool,
+    Quadlet,
+    QuadletRootless,
+    Swarm,
+    Systemd,
+    SystemdSocket,
+    SystemdSudo,
+)
+
+POOLS = [Systemd, SystemdSudo, SystemdSocket, Podman, Quadlet, QuadletRootless, Swarm]
+# Looks for the token wherever a job can read, as its user and, if it may, as root. It is disguised
+# here, and goes to grep by a pipe: neither this script nor a command line holds it.
+LOOK = r"""
+places="/proc/[0-9]*/environ /proc/[0-9]*/cmdline /run /etc /tmp /home /root /srv /var/lib /dev/shm"
+look() {
+    tr a-z n-za-m <<<tuc_fvzhyngbe | "$@" grep --recursive --files-with-matches --devices=skip \
+        --no-messages --text --fixed-strings --file=- $places || true
+}
+look env | sed s/^/found:/
+if sudo -n true 2>/dev/null; then echo root; look sudo | sed s/^/found:/; fi
+env | grep -c ghp_ || true
+echo looked
+"""
+
+
+@pytest.fixture(scope="package", params=POOLS, ids=lambda pool: pool.__name__)
+def installed(guest: Guest, request: pytest.FixtureRequest) -> Iterator[Pool]:
+    """The files of one kind of pool, installed as deploy/README.md says."""
+    pool: Pool = request.param(guest)
+    pool.install()
+    yield pool
+    pool.uninstall()
+
+
+@pytest.fixture
+def pool(installed: Pool, github: Simulator) -> Iterator[Pool]:
+    """A pool that nobody has started yet, and that is stopped at the end."""
+    assert github.runners() == []
+    installed.configure()
+    yield installed
+    sys.stdout.write(installed.status())  # shown if the test has failed
+    installed.stop()
+
+
+def listening(github: Simulator, number: int, after: int = 0) -> int:
+    """Wait until so many more runners listen; return the id of the last event."""
+    for _ in range(number):
+        after = github.wait_for("listening", after=after, timeout=60)["id"]
+    return after
+
+
+def test_job_replacement_stop(pool: Pool, github: Simulator) -> None:
+    """Runners register, take jobs that find no credential, are replaced, and go when told to."""
+    pool.start(2)
+    last = listening(github, 2)
+    first = pool.containers()
+    assert len(first) == 2
+    assert TOKEN not in pool.inspect()
+    assert TOKEN not in pool.guest.run("sh", "-c", "cat /proc/[0-9]*/cmdline")
+
+    jobs = [github.queue_job(LOOK) for _ in range(2)]
+    listening(github, 2, last)
+    for job in map(github.job, [job["id"] for job in jobs]):
+        assert job["result"] == "succeeded", job
+        assert "looked" in job["log"]
+        assert "found" not in job["log"], job["log"]
+    second = pool.containers()
+    assert len(second) == 2
+    assert not first & second
+
+    assert pool.stop() < pool.stop_seconds
+    assert pool.containers() == set()
+    assert github.runners() == []
+
+
+def test_stop_of_a_busy_pool(pool: Pool, github: Simulator) -> None:
+    """A stop in the middle of a job ends within its limit; the job has a result, nobody is left."""
+    pool.start(2)
+    listening(github, 2)
+    job = github.queue_job("echo begun; sleep 60")
+    github.wait_for("job_output", job_id=job["id"], timeout=60)
+    assert pool.stop() < pool.stop_seconds
+    assert github.job(job["id"])["status"] == "completed"
+    assert github.runners() == []
