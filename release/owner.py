@@ -18,8 +18,8 @@ from release.errors import Refusal, run
 
 PLACEHOLDER = re.compile(r"(?<![\w./-])((?:ghcr\.io/|(?:https://)?github\.com/)?)OWNER/gh-runner\b")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
-_WHERE = ("*.md", "*.yml", "*.yaml", "*.json", "*.container", "*.service", "*.env*", "*.tf")
-_EXCEPT = (":!tests", ":!release", ":!CHANGELOG.md")
+# A workflow may not change workflows; tests and this package are about the placeholder itself.
+_EXCEPT = (":!.github", ":!tests", ":!release", ":!CHANGELOG.md")
 
 
 def main() -> None:
@@ -48,9 +48,9 @@ def filled_in(text: str, repository: str) -> str:
 
 
 def tracked() -> list[Path]:
-    """Return the files that people read or copy."""
-    command = ["git", "ls-files", "-z", "--", *_WHERE, *_EXCEPT]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    """Return the files in git that people read or copy, and that have the placeholder."""
+    command = ["git", "grep", "-lIz", "OWNER/gh-runner", "--", ".", *_EXCEPT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     return [Path(name) for name in done.stdout.split("\0") if name]
 
 

@@ -271,7 +271,7 @@ def test_documented_overlay(tmp_path: Path) -> None:
     found = re.search(r"```yaml\n(# kustomization\.yaml\n.*?)```", text, re.DOTALL)
     assert found is not None
     here = os.path.relpath(ROOT, tmp_path.resolve())
-    remote = r"https://github\.com/OWNER/gh-runner//(\S+)\?ref=v1"
+    remote = r"https://github\.com/[^/]+/[^/]+//(\S+)\?ref=v1"
     (tmp_path / "kustomization.yaml").write_text(re.sub(remote, rf"{here}/\1", found[1]))
     settings = kubernetes.settings(tmp_path)
     assert (settings["GITHUB_OWNER"], settings["GITHUB_REPOSITORY"]) == ("acme", "shop")
