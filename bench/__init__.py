@@ -1,1 +1,1 @@
-"""Measures what PID 1 costs, beside the programs that it takes the place of."""
+"""Benchmarks: what PID 1 costs, beside the programs that it replaces."""

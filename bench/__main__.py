@@ -1,7 +1,7 @@
-"""Runs all benchmarks, or those that are named: `make bench ARGS='init'`.
+"""Run all benchmarks, or those that are named: `make bench ARGS='init'`.
 
-A benchmark is a module of this package with a function `run() -> None` that prints its tables;
-its name goes into BENCHES.
+A benchmark is a module of this package with a function `run() -> None` that prints its tables. Its
+name is in BENCHES.
 """
 
 import importlib
@@ -11,7 +11,7 @@ BENCHES = ["init", "startup", "stop"]
 
 
 def main(names: list[str]) -> int:
-    """Run the benchmarks of these names, one after the other."""
+    """Run the benchmarks of these names one after another, or all."""
     if unknown := set(names) - set(BENCHES):
         print(f"no such benchmark: {' '.join(sorted(unknown))}; there are: {' '.join(BENCHES)}")
         return 2

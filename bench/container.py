@@ -1,4 +1,4 @@
-"""A runner's container as a benchmark needs it: whose PID 1 is chosen, and whose clock is read."""
+"""A runner's container whose PID 1 can be chosen and whose moments are written down."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from tests.support import pki
 
 TOKEN = "ghp_simulator"
 APP = 7
-CERTIFICATES = "/etc/ssl/certs"  # as Debian and Ubuntu have it: a bundle, and hashed links
+CERTIFICATES = "/etc/ssl/certs"  # on Debian and Ubuntu: a bundle, and links by hash
 TRUST = ["bash", "-c", f'mount --bind "$0" {CERTIFICATES} && exec "$@"']
-# Writes the time into the file that is its first argument, and becomes the rest of them.
+# Writes the time into the file of its first argument, then executes the other arguments.
 CLOCK = ["bash", "-c", 'echo "$EPOCHREALTIME" >"$0" && exec "$@"']
-# Stands before the simulator's listener, whose name it must leave to it.
+# Stands in for the simulator's listener: notes the time, and executes the listener.
 LISTENER = """\
 #!/bin/bash
 [ "$1" != run ] || echo "$EPOCHREALTIME" >"${0%/*}/started"
 exec "${0%/*}/real/Runner.Listener" "$@"
 """
-# Stands before config.sh, and writes down its last beginning and end.
+# Stands in for config.sh: runs it, and notes when it began and ended.
 CONFIG = """\
 #!/bin/bash
 begin=$EPOCHREALTIME
@@ -56,7 +56,7 @@ RUNNERS_OWN = {"run.sh", "run-helper.sh", "Runner.Listener"}
 
 
 class GitHub(NamedTuple):
-    """A simulator that serves TLS, and a directory like the system's that trusts it."""
+    """A simulator that serves TLS, and a copy of the system's certificates that trusts it."""
 
     simulator: Simulator
     certificates: Path
@@ -64,7 +64,7 @@ class GitHub(NamedTuple):
 
 @contextmanager
 def github() -> Iterator[GitHub]:
-    """A GitHub that answers at once; its authority is one among all of the system's."""
+    """Start a GitHub that answers at once; its authority is one among all of the system's."""
     with tempfile.TemporaryDirectory() as name:
         authority = pki.authority(Path(name))
         certificates = Path(name) / "certs"
@@ -78,10 +78,10 @@ def github() -> Iterator[GitHub]:
 
 
 class Container:
-    """One life of a runner below one of the PROGRAMS; the credential comes as `way` says."""
+    """One life of a runner below one of the PROGRAMS; `way` is how the credential comes."""
 
     def __init__(self, github: GitHub, directory: Path, program: str, way: str) -> None:
-        """Make a runner without start-up cost, which writes down when its listener starts."""
+        """Write a runner without start-up times that notes when its listener starts."""
         self.program, self.way = program, way
         self._simulator, self._certificates = github
         self._directory = directory
@@ -105,17 +105,17 @@ class Container:
         self._started.end()
 
     def listens(self) -> float:
-        """Wait for the listener; the seconds from the exec of PID 1 to that of the listener."""
+        """Wait for the listener; return the seconds from the exec of PID 1 to its exec."""
         self._simulator.wait_for("listening", timeout=30)
         return moment(self._home / "bin" / "started") - moment(self.begun)
 
     def configuring(self) -> float:
-        """The seconds that the last config.sh took."""
+        """Return the seconds that the last config.sh took."""
         begin, end = (self._home / "configured").read_text().split()
         return float(end) - float(begin)
 
     def stop(self, signum: int = signal.SIGTERM) -> float:
-        """Stop it as Docker does; the seconds until it has ended."""
+        """Stop the container as Docker does; return the seconds until it has ended."""
         before = time.monotonic()
         self._started.signal(signum)
         self._started.wait()
@@ -127,7 +127,7 @@ class Container:
         return self._started.pid_1
 
     def overhead(self) -> list[int]:
-        """All processes but the runner's own."""
+        """Return the processes that are not the runner's own."""
         found, generation = [], [self.pid_1]
         while generation:
             found += [pid for pid in generation if comm(pid) not in RUNNERS_OWN]
@@ -196,7 +196,7 @@ def app_key(simulator: Simulator) -> str:
 
 @contextmanager
 def life(github: GitHub, program: str, way: str = "env file") -> Iterator[Container]:
-    """The life of a container that has just been started."""
+    """Start a container, and end it afterwards."""
     github.simulator.reset()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
@@ -206,10 +206,10 @@ def life(github: GitHub, program: str, way: str = "env file") -> Iterator[Contai
 
 
 def moment(file: Path) -> float:
-    """The time that bash has written into a file, in seconds since the epoch."""
+    """Return the time that bash has written into a file, in seconds since the epoch."""
     return float(file.read_text())
 
 
 def field(pid: int, file: str, name: str) -> int:
-    """The number in a line of one of the kernel's files on a process."""
+    """Return the number in one line of a file in /proc/PID."""
     return int(container.field(pid, f"{name}:", file).split()[0])

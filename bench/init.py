@@ -33,7 +33,7 @@ IDLE = 5.0  # seconds
 
 
 class Namespace(Container):
-    """An init as PID 1 with its command, seen from outside."""
+    """An init as PID 1 with its command."""
 
     def __init__(self, init: list[str], command: list[str]) -> None:
         """Start it."""
@@ -51,7 +51,7 @@ class Namespace(Container):
         self.process.stdin.close()
 
     def has_ended(self, within: float) -> bool:
-        """Whether it ends within so many seconds."""
+        """Return whether it ends within so many seconds."""
         try:
             self.wait(within)
         except subprocess.TimeoutExpired:
@@ -61,7 +61,7 @@ class Namespace(Container):
 
 @contextlib.contextmanager
 def namespace(init: list[str], command: list[str]) -> Iterator[Namespace]:
-    """An init for as long as it is measured."""
+    """Start an init, and end it afterwards."""
     started = Namespace(init, command)
     try:
         yield started
@@ -70,7 +70,7 @@ def namespace(init: list[str], command: list[str]) -> Iterator[Namespace]:
 
 
 def start_up() -> dict[str, list[float]]:
-    """Milliseconds of a container that runs `true`, with the making of its namespace."""
+    """Return the milliseconds of a container that runs `true`, its namespace included."""
     commands = {name: [*init, "true"] for name, init in INITS.items()}
     commands |= {"no init": ["true"], "python -I -S -c pass": [*PYTHON, "-c", "pass"]}
     times: dict[str, list[float]] = {name: [] for name in commands}
@@ -83,7 +83,7 @@ def start_up() -> dict[str, list[float]]:
 
 
 def lost_signals() -> dict[str, list[float]]:
-    """Of TERMs spread over the first 50 ms of a container, how many have no effect."""
+    """Return how many of the TERMs in the first 50 ms of a container have no effect."""
     lost = dict.fromkeys(INITS, 0)
     for number in range(EARLY_SIGNALS):
         for name, init in INITS.items():
@@ -96,9 +96,10 @@ def lost_signals() -> dict[str, list[float]]:
 
 
 def latency() -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Microseconds from a signal at PID 1 to the command, which is Python for all alike.
+    """Return the microseconds from a signal at PID 1 to its command.
 
-    Median and 99th percentile of each round.
+    The command is the same Python program for all. The results are the median and the 99th
+    percentile of each round.
     """
     command = [*PYTHON, str(VICTIMS / "clock.py")]
     medians: dict[str, list[float]] = {name: [] for name in INITS}
@@ -107,7 +108,7 @@ def latency() -> tuple[dict[str, list[float]], dict[str, list[float]]]:
         running = {n: stack.enter_context(namespace(i, command)) for n, i in INITS.items()}
         for started in running.values():
             started.line()
-            _latencies(started)  # to warm up
+            _latencies(started)  # the first signals fill the caches
         for _ in range(ROUNDS):
             for name, started in running.items():
                 times = _latencies(started)
@@ -126,7 +127,7 @@ def _latencies(started: Namespace) -> list[float]:
 
 
 def orphans() -> dict[str, list[float]]:
-    """How many orphans a second are reaped, if all of them have ended while we slept."""
+    """Return how many orphans an init reaps in a second; all have ended while it was stopped."""
     rates: dict[str, list[float]] = {name: [] for name in INITS}
     for _ in range(ROUNDS):
         for name, init in INITS.items():
@@ -137,7 +138,7 @@ def orphans() -> dict[str, list[float]]:
 
 
 def _reaping_time(started: Namespace) -> float:
-    """Seconds from waking an init that was asleep to the end of the last zombie."""
+    """Return the seconds from SIGCONT for the init to the end of the last zombie."""
     os.kill(started.pid, signal.SIGSTOP)
     command, *zombies = children(started.pid)
     started.end_input()
@@ -155,13 +156,13 @@ def _reaping_time(started: Namespace) -> float:
 
 
 def idle() -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Proportional set size in KiB, and how often each wakes up in some seconds of idleness."""
+    """Return the memory (proportional set size, KiB) and the wake-ups of each idle init."""
     with contextlib.ExitStack() as stack:
         running = {
             name: stack.enter_context(namespace(init, ["sleep", "600"]))
             for name, init in INITS.items()
         }
-        time.sleep(1)  # until all are idle
+        time.sleep(1)  # all are idle by then
         before = {name: _switches(started.pid) for name, started in running.items()}
         time.sleep(IDLE)
         wake_ups = {n: [float(_switches(s.pid) - before[n])] for n, s in running.items()}

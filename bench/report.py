@@ -1,4 +1,4 @@
-"""How results are shown: medians with their spread, and ratios within one and the same run."""
+"""Tables of results: medians with their spread, and ratios within one run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def header(title: str) -> None:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value that so many percent of the others do not exceed."""
+    """Return the value that so many percent of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
@@ -27,7 +27,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 def table(
     measure: str, unit: str, results: Mapping[str, Sequence[float]], reference: str = REFERENCE
 ) -> None:
-    """Print median, minimum, maximum, and the ratio of medians to the reference."""
+    """Print median, minimum, maximum, and the ratio of the medians to the reference."""
     medians = {name: statistics.median(values) for name, values in results.items()}
     base = medians.get(reference, 0)
     title, compared = f"{measure}, {unit}", f"to {reference}"

@@ -1,7 +1,7 @@
-"""A runner's start and idleness, beside a start script below dumb-init, all in one run.
+"""A runner's start and its idle time, beside a start script below dumb-init, in one run.
 
-GitHub is a simulator that answers at once, over TLS, and the runner has no start-up cost: what is
-measured is our own share.
+GitHub is a simulator that answers at once over TLS, and the runner has no start-up times. What is
+measured is the share of PID 1.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ WAYS = ("env file", "environment", "*_FILE")
 
 
 def starts(github: GitHub, way: str) -> dict[str, list[float]]:
-    """Milliseconds from the exec of PID 1 to the exec of the listener."""
+    """Return the milliseconds from the exec of PID 1 to the exec of the listener."""
     times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
     for number in range(ROUNDS + 1):
         for program, found in times.items():
@@ -30,12 +30,12 @@ def starts(github: GitHub, way: str) -> dict[str, list[float]]:
 
 
 def idle(github: GitHub) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Memory of all but the runner itself in KiB (PSS), and wake-ups, of an idle runner."""
+    """Return the memory (PSS, KiB) and the wake-ups of all but the runner itself, while idle."""
     sizes, wake_ups = {}, {}
     for program in PROGRAMS:
         with life(github, program) as started:
             started.listens()
-            time.sleep(1)  # until all is quiet
+            time.sleep(1)  # all are idle by then
             pids = started.overhead()
             before = sum(switches(pid) for pid in pids)
             time.sleep(IDLE)
@@ -45,7 +45,7 @@ def idle(github: GitHub) -> tuple[dict[str, list[float]], dict[str, list[float]]
 
 
 def switches(pid: int) -> int:
-    """How often a process has woken up so far."""
+    """Return how often a process has woken up so far."""
     return field(pid, "status", "voluntary_ctxt_switches")
 
 

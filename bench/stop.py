@@ -1,7 +1,7 @@
-"""The stop of a runner, beside a start script below dumb-init, all in one run.
+"""The stop of a runner, beside a start script below dumb-init, in one run.
 
-GitHub is a simulator that answers at once, over TLS. The script kills its listener and does not
-wait for it, nor does it look whether GitHub has removed the runner.
+GitHub is a simulator that answers at once over TLS. The script kills its listener and does not wait
+for it. It does not look whether GitHub has removed the runner.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ WAYS = ("env file", "App key")
 
 
 def idle(github: GitHub) -> dict[str, list[float]]:
-    """Milliseconds from a TERM to the end of a container whose runner is idle."""
+    """Return the milliseconds from a TERM to the end of a container whose runner is idle."""
     times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
     for _ in range(ROUNDS):
         for program, found in times.items():
@@ -26,7 +26,7 @@ def idle(github: GitHub) -> dict[str, list[float]]:
 
 
 def own_share(github: GitHub) -> dict[str, list[float]]:
-    """Milliseconds of such a stop of ours in which neither config.sh nor GitHub is at work."""
+    """Return the milliseconds of such a stop in which neither config.sh nor GitHub works."""
     times: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(ROUNDS):
         for way, found in times.items():
@@ -45,7 +45,7 @@ def _own_share(github: GitHub, started: Container) -> float:
 
 
 def hanging(github: GitHub) -> dict[str, list[float]]:
-    """Milliseconds to the end while GitHub does not answer the first request."""
+    """Return the milliseconds of a stop while GitHub does not answer the first request."""
     times: dict[str, list[float]] = {name: [] for name in PROGRAMS if name != SCRIPT}
     for _ in range(ROUNDS):
         for program, found in times.items():

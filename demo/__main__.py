@@ -1,4 +1,4 @@
-"""`python -m demo`, which `make demo` calls; ends with 1 if a promise was not kept."""
+"""`python -m demo`, which `make demo` calls; it exits with 1 if a promise was not kept."""
 
 import argparse
 import os
@@ -19,11 +19,11 @@ TOKEN = "ghp_simulator"
 
 
 def main() -> int:
-    """Play the act that the command line, or make's variables, ask for."""
+    """Play the act that the command line, or a variable of make, asks for."""
     act = _act()
     stage = Stage()
     directory = Path(tempfile.mkdtemp(prefix="gh-runner-demo-"))
-    directory.chmod(0o755)  # the runner's user must get through
+    directory.chmod(0o755)  # the runner's user must be able to enter
     try:
         with Simulator() as simulator:
             _introduce(stage, simulator, act)

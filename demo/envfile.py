@@ -1,4 +1,4 @@
-"""The env file of the demo: the project's sample with the simulator's values put in."""
+"""The env file of the demo: the sample of the project with the values of the simulator."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ SAMPLE = Path(__file__).resolve().parents[1] / ".env-example"
 
 
 def fill(sample: str, values: Mapping[str, str]) -> str:
-    """The sample with these values, in their lines if there are such lines, else at the end."""
+    """Return the sample with these values: in its lines where it has them, else at its end."""
     left = dict(values)
 
     def put(line: str) -> str:

@@ -1,4 +1,4 @@
-"""One act of the demo: a container, something that happens to it, and the timeline of both."""
+"""One act of the demo: a container, what happens to it, and the timeline of both."""
 
 import signal
 import time
@@ -12,11 +12,10 @@ from demo.story import PID_1, US, Moment, Story
 from simulator.client import Simulator
 
 TICK = 0.05  # seconds; also how often the bars grow
-PAUSE = 1.0  # seconds in which the audience can see what is
+PAUSE = 1.0  # seconds for the audience to read
 LIMIT = 120.0  # seconds after which the demo has failed
 
-# What a job that is after the credential can look at. The brackets keep the pattern from
-# finding itself.
+# A job that looks for the credential. Without the brackets grep would find its own pattern.
 JOB = """\
 echo "Hello! I am $(id -un) on $RUNNER_NAME, and I look for the credential of this container."
 found=0
@@ -42,7 +41,7 @@ class Act:
 
     @property
     def job(self) -> str:
-        """The script of the job, if there is one."""
+        """The script of the job; "" if there is no job."""
         if self.stop and not self.in_job:
             return ""
         return JOB + ('echo "and now: sleep 60"\nsleep 60\n' if self.stop else "")
@@ -59,7 +58,7 @@ class Act:
 
 
 class Play:
-    """An act while it runs."""
+    """An act that runs."""
 
     def __init__(self, simulator: Simulator, stage: Stage, act: Act, env_file: Path) -> None:
         self._simulator = simulator
@@ -86,7 +85,7 @@ class Play:
         return container.exit_code
 
     def _plan(self) -> list[tuple[str, float, Callable[[Container], None]]]:
-        """What is done so many seconds after which mark."""
+        """Return what to do, each with the mark that it follows and the seconds between."""
         steps: list[tuple[str, float, Callable[[Container], None]]] = []
         if self._act.job:
             steps.append(("online", 0.0, lambda _: self._show("while the runner waits")))
@@ -101,7 +100,8 @@ class Play:
     def _watch(self, container: Container) -> None:
         over = False
         while not over and time.time() < self.story.marks["started"] + LIMIT:
-            over = container.exit_code is not None  # looked at first: nothing told may be missed
+            # Looked at before the output, so that the last lines are read after the end.
+            over = container.exit_code is not None
             if over:
                 self.story.mark("ended", time.time())
             for moment in self._news(container):

@@ -1,4 +1,4 @@
-"""What was promised, and whether it was kept."""
+"""The promises of an act, and whether it kept them."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ class Promise(NamedTuple):
 def check(
     act: Act, play: Play, code: int | None, requests: list[dict[str, Any]], left: int
 ) -> Iterator[Promise]:
-    """Judge an act; `left` is how many runners GitHub still lists."""
+    """Judge an act; `left` is the number of runners that GitHub still lists."""
     story = play.story
     yield Promise("exit code", code == act.exit_code, f"{code} ({story.meaning or 'unexplained'})")
     gone = play.env_file_was_gone

@@ -1,4 +1,4 @@
-"""What the audience sees: lines as things happen, below them the phases as bars that grow."""
+"""What the audience sees: lines as things happen, and below them the phases as bars."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from demo.story import GITHUB, JOB, PID_1, RUNNER, Moment
 
 COLOURS = {PID_1: "bold cyan", GITHUB: "magenta", RUNNER: "yellow", JOB: "green"}
 BAR_WIDTH = 40
-SHORTEST_AXIS = 6.0  # seconds that the bars have room for from the start
+SHORTEST_AXIS = 6.0  # seconds; the bars have room for them from the start
 
 
 class Stage:
-    """A terminal with bars that grow, or, where there is none, plain lines."""
+    """A terminal with bars that grow; plain lines where there is no terminal."""
 
     def __init__(self) -> None:
         self.console = Console(highlight=False)
@@ -24,11 +24,11 @@ class Stage:
         self._live: Live | None = None
 
     def say(self, text: str, style: str = "") -> None:
-        """One line of the narrator."""
+        """Print one line of the narrator."""
         self.console.print(Text(text, style), soft_wrap=True)
 
     def heading(self, text: str) -> None:
-        """The title of a part."""
+        """Print the title of a part."""
         self.console.print()
         self.console.print(Rule(Text(text, "bold"), align="left"))
 
@@ -40,18 +40,18 @@ class Stage:
             self._live.start()
 
     def close(self) -> None:
-        """End it; the bars vanish, and are printed by `bars`."""
+        """End the timeline; the bars vanish, and `bars` prints them."""
         if self._live is not None:
             self._live.stop()
 
     def tell(self, moment: Moment) -> None:
-        """One line of the timeline."""
+        """Print one line of the timeline."""
         at = (f"{moment.at - self.zero:7.3f} s  ", "dim")
         who = (f"{moment.who:<7} ", COLOURS[moment.who])
         self._print(at, who, moment.text)
 
     def runners(self, when: str, runners: list[dict[str, Any]]) -> None:
-        """GitHub's list of runners at this moment."""
+        """Print GitHub's list of runners."""
         shown = "; ".join(
             f"{r['name']} ({r['status']}, {'busy' if r['busy'] else 'idle'},"
             f" {', '.join(label['name'] for label in r['labels'])})"
@@ -60,7 +60,7 @@ class Stage:
         self._print(" " * 11, (f"GitHub's list {when}: ", "bold magenta"), shown or "empty")
 
     def grow(self, phases: list[tuple[str, float, float]]) -> None:
-        """Show the bars as they are now."""
+        """Show the bars at their present length."""
         if self._live is not None and self.console.is_terminal:
             self._live.update(Group(Text(), _bars(phases)), refresh=True)
 
@@ -69,7 +69,7 @@ class Stage:
         self.console.print(_bars(phases))
 
     def promise(self, text: str, kept: bool, detail: str) -> None:
-        """Whether one promise was kept."""
+        """Say whether one promise was kept."""
         tick = ("  ✓ ", "bold green") if kept else ("  ✗ ", "bold red")
         self._print(tick, f"{text}: ", (detail, "bold"))
 

@@ -1,4 +1,4 @@
-"""What happens, told as it happens: GitHub's events and the program's log become one timeline."""
+"""The timeline of a life, made of GitHub's events and of the program's log."""
 
 import json
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-US = "gh-runner"  # how our own requests name themselves to GitHub
+US = "gh-runner"  # the User-Agent of the requests of gh-runner
 PID_1, GITHUB, RUNNER, JOB = "PID 1", "GitHub", "runner", "job"
-# The phases that begin with a mark.
+# Each phase begins with a mark.
 PHASES = {
     "started": "PID 1: settings, token",
     "asked": "config.sh: register",
@@ -45,7 +45,7 @@ class Moment:
 
 
 class Story:
-    """The timeline, and the marks in it that divide the phases."""
+    """The timeline, and the marks in it that separate the phases."""
 
     def __init__(self, started: float) -> None:
         self.marks = {"started": started}
@@ -55,11 +55,11 @@ class Story:
         self._requests: set[str] = set()
 
     def mark(self, name: str, at: float) -> None:
-        """Keep the first time at which something happened."""
+        """Keep the first time at which something has happened."""
         self.marks.setdefault(name, at)
 
     def phases(self, now: float) -> list[tuple[str, float, float]]:
-        """The phases so far: title, begin and end in seconds after the start."""
+        """Return the phases so far: title, begin and end in seconds after the start."""
         zero = self.marks["started"]
         begins = sorted((at, PHASES[name]) for name, at in self.marks.items() if name in PHASES)
         ends = [at for at, _ in begins[1:]] + [self.marks.get("ended", now)]
@@ -69,7 +69,7 @@ class Story:
         ]
 
     def hear(self, event: dict[str, Any], ours: set[str]) -> Iterator[Moment]:
-        """Tell an event of the simulator; `ours` are the ids of the requests that we have made."""
+        """Tell an event of the simulator; `ours` are the ids of the requests of gh-runner."""
         kind, at = event["kind"], event["time"]
         if kind == "answer" and event["request"] in ours:
             self.mark("asked", at)
@@ -87,9 +87,10 @@ class Story:
             yield Moment(at, who, text.format_map(event))
 
     def read(self, lines: list[str], now: float) -> Iterator[Moment]:
-        """Tell lines of the container's output, read at `now`, the last one first.
+        """Tell lines of the container's output, which were read at `now`, the last one first.
 
-        Our own log has times. A line of the runner's was printed before whatever follows it.
+        Lines of gh-runner's log have a time. A line of the runner has none; it was printed before
+        the line that follows it.
         """
         for line in reversed(lines):
             moment = self._stamped(line) or Moment(now, RUNNER, line)

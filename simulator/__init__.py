@@ -1,7 +1,7 @@
 """A stand-in for GitHub and for GitHub's runner, to develop and test against.
 
-`Simulator` starts the server and tells it what to do; `make_distribution` writes a runner that
-talks to it.
+`Simulator` starts the server and controls it. `make_distribution` writes a runner that talks to the
+server. docs/simulator.md shows both by hand.
 """
 
 from simulator.client import Simulator

@@ -1,4 +1,4 @@
-"""`python -m simulator serve` and `python -m simulator dist`."""
+"""`python -m simulator serve` runs the server; `python -m simulator dist` writes a runner."""
 
 import argparse
 import sys

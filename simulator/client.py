@@ -22,8 +22,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 class Simulator:
     """A server of its own on a free port, for as long as the context lasts.
 
-    `arguments` are further ones of `python -m simulator serve`; `listeners` are sockets on which it
-    answers as well, perhaps of another network namespace.
+    `arguments` are added to `python -m simulator serve`. `listeners` are more sockets on which the
+    server answers; they may belong to another network namespace.
     """
 
     def __init__(self, *arguments: str, listeners: Sequence[socket.socket] = ()) -> None:
@@ -83,7 +83,7 @@ class Simulator:
             self._process.wait()
 
     def call(self, method: str, path: str, body: Any = None, timeout: float = 30.0) -> Any:
-        """A request to the control API; RuntimeError with its words if it refuses."""
+        """Send a request to the control API and return its answer; RuntimeError if it refuses."""
         connection = http.client.HTTPConnection(*self._address, timeout=timeout)
         data = None if body is None else json.dumps(body)
         try:
@@ -130,102 +130,102 @@ class Simulator:
         self.call("POST", "jobs/cancel", {"id": job_id, "for_ever": for_ever})
 
     def hold_session(self) -> None:
-        """Have every listener find its session in use by another one, until `clear_faults`.
+        """Answer every listener that another process holds its session, until `clear_faults`.
 
-        It says so at once, tries again for `session_conflict` seconds (see `Distribution`), and
-        ends with 5, which run.sh makes 0.
+        The listener says so at once. It tries again for `session_conflict` seconds (see
+        `Distribution`). Then it ends with 5, and run.sh with 0.
         """
         conflict = {"message": "A session for this runner already exists."}
         self.fault(path="/_services/session", method="POST", status=409, body=conflict, times=0)
 
     def jobs(self) -> list[dict[str, Any]]:
-        """All jobs: id, name, status, result, runner, log and more."""
+        """Return all jobs, each with its id, name, status, result, runner, log and more."""
         return list(self.call("GET", "jobs"))
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """One job."""
+        """Return one job."""
         return next(job for job in self.jobs() if job["id"] == job_id)
 
     def runners(self) -> list[dict[str, Any]]:
-        """The registered runners of all scopes."""
+        """Return the registered runners of all scopes."""
         return list(self.call("GET", "runners"))
 
     def requests(self) -> list[dict[str, Any]]:
-        """All requests that the server has seen, in order."""
+        """Return all requests that the server has seen, in their order."""
         return list(self.call("GET", "requests"))
 
     def tokens(self, scope: str = "") -> dict[str, list[str]]:
-        """The tokens that were given out, to one scope or to all, by their kinds.
+        """Return the tokens that the server has given out, by kind, for one scope or for all.
 
-        These are registration, remove and installation; the last have no scope.
+        The kinds are registration, remove and installation. Installation tokens have no scope.
         """
         return dict(self.call("GET", "tokens" + (f"?scope={scope}" if scope else "")))
 
     def fault(self, **fields: Any) -> None:
-        """Let something go wrong: see `simulator.faults.Fault`."""
+        """Make the next requests that match go wrong: see `simulator.hub.faults.Fault`."""
         self.call("POST", "faults", fields)
 
     def release(self, name: str) -> None:
-        """Let go on what a fault holds under a name."""
+        """Let the requests go on that a fault holds under this name."""
         self.call("POST", "faults/release", {"name": name})
 
     def clear_faults(self) -> None:
-        """Let nothing go wrong any more."""
+        """End all faults."""
         self.call("POST", "faults/clear", {})
 
     def add_credential(self, token: str, **fields: Any) -> None:
-        """Accept a token: see `simulator.credentials.Credential`."""
+        """Accept a token from now on: see `simulator.hub.credentials.Credential`."""
         self.call("POST", "credentials", {"token": token, **fields})
 
     def revoke_credential(self, token: str) -> None:
-        """Accept a token no longer."""
+        """Refuse a token from now on."""
         self.call("POST", "credentials/revoke", {"token": token})
 
     def add_app(
         self, app_id: int, public_key: str, *installations: dict[str, Any], **fields: Any
     ) -> None:
-        """Know an App: see `simulator.credentials.App` and `Installation`."""
+        """Make an App known: see `simulator.hub.credentials.App` and `Installation`."""
         body = {"id": app_id, "public_key": public_key, "installations": installations}
         self.call("POST", "apps", {**body, **fields})
 
     def expire_tokens(self, *kinds: str) -> None:
-        """Let tokens expire: registration, remove, installation; all if none is named."""
+        """Expire all tokens of these kinds: registration, remove, installation; or of all."""
         self.call("POST", "tokens/expire", {"kinds": kinds} if kinds else {})
 
     def delete_runner(self, runner_id: int) -> None:
-        """Take a runner off the list behind its back, busy or not."""
+        """Take a runner off the list, busy or not; its listener is not told."""
         self.call("POST", "runners/delete", {"id": runner_id})
 
     def add_group(self, name: str) -> int:
-        """Add a runner group; its id."""
+        """Add a runner group and return its id."""
         return int(self.call("POST", "groups", {"name": name})["id"])
 
     def deprecate(self, version: str, **fields: Any) -> None:
-        """Accept a runner version no longer: see `simulator.world.Deprecation`."""
+        """Refuse a runner version from now on: see `simulator.hub.world.Deprecation`."""
         self.call("POST", "deprecations", {"version": version, **fields})
 
     def settings(self, **fields: Any) -> None:
-        """Change settings: see `simulator.world.Settings`."""
+        """Change settings: see `simulator.hub.world.Settings`."""
         self.call("POST", "settings", fields)
 
     def reset(self) -> int:
-        """Begin anew; the id of the last event."""
+        """Forget everything, and return the id of the last event."""
         return int(self.call("POST", "reset", {})["last"])
 
     def events(self, after: int = 0, wait: float = 0.0) -> list[Event]:
-        """The events after an id; if there is none, wait so many seconds for one."""
+        """Return the events after this id; if there is none, wait `wait` seconds for one."""
         path = f"events?after={after}&wait={wait}"
         return list(self.call("GET", path, timeout=wait + 30.0))
 
     def last_event(self) -> int:
-        """The id of the latest event."""
+        """Return the id of the latest event."""
         found = self.events()
         return int(found[-1]["id"]) if found else 0
 
     def wait_for(self, kind: str, *, timeout: float = 30.0, after: int = 0, **match: Any) -> Event:
-        """The first event of a kind after an id whose members match; TimeoutError if none.
+        """Return the first event of this kind after this id whose members match.
 
-        A member that is text matches if it contains the text wanted.
+        A text matches if the member contains it. Raises TimeoutError after `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -236,7 +236,7 @@ class Simulator:
         raise TimeoutError(f"no event {kind} {match} within {timeout} s")
 
     def make_distribution(self, directory: Path | str, **options: Any) -> Path:
-        """Write a runner that talks to this server: see `make_distribution`."""
+        """Write a runner that talks to this server: see `simulator.make_distribution`."""
         return make_distribution(directory, url=self.url, **options)
 
 

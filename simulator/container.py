@@ -1,6 +1,6 @@
 """A container in all but name: a program as PID 1 of a PID namespace, started as the image does.
 
-Pids are those of this side of the namespace. Standard library only.
+All pids are those that this process sees. Standard library only.
 """
 
 from __future__ import annotations
@@ -16,19 +16,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-USER = "nobody"  # whom jobs run as: a user without rights that every system has
-# The mount of a new /proc keeps the processes of this side out of the container's sight.
+USER = "nobody"  # jobs run as this user, which every system has and which has no rights
+# With a /proc of its own the container sees its own processes only.
 NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-# The mask outlives exec, so that no signal is lost while Python starts.
+# A blocked signal stays pending across exec: none is lost while Python starts.
 BLOCKED = ["/usr/bin/env", "--block-signal"]
 PROGRAM = [*BLOCKED, sys.executable, "-I", "-m", "entrypoint"]
-_LOOK = 0.0005  # seconds between two looks for a process that tells nobody when it begins
-_START = 30.0  # seconds that PID 1 has to begin
-_KILL = 5.0  # seconds until those that were killed are gone
+_LOOK = 0.0005  # seconds between two looks; no event tells that a process has begun
+_START = 30.0  # seconds; PID 1 has to begin within them
+_KILL = 5.0  # seconds; the kernel needs far less to end what was killed
 
 
 class Container:
-    """A command as PID 1; `namespace` is what puts it there, and may be empty."""
+    """A command that runs as PID 1.
+
+    `namespace` is the command that makes the namespace. If it is empty, the command itself counts
+    as PID 1.
+    """
 
     def __init__(
         self,
@@ -38,19 +42,19 @@ class Container:
         namespace: Sequence[str] = NAMESPACE,
         **streams: Any,
     ) -> None:
-        """Start it; `streams` are stdin, stdout and stderr as Popen takes them."""
+        """Start the command; `streams` are stdin, stdout and stderr as Popen takes them."""
         self.began = time.monotonic()
         self._is_own_pid_1 = not namespace
         self.process: subprocess.Popen[bytes] = subprocess.Popen(
             [*namespace, *command],
             env=env,
-            start_new_session=True,  # Ctrl-C ends the program that watches, which ends this one
+            start_new_session=True,  # Ctrl-C is for this program alone
             **{"stdin": subprocess.DEVNULL, **streams},
         )
 
     @property
     def pid_1(self) -> int:
-        """PID 1 of the namespace, as soon as it is there; ProcessLookupError if there is none."""
+        """The pid of PID 1, awaited if need be; ProcessLookupError if none begins."""
         if self._is_own_pid_1:
             return self.process.pid
         deadline = time.monotonic() + _START
@@ -61,7 +65,7 @@ class Container:
         return pids[0]
 
     def inside(self) -> dict[int, str]:
-        """The processes of the namespace: their names by their pids."""
+        """Return the processes of the namespace: their names by their pids."""
         namespace = os.readlink(f"/proc/{self.pid_1}/ns/pid")
         found = {}
         for entry in Path("/proc").glob("[0-9]*"):
@@ -81,9 +85,10 @@ class Container:
         return 128 - code if code is not None and code < 0 else code
 
     def wait(self, timeout: float = 30.0) -> int:
-        """Return the exit code as soon as PID 1 has ended; TimeoutExpired after `timeout` s."""
+        """Return the exit code once PID 1 has ended; TimeoutExpired after `timeout` seconds."""
         if self.process.poll() is None:
-            ended = os.pidfd_open(self.process.pid)  # Popen.wait looks every 50 ms only
+            # Popen.wait with a time-out looks every 50 ms only.
+            ended = os.pidfd_open(self.process.pid)
             poller = select.poll()
             poller.register(ended, select.POLLIN)
             over = poller.poll(timeout * 1000)
@@ -96,9 +101,9 @@ class Container:
         return code
 
     def end(self) -> None:
-        """Kill it with all that is in it, and close its pipes."""
-        if self.process.poll() is None:  # afterwards its pid may be somebody else's
-            # A process that changes its user loses PR_SET_PDEATHSIG: --kill-child misses it.
+        """Kill every process of the container, and close its pipes."""
+        if self.process.poll() is None:  # the pid of a reaped process may be another's
+            # --kill-child is PR_SET_PDEATHSIG, which a process loses when it changes its user.
             for pid in children(self.process.pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -114,7 +119,7 @@ class Container:
 
 
 def children(pid: int) -> list[int]:
-    """The children of a process, oldest first; empty once it has ended."""
+    """Return the children of a process, oldest first; none once it has ended."""
     with contextlib.suppress(OSError):
         return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
@@ -135,12 +140,12 @@ def is_started(pid: int, command: Sequence[str]) -> bool:
 
 
 def comm(pid: int) -> str:
-    """The name of a process as the kernel knows it; OSError if it has ended."""
+    """Return the name of a process as the kernel knows it; OSError if it has ended."""
     return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def field(pid: int, name: str, file: str = "status") -> str:
-    """One field of /proc/PID/status or of a file like it; empty if there is none."""
+    """Return one field of /proc/PID/status, or of a file like it; "" if there is none."""
     try:
         lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
     except OSError:
@@ -149,5 +154,5 @@ def field(pid: int, name: str, file: str = "status") -> str:
 
 
 def state(pid: int) -> str:
-    """The state of a process as ps shows it (R, S, T, Z); empty once it has ended."""
+    """Return the state of a process as ps shows it (R, S, T, Z); "" once it has ended."""
     return field(pid, "State:")[:1]

@@ -1,4 +1,4 @@
-"""Write a runner distribution that talks to the simulator, laid out as the real one is."""
+"""Write a runner distribution that talks to the simulator and has the layout of the real one."""
 
 import json
 import os
@@ -17,24 +17,27 @@ VERSION = "2.336.0"
 HERE = Path(__file__).resolve().parent
 PACKAGE = "runner"
 SYSTEM_PYTHON = "/usr/bin/python3"
-# Without any time at all no step could react to a cancel, and retries would be a busy loop.
+# A step needs some time to react to a cancel, and a retry without a pause would be a busy loop.
 SMALLEST_CANCEL_SCALE = 0.02
 SMALLEST_RETRY = 0.02
-SMALLEST_READ = 5.0  # a worker that is alive needs as long as a loaded machine makes it
+SMALLEST_READ = 5.0  # seconds; on a loaded machine a healthy worker may need some
 RETRIES = ("relaunch", "retry_min", "retry_max", "session_retry")
-# The service's times, which a faster runner does not change.
+# The service sets these times, however fast the runner is.
 UNSCALED = ("renew", "token_renewal")
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """What is in `bin/simulator.json`: the server, and the runner's times in seconds.
+    """The content of `bin/simulator.json`: the server, and the runner's times in seconds.
 
-    A job arrives: `message` until the listener's log grows, `acquire` until the listener has it,
-    `worker_start` until there is a worker, `worker_log` until that one's log. A worker that has
-    not read its job after `worker_read` is killed. The lock of a job is renewed every `renew`
-    seconds. An idle listener renews its token every `token_renewal` seconds (0: never), which
-    makes its log grow without a job. These two are not scaled.
+    When a job arrives, `message` passes until the listener's log grows, `acquire` until the
+    listener has the job, `worker_start` until the worker's process starts, and `worker_log` until
+    the worker's log is there. The listener kills a worker that has not read its job after
+    `worker_read`.
+
+    The listener renews the lock of a job every `renew` seconds. An idle listener renews its token
+    every `token_renewal` seconds (0: never), and its log grows then. A scale does not change these
+    two.
     """
 
     url: str
@@ -68,7 +71,7 @@ class Distribution:
     def scaled(
         cls, url: str, scale: float, cancel_scale: float | None = None, **fixed: Any
     ) -> "Distribution":
-        """The real one's times, multiplied; `fixed` replaces some of them."""
+        """Return the real runner's times multiplied by `scale`; `fixed` replaces some of them."""
         cancel = max(scale, SMALLEST_CANCEL_SCALE) if cancel_scale is None else cancel_scale
         times = {}
         for name, value in asdict(cls(url)).items():
@@ -91,11 +94,11 @@ def make_distribution(
     interpreter: str = "",
     **options: Any,
 ) -> Path:
-    """Write a distribution; its path.
+    """Write a distribution and return its path.
 
-    `scale` 1 takes the real one's times, 0 none. `owner` is a user that the files will belong
-    to and that must be able to execute the interpreter. `options` are fields of `Distribution`
-    and `cancel_scale`.
+    With a `scale` of 1 the runner takes the real one's times, with 0 none. The files belong to
+    `owner`, who must be able to execute the interpreter. `options` are fields of `Distribution`,
+    and `cancel_scale`: the scale of the times that a cancelled step has.
     """
     root = Path(directory)
     root.mkdir(parents=True, exist_ok=True)
@@ -121,7 +124,7 @@ def make_tar(file: Path | str, *, url: str, **options: Any) -> Path:
 
 
 def find_interpreter(owner: str | int | None) -> str:
-    """The path of a Python that a user can execute; the system's starts fastest."""
+    """Return the path of a Python that a user can execute."""
     candidates = (SYSTEM_PYTHON, os.path.realpath(sys.executable), "/usr/local/bin/python3")
     for candidate in candidates:
         if os.path.exists(candidate) and (owner is None or _can_execute(candidate, owner)):
@@ -149,7 +152,7 @@ def _copy_layout(root: Path, interpreter: str) -> None:
 
 
 def _copy_programs(target: Path) -> None:
-    """Copy the modules, compiled so that no start has to compile them."""
+    """Copy and compile the modules: a start of the runner must not compile them."""
     target.mkdir(exist_ok=True)
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
     for source in sorted((HERE / PACKAGE).glob("*.py")):

@@ -1,4 +1,4 @@
-"""Writes the moment at which each SIGUSR1 arrives, in nanoseconds of the monotonic clock."""
+"""Print the time of each SIGUSR1, in nanoseconds of the monotonic clock."""
 
 import os
 import signal

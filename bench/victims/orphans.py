@@ -1,4 +1,4 @@
-"""Makes N orphans, which end all at once when its stdin ends."""
+"""Make N orphans, which all end when stdin ends."""
 
 import os
 import sys

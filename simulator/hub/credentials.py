@@ -1,4 +1,4 @@
-"""Who may call the REST API: tokens and Apps, and what each is allowed to do."""
+"""The credentials of the REST API, tokens and Apps, and what each may do."""
 
 import secrets
 import time
@@ -29,7 +29,11 @@ JWT_ALGORITHM = "RS256"
 
 @dataclass
 class Credential:
-    """A token of the REST API. `access` lists owners or owner/repo; None is everything."""
+    """A token of the REST API.
+
+    `access` lists the owners, or owner/repo, that the token reaches; None is everything. `limit` is
+    the number of requests in an hour.
+    """
 
     token: str
     kind: str = CLASSIC
@@ -46,22 +50,22 @@ class Credential:
 
     @property
     def remaining(self) -> int:
-        """How many requests are left until the reset."""
+        """The number of requests that are left until the reset."""
         return max(0, self.limit - self.used)
 
     def is_valid(self) -> bool:
-        """Whether the token is accepted at this moment."""
+        """Return whether the token is accepted now."""
         now = time.time()
         return self.valid_from <= now and (self.expires is None or now < self.expires)
 
     def sees(self, scope: str) -> bool:
-        """Whether it has access to a scope."""
+        """Return whether the token has access to a scope."""
         name = scope.partition("/")[2]
         owner = name.partition("/")[0]
         return self.access is None or bool({name, owner} & {item.lower() for item in self.access})
 
     def spend(self) -> None:
-        """Count a request; Refusal if there was none left."""
+        """Count a request; Refusal if none was left."""
         if time.time() >= self.reset:
             self.used, self.reset = 0, time.time() + HOUR
         if not self.remaining:
@@ -69,7 +73,7 @@ class Credential:
         self.used += 1
 
     def check(self, scope: str, write: bool) -> None:
-        """Refusal unless the token may administer the runners of a scope."""
+        """Raise a Refusal unless the token may administer the runners of a scope."""
         kind, _, name = scope.partition("/")
         if not self.sees(scope):
             raise refusals.not_found()
@@ -98,7 +102,7 @@ class Credential:
             raise refusals.not_accessible(who, f"{permission}={level}")
 
     def headers(self, scope: str) -> dict[str, str]:
-        """What every answer says about the token."""
+        """Return the headers by which every answer describes the token."""
         found = {
             "x-ratelimit-limit": str(self.limit),
             "x-ratelimit-remaining": str(self.remaining),
@@ -117,7 +121,7 @@ class Credential:
 
 @dataclass
 class Installation:
-    """An App installed for an account: an organization, a user or an enterprise."""
+    """An App that is installed for an account: an organization, a user or an enterprise."""
 
     id: int
     account: str
@@ -128,7 +132,7 @@ class Installation:
 
 @dataclass
 class App:
-    """A GitHub App. `propagation` is how long new tokens are refused, in seconds."""
+    """A GitHub App; its new tokens are refused for `propagation` seconds."""
 
     id: int
     public_key: str
@@ -137,7 +141,7 @@ class App:
     propagation: float = 0.0
 
     def installation(self, installation_id: int) -> Installation:
-        """One of its installations; Refusal 404 if it is none."""
+        """Return one of its installations; Refusal (404) if there is no such one."""
         for found in self.installations:
             if found.id == installation_id:
                 return found
@@ -145,7 +149,7 @@ class App:
 
 
 class Vault:
-    """All credentials."""
+    """All credentials that the simulator knows."""
 
     def __init__(self) -> None:
         self._credentials = {"ghp_simulator": Credential("ghp_simulator")}
@@ -156,33 +160,33 @@ class Vault:
         self._credentials[credential.token] = credential
 
     def add_app(self, app: App) -> None:
-        """Know an App from now on."""
+        """Make an App known."""
         self._apps = [known for known in self._apps if known.id != app.id] + [app]
 
     def revoke(self, token: str) -> bool:
-        """Forget a token; whether it was known."""
+        """Refuse a token from now on, and return whether it was known."""
         return self._credentials.pop(token, None) is not None
 
     def expire_installation_tokens(self) -> int:
-        """Let the tokens of all installations expire; how many."""
+        """Expire the tokens of all installations, and return their number."""
         chosen = [item for item in self._credentials.values() if item.kind == INSTALLATION]
         for credential in chosen:
             credential.expires = 0.0
         return len(chosen)
 
     def installation_tokens(self) -> list[str]:
-        """The tokens that were made for installations of Apps."""
+        """Return the tokens that were made for installations of Apps."""
         return [item.token for item in self._credentials.values() if item.kind == INSTALLATION]
 
     def credential(self, token: str) -> Credential:
-        """The credential of a token; Refusal 401 if it is not good."""
+        """Return the credential of a token; Refusal (401) if it is not accepted."""
         found = self._credentials.get(token)
         if found is None or not found.is_valid():
             raise refusals.bad_credentials()
         return found
 
     def app_of(self, token: str) -> App:
-        """The App that has signed a JWT; Refusal 401 if there is anything wrong with it."""
+        """Return the App that has signed a JWT; Refusal (401) if anything is wrong with it."""
         try:
             claims = jwt.decode(token, options={"verify_signature": False})
         except jwt.PyJWTError:
@@ -195,7 +199,7 @@ class Vault:
         raise refusals.Refusal(401, "'Issuer' claim ('iss') must be an Integer")
 
     def mint(self, app: App, installation: Installation, wanted: dict[str, str]) -> Credential:
-        """A token of an installation, valid one hour; Refusal 422 if it asks for too much."""
+        """Make a token of an installation, valid for an hour; Refusal (422) if it asks too much."""
         levels = {"": 0, "read": 1, "write": 2}
         for name, level in wanted.items():
             if levels.get(level, 3) > levels[installation.permissions.get(name, "")]:
@@ -203,7 +207,7 @@ class Vault:
                 raise refusals.Refusal(422, message)
         now = time.time()
         credential = Credential(
-            # As long as the longest of GitHub's, and with dots: opaque.
+            # GitHub's longest tokens are as long as this, and have dots in them.
             token="ghs_" + ".".join(runner_token() + secrets.token_hex(71) for _ in range(3)),
             kind=INSTALLATION,
             permissions=wanted or installation.permissions,
@@ -237,7 +241,7 @@ def _verify(token: str, app: App, claims: dict[str, Any]) -> None:
 
 
 def credential_of(values: dict[str, Any]) -> Credential:
-    """A credential as the control API describes it."""
+    """Return the credential that a call of the control API describes."""
     made = Credential(**values)
     made.scopes = tuple(made.scopes)
     made.sso = tuple(made.sso)

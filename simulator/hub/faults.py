@@ -1,4 +1,4 @@
-"""Things that go wrong on purpose."""
+"""Requests that go wrong on purpose."""
 
 import asyncio
 import re
@@ -20,8 +20,10 @@ LINGER_NOT = struct.pack("ii", 1, 0)
 class Fault:
     """What happens to the next `times` requests that match (0: to all that follow).
 
-    With `after` the request is carried out first and only its answer suffers. `refusal` is the
-    name of one of `refusals.PRESETS`. With `hold`, a name, it waits until that is released.
+    A request matches if `path`, a regular expression, is found in its path, and `method` is its
+    own. The first `skip` requests that match are spared. `delay` is in seconds. With `after` the
+    request is carried out first, and only its answer suffers. `refusal` is the name of one of
+    `refusals.PRESETS`. `hold` is a name; the request waits until that name is released.
     """
 
     path: str = ""
@@ -40,12 +42,12 @@ class Fault:
     released: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def matches(self, request: web.Request) -> bool:
-        """Whether the request is meant."""
+        """Return whether the fault means this request."""
         method = not self.method or self.method.upper() == request.method
         return method and re.search(self.path, request.path_qs) is not None
 
     def answer(self) -> web.Response | None:
-        """The answer that the client gets instead of the true one, if any."""
+        """Return the answer that replaces the true one; None to give the true one."""
         if self.refusal:
             raise refusals.PRESETS[self.refusal]()
         if not self.status:
@@ -57,30 +59,30 @@ class Fault:
 
 
 class Faults:
-    """The faults in the order in which they were added; the first that matches applies."""
+    """The faults in the order in which they were added; the first that matches happens."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._holding: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Let it happen from now on."""
+        """Let a fault happen from now on."""
         self._faults.append(fault)
         if fault.hold:
             self._holding.append(fault)
 
     def release(self, name: str) -> None:
-        """Let what is held under a name go on."""
+        """Let the requests go on that are held under a name."""
         for fault in self._holding:
             if fault.hold == name:
                 fault.released.set()
 
     def clear(self) -> None:
-        """Let nothing go wrong any more."""
+        """End all faults."""
         self._faults = []
 
     def take(self, request: web.Request) -> Fault | None:
-        """The fault that this request meets."""
+        """Return the fault that this request meets, if any."""
         for fault in self._faults:
             if not fault.matches(request):
                 continue
@@ -95,7 +97,7 @@ class Faults:
 
 
 async def suffer(fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a request as the fault wants it."""
+    """Answer a request as the fault says."""
     true_answer = await handler(request) if fault.after else None
     await asyncio.sleep(fault.delay)
     if fault.hold:
@@ -109,7 +111,7 @@ async def suffer(fault: Fault, request: web.Request, handler: Handler) -> web.St
 
 
 def hang_up(request: web.Request) -> None:
-    """Reset the connection: the client reads ECONNRESET."""
+    """Reset the connection, so that the client reads ECONNRESET."""
     if request.transport is None:
         return
     connection = request.transport.get_extra_info("socket")

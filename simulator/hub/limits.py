@@ -1,7 +1,7 @@
-"""GitHub's secondary rate limits: how much one credential may ask for at a time.
+"""GitHub's secondary rate limits: how much one credential may ask for in a minute, and at once.
 
-They are those of "Rate limits for the REST API" in GitHub's documentation; an Enterprise Server
-has none by default.
+The numbers are those of "Rate limits for the REST API" in GitHub's documentation. An Enterprise
+Server has no limits by default.
 """
 
 import math
@@ -18,7 +18,7 @@ READING = ("GET", "HEAD", "OPTIONS")
 
 
 class Limits:
-    """The requests of the last minute, and those under way, by credential."""
+    """The requests of the last minute and those under way, for each credential."""
 
     def __init__(self) -> None:
         self._under_way: Counter[str] = Counter()
@@ -26,7 +26,7 @@ class Limits:
 
     @contextmanager
     def admit(self, credential: str, method: str, settings: Settings) -> Iterator[None]:
-        """Count a request while it is answered; Refusal 403 if it is one too many."""
+        """Count a request while it is answered; Refusal (403) if it is one too many."""
         if 0 < settings.concurrent_requests <= self._under_way[credential]:
             raise refusals.secondary_rate_limited()
         self._spend(credential, 1 if method in READING else 5, settings.points_per_minute)

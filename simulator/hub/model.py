@@ -1,4 +1,4 @@
-"""What GitHub knows: scopes, runners, groups, tokens, jobs."""
+"""The things that GitHub knows: scopes, runners, groups, tokens, jobs."""
 
 import secrets
 import string
@@ -13,17 +13,17 @@ ALPHABET = string.ascii_uppercase + "234567"
 
 
 def runner_token() -> str:
-    """A token as GitHub's registration and remove tokens look."""
+    """Make a token that looks like GitHub's registration and remove tokens."""
     return "A" + "".join(secrets.choice(ALPHABET) for _ in range(28))
 
 
 def timestamp(seconds: float) -> str:
-    """A time as GitHub's REST API writes it."""
+    """Return a time as GitHub's REST API writes it."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def scope_of_url(url: str) -> str:
-    """The scope that a runner's URL names, e.g. repos/acme/shop; ValueError if it names none."""
+    """Return the scope of a runner's URL, e.g. repos/acme/shop; ValueError if it has none."""
     path = [part for part in url.partition("://")[2].partition("/")[2].split("/") if part]
     if len(path) == 1:
         return f"orgs/{path[0]}".lower()
@@ -34,7 +34,10 @@ def scope_of_url(url: str) -> str:
 
 
 def serves(runner_scope: str, job_scope: str) -> bool:
-    """Whether runners of a scope do the jobs of another: an organization its repositories'."""
+    """Return whether runners of one scope do the jobs of another.
+
+    An organization's runners do the jobs of its repositories, an enterprise's do all.
+    """
     if job_scope in ("", runner_scope) or runner_scope.startswith("enterprises/"):
         return True
     return job_scope.startswith(runner_scope.replace("orgs/", "repos/", 1) + "/")
@@ -82,16 +85,16 @@ class Runner:
 
     @property
     def busy(self) -> bool:
-        """Whether a job was handed out to it."""
+        """Whether GitHub has handed out a job to it."""
         return bool(self.job_id)
 
     def has(self, labels: list[str]) -> bool:
-        """Whether it has all these labels."""
+        """Return whether the runner has all these labels."""
         own = {label["name"].lower() for label in self.labels}
         return own >= {label.lower() for label in labels}
 
     def as_github(self, online: bool) -> dict[str, Any]:
-        """The runner as the REST API shows it."""
+        """Return the runner as the REST API shows it."""
         kinds = {"system": "read-only"}
         labels = [
             {"id": number, "name": label["name"], "type": kinds.get(label["type"], "custom")}
@@ -110,7 +113,7 @@ class Runner:
         }
 
 
-# How a job can hang: what each does is said by `simulator.Simulator.queue_job`.
+# The ways in which a job can hang; `simulator.Simulator.queue_job` explains each.
 HANGS = (
     "refused",
     "taken",
@@ -125,8 +128,8 @@ HANGS = (
 class Job:
     """A job, from the queue to its result.
 
-    `hang` is one of HANGS or empty. `worker_start` (seconds) replaces the runner's own time.
-    `container` and `services` (image by name) are what its containers are made of.
+    `hang` is one of HANGS, or empty. `worker_start` (seconds) replaces the runner's own time.
+    `container` is the image of the job's container; `services` are images by the services' names.
     """
 
     id: str
@@ -154,5 +157,5 @@ class Job:
     completed: float | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The job as the control API shows it."""
+        """Return the job as the control API shows it."""
         return {name: value for name, value in asdict(self).items() if name != "token"}

@@ -1,4 +1,4 @@
-"""The two primitives that everything waits on: a pulse, and the log of events."""
+"""Two things to wait for: a pulse, and the log of events."""
 
 import asyncio
 import time
@@ -6,18 +6,18 @@ from typing import Any
 
 
 class Pulse:
-    """Wakes all its waiters at once."""
+    """A beat that wakes everything that waits for it."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
     def beat(self) -> None:
-        """Wake whoever waits now."""
+        """Wake all that wait now."""
         self._event.set()
         self._event = asyncio.Event()
 
     async def wait(self, seconds: float) -> None:
-        """Wait for the next beat, at most so long."""
+        """Wait for the next beat, but not longer than `seconds`."""
         event = self._event
         try:
             async with asyncio.timeout(seconds):
@@ -27,7 +27,7 @@ class Pulse:
 
 
 class EventLog:
-    """Everything that has happened, in order, each with an id that only grows."""
+    """All events in their order; their ids only grow."""
 
     def __init__(self, after: int = 0) -> None:
         """Begin with the id that follows `after`."""
@@ -36,7 +36,7 @@ class EventLog:
         self._pulse = Pulse()
 
     def add(self, kind: str, **data: Any) -> int:
-        """Note an event; its id."""
+        """Add an event and return its id."""
         event = {"id": self._next, "kind": kind, "time": time.time(), **data}
         self._events.append(event)
         self._next += 1
@@ -45,16 +45,16 @@ class EventLog:
 
     @property
     def last(self) -> int:
-        """The id of the latest event, 0 before the first."""
+        """The id of the latest event; 0 before the first."""
         return self._next - 1
 
     def after(self, event_id: int) -> list[dict[str, Any]]:
-        """The events later than that id."""
+        """Return the events with a later id."""
         first = self._next - len(self._events)
         return self._events[max(0, event_id + 1 - first) :]
 
     async def wait_after(self, event_id: int, seconds: float) -> list[dict[str, Any]]:
-        """The events later than that id, as soon as there is one; none after so long."""
+        """Return the events with a later id; if there is none, wait `seconds` for one."""
         deadline = time.monotonic() + seconds
         while not self.after(event_id) and time.monotonic() < deadline:
             await self._pulse.wait(deadline - time.monotonic())

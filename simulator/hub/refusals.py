@@ -1,4 +1,4 @@
-"""How GitHub says no."""
+"""GitHub's refusals: their statuses, words and headers."""
 
 import time
 from typing import Any
@@ -7,7 +7,7 @@ DOCUMENTATION = "https://docs.github.com/rest"
 
 
 class Refusal(Exception):
-    """An answer that is no success: status, message, headers, further members of the body."""
+    """An answer that is no success: status, message, headers, and more members of the body."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class Refusal(Exception):
         self.members = members
 
     def body(self) -> dict[str, Any]:
-        """The JSON body."""
+        """Return the JSON body."""
         return {
             "message": self.message,
             **self.members,
@@ -33,12 +33,12 @@ class Refusal(Exception):
 
 
 def bad_credentials() -> Refusal:
-    """An unknown, expired or revoked token."""
+    """The token is unknown, expired or revoked."""
     return Refusal(401, "Bad credentials")
 
 
 def not_found() -> Refusal:
-    """No such thing, or none that this token may see."""
+    """There is no such thing, or this token may not see it."""
     return Refusal(404, "Not Found")
 
 
@@ -54,7 +54,7 @@ def rate_limited(reset: float | None = None) -> Refusal:
 
 
 def secondary_rate_limited(seconds: int | None = 60) -> Refusal:
-    """Too much at once."""
+    """The client has asked for too much at once."""
     message = "You have exceeded a secondary rate limit. Please wait a few minutes."
     return Refusal(403, message, {} if seconds is None else {"retry-after": str(seconds)})
 

@@ -1,4 +1,4 @@
-"""The server: routes, the middleware around them, and how it is run."""
+"""The server: its routes, the middleware around them, and its start."""
 
 import asyncio
 import json
@@ -23,13 +23,13 @@ from simulator.hub.state import STATE, State, scope_of
 
 PREFIXES = ("", "/api/v3")
 MAXIMUM_BODY = 64 * 1024 * 1024
-UNLIMITED = (service.PATH, "/api/v3/")  # an Enterprise Server has no limits by default
+UNLIMITED = (service.PATH, "/api/v3/")  # an Enterprise Server has none by default
 API_VERSIONS = ("2022-11-28", "2026-03-10")
 
 
 @dataclass(frozen=True)
 class Options:
-    """Where to listen; with a certificate also for TLS, on a port of its own."""
+    """Where the server listens; with a certificate also for TLS, on another port."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -43,7 +43,7 @@ class Options:
 
 
 def make_app() -> web.Application:
-    """The application, with an empty GitHub in it."""
+    """Return the application, with an empty GitHub in it."""
     app = web.Application(middlewares=[_record, _decorate], client_max_size=MAXIMUM_BODY)
     app[STATE] = State()
     for prefix in PREFIXES:
@@ -60,7 +60,10 @@ def _prefixed(route: web.RouteDef, prefix: str) -> web.RouteDef:
 
 @web.middleware
 async def _record(request: web.Request, handler: faults.Handler) -> web.StreamResponse:
-    """Note the request and let it meet its fault; its effect survives its client."""
+    """Note the request and let it meet its fault.
+
+    A request is carried out to its end although its client has gone, as at GitHub.
+    """
     if request.path.startswith(control.PATH):
         return await handler(request)
     state = request.app[STATE]
@@ -76,7 +79,7 @@ async def _record(request: web.Request, handler: faults.Handler) -> web.StreamRe
         response = await (task if _may_be_cancelled(request, fault) else asyncio.shield(task))
     except asyncio.CancelledError:
         _end_entry(events, entry, None)
-        if events is not state.events:  # nobody has gone, but all begins anew
+        if events is not state.events:  # `reset` has cancelled it, and its client still waits
             faults.hang_up(request)
         raise
     except Refusal as refusal:
@@ -89,7 +92,7 @@ async def _record(request: web.Request, handler: faults.Handler) -> web.StreamRe
 async def _within_limits(
     state: State, fault: faults.Fault | None, request: web.Request, handler: faults.Handler
 ) -> web.StreamResponse:
-    """Answer a request, if its credential has not asked for too much."""
+    """Answer a request, unless its credential has asked for too much."""
     scheme, credential = access.authorization(request)
     if scheme in ("", access.REMOTE_AUTH) or request.path.startswith(UNLIMITED):
         return await _meet(fault, request, handler)
@@ -104,7 +107,7 @@ async def _meet(
 
 
 def _may_be_cancelled(request: web.Request, fault: faults.Fault | None) -> bool:
-    """Whether nothing is left undone if the client goes away before the answer."""
+    """Return whether a request changes nothing, so that it may end with its client."""
     return request.path == service.PATH + "message" or (fault is not None and fault.hang)
 
 
@@ -136,7 +139,7 @@ def _end_entry(events: EventLog, entry: dict[str, Any], status: int | None) -> N
 
 @web.middleware
 async def _decorate(request: web.Request, handler: faults.Handler) -> web.StreamResponse:
-    """Turn refusals into answers and give every answer GitHub's headers."""
+    """Turn refusals into answers, and give every answer GitHub's headers."""
     if request.path.startswith((service.PATH, control.PATH)):
         return await _answer(request, handler)
     response = _unsuitable(request) or await _answer(request, handler)
@@ -149,7 +152,7 @@ async def _decorate(request: web.Request, handler: faults.Handler) -> web.Stream
 
 
 def _unsuitable(request: web.Request) -> web.Response | None:
-    """The answer to a request whose headers GitHub does not like."""
+    """Return the answer to a request whose headers GitHub refuses; None to others."""
     if not request.headers.get("User-Agent"):
         message = "Request forbidden by administrative rules. Please make sure your request has a"
         return _refused(Refusal(403, message + " User-Agent header."))
@@ -180,7 +183,7 @@ def serve(options: Options) -> None:
 
 
 async def _serve(options: Options) -> None:
-    # Its client's end cancels a handler: a listener that is gone must not get a job.
+    # A client that hangs up cancels its handler: a listener that is gone must not get a job.
     runner = web.AppRunner(
         make_app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.0
     )

@@ -1,4 +1,4 @@
-"""What the handlers share, and how they reach it."""
+"""The state that all handlers share, and how they reach it."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from simulator.hub.world import World
 
 
 class State:
-    """The whole simulation; `reset` begins it anew."""
+    """The whole simulation."""
 
     def __init__(self) -> None:
         self.events = EventLog()
@@ -22,10 +22,9 @@ class State:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything but the numbering of events.
+        """Forget everything; only the numbering of events goes on.
 
-        What began before, such as a slow request whose client is gone, changes and tells nothing
-        afterwards.
+        A request that began before, such as one whose client is gone, changes nothing afterwards.
         """
         for request in self.under_way:
             request.cancel()
@@ -44,12 +43,12 @@ SCOPES = ("/repos/{owner}/{repo}", "/orgs/{org}", "/enterprises/{enterprise}")
 
 
 def world_of(request: web.Request) -> World:
-    """The state of GitHub that a request is about."""
+    """Return the simulated GitHub that a request is about."""
     return request.app[STATE].world
 
 
 def scope_of(request: web.Request) -> str:
-    """The scope in the path of a request, in lower case."""
+    """Return the scope in the path of a request, in lower case."""
     info = request.match_info
     if "repo" in info:
         return f"repos/{info['owner']}/{info['repo']}".lower()
@@ -59,17 +58,17 @@ def scope_of(request: web.Request) -> str:
 
 
 def is_ghes(request: web.Request) -> bool:
-    """Whether the request came below /api/v3."""
+    """Return whether the request came below /api/v3."""
     return request.path.startswith("/api/v3/")
 
 
 def base_url(request: web.Request) -> str:
-    """The URL of the API that the request came to, without a slash at the end."""
+    """Return the URL of the API that the request came to, without a slash at its end."""
     return f"{request.scheme}://{request.host}" + ("/api/v3" if is_ghes(request) else "")
 
 
 async def json_object(request: web.Request) -> dict[str, Any]:
-    """The body of a request; an empty object if there is none; ValueError if it is no object."""
+    """Return the body of a request, {} if it is empty; ValueError if it is no object."""
     if not await request.read():
         return {}
     body = await request.json()

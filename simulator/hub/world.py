@@ -1,4 +1,4 @@
-"""The state of the simulated GitHub and what can happen to it."""
+"""The simulated GitHub: its state, and what can happen to it."""
 
 import asyncio
 import math
@@ -16,13 +16,12 @@ from simulator.hub.pulse import EventLog, Pulse
 
 @dataclass
 class Settings:
-    """What the control API can change; times in seconds.
+    """What the control API can change; times are in seconds, and a limit of 0 is none.
 
-    GitHub fails a job whose runner has not renewed its lock for `lease_seconds`, and drops the
-    runner; it does the same `cancel_seconds` after a cancellation that no runner has carried out.
-    The limits are GitHub's own; 0 is none. A credential has `points_per_minute` (a GET costs 1,
-    any other request 5) and `concurrent_requests`. A repository, an organization or an enterprise
-    takes `registrations` runners in `registrations_seconds`.
+    GitHub fails a job whose lock was not renewed for `lease_seconds`, and drops its runner. It does
+    the same `cancel_seconds` after a cancellation for ever. A credential has `points_per_minute` (a
+    GET costs 1, any other request 5) and `concurrent_requests`. A repository, an organization or an
+    enterprise takes `registrations` runners in `registrations_seconds`.
     """
 
     poll_seconds: float = 50.0
@@ -40,7 +39,7 @@ class Settings:
 
 @dataclass
 class Deprecation:
-    """A runner version that is no longer accepted; `told_at` is poll or session."""
+    """A runner version that GitHub refuses, at the `poll` or at the opening of a `session`."""
 
     version: str
     told_at: str = "poll"
@@ -60,21 +59,21 @@ class World:
     groups: list[Group] = field(default_factory=lambda: [Group(1, "Default", default=True)])
     access_tokens: dict[str, int] = field(default_factory=dict)
     deprecations: dict[str, Deprecation] = field(default_factory=dict)
-    # Runners that GitHub has dropped with a job, and whose listeners it goes on answering.
+    # Runners that GitHub has dropped without a word: their listeners' polls are answered as before.
     ghosts: dict[int, Runner] = field(default_factory=dict)
     changed: Pulse = field(default_factory=Pulse)
     next_runner_id: int = 1
     registered_at: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
     def make_token(self, kind: str, scope: str) -> RunnerToken:
-        """A new registration or remove token of a scope."""
+        """Make a registration or remove token for a scope."""
         expires = time.time() + self.settings.token_seconds
         made = RunnerToken(runner_token(), kind, scope, expires)
         self.tokens[made.token] = made
         return made
 
     def token_is_good(self, token: str, scope: str, kinds: tuple[str, ...]) -> bool:
-        """Whether a token is known, not expired, of this scope and of one of these kinds."""
+        """Return whether a token is known, valid, of this scope and of one of these kinds."""
         found = self.tokens.get(token)
         return (
             found is not None
@@ -84,18 +83,18 @@ class World:
         )
 
     def expire_tokens(self, kinds: tuple[str, ...]) -> int:
-        """Let all tokens of these kinds expire; how many."""
+        """Expire all tokens of these kinds, and return their number."""
         chosen = [token for token in self.tokens.values() if token.kind in kinds]
         for token in chosen:
             token.expires = 0.0
         return len(chosen)
 
     def group(self, group_id: int) -> Group | None:
-        """The runner group with this id."""
+        """Return the runner group with this id."""
         return next((group for group in self.groups if group.id == group_id), None)
 
     def in_scope(self, scope: str, name: str | None = None) -> list[Runner]:
-        """The runners of a scope, all or those of that name."""
+        """Return the runners of a scope: all, or those of this name."""
         return [
             runner
             for runner in self.runners.values()
@@ -103,7 +102,7 @@ class World:
         ]
 
     def add_runner(self, **fields: Any) -> Runner:
-        """Register a runner; Refusal 409 if the name is taken, 403 if there are too many."""
+        """Register a runner; Refusal if the name is taken (409) or too many have come (403)."""
         self._limit_registrations(fields["scope"])
         if self.in_scope(fields["scope"], fields["name"]):
             message = f"Already exists - A runner with the name {fields['name']} already exists."
@@ -125,7 +124,7 @@ class World:
         recent.append(now)
 
     def replace_runner(self, **fields: Any) -> Runner:
-        """Register a runner in the place of the one of the same name, in its old group."""
+        """Register a runner in place of the one of the same name, and in its group."""
         old = self.in_scope(fields["scope"], fields["name"])
         for runner in old:
             fields["group_id"] = runner.group_id
@@ -133,7 +132,7 @@ class World:
         return self.add_runner(**fields)
 
     def delete_runner(self, runner: Runner) -> None:
-        """Take a runner off the list; Refusal 422 if it is busy."""
+        """Take a runner off the list; Refusal (422) if it is busy."""
         if runner.busy:
             raise refusals.busy(runner.name)
         self.drop_runner(runner, "deleted")
@@ -141,7 +140,7 @@ class World:
     def drop_runner(self, runner: Runner, reason: str, *, ghost: bool = False) -> None:
         """Take a runner off the list, busy or not.
 
-        The listener of a ghost is not told: its polls are answered as if nothing had happened.
+        The listener of a `ghost` is not told: its polls are answered as before.
         """
         if self.runners.pop(runner.id, None) is not None:
             if ghost:
@@ -150,12 +149,12 @@ class World:
             self.changed.beat()
 
     def is_online(self, runner: Runner) -> bool:
-        """Whether its listener has a session that was used not long ago."""
+        """Return whether a listener has used the runner's session lately."""
         age = time.monotonic() - runner.session_seen
         return bool(runner.session_id) and age < self.settings.session_seconds
 
     def open_session(self, runner: Runner, pid: int) -> str:
-        """A new session; Refusal 409 if there is one in use."""
+        """Open a session and return its id; Refusal (409) if another one is in use."""
         if self.is_online(runner):
             raise refusals.Refusal(409, "A session for this runner already exists.")
         runner.session_id = str(uuid.uuid4())
@@ -165,19 +164,19 @@ class World:
         return runner.session_id
 
     def note_poll(self, runner: Runner) -> None:
-        """The listener asks for messages."""
+        """Note that the listener asks for messages."""
         runner.session_seen = time.monotonic()
         if not runner.listening:
             runner.listening = True
             self._tell("listening", runner)
 
     def close_session(self, runner: Runner) -> None:
-        """The listener logs out."""
+        """Note that the listener has logged out."""
         runner.session_id = ""
         self._tell("session_closed", runner)
 
     def lose_session(self, runner: Runner) -> None:
-        """The listener has hung up in the middle of its poll."""
+        """Note that the listener has hung up in the middle of its poll."""
         runner.session_seen = time.monotonic()
         self._tell("connection_lost", runner)
 
@@ -189,7 +188,7 @@ class World:
         return job
 
     def hand_out(self, runner: Runner) -> Job | None:
-        """The next job for a runner, which is busy from now on."""
+        """Hand the next job to a runner, which is busy from now on; None if there is none."""
         for job in self.jobs.values():
             fits = runner.has(job.labels) and serves(runner.scope, job.scope)
             if job.status == "queued" and fits:
@@ -203,17 +202,17 @@ class World:
         return None
 
     def start_job(self, job: Job, pid: int) -> None:
-        """A worker has begun with the job."""
+        """Note that a worker has begun with the job."""
         job.worker_pid = pid
         self._tell_job("worker_started", job, pid=pid)
 
     def log_job(self, job: Job, text: str) -> None:
-        """A step has printed something."""
+        """Note what a step has printed."""
         job.log += text
         self._tell_job("job_output", job, text=text)
 
     def complete_job(self, job: Job, result: str) -> None:
-        """The job has ended; its ephemeral runner goes with it."""
+        """End the job, and drop its runner if it is ephemeral."""
         if job.status == "completed":
             return
         job.status, job.result, job.completed = "completed", result, time.time()
@@ -225,16 +224,16 @@ class World:
             self.drop_runner(runner, "ephemeral")
 
     def refuse_job(self, job: Job, runner: Runner) -> None:
-        """A runner may not have the job that it was told of, and is dropped without a word.
+        """Refuse a runner the job that a message told of, and drop the runner as a ghost.
 
-        A job that another runner has is as good as done here.
+        A job that another runner has taken counts as done.
         """
         runner.job_id = ""
         self.drop_runner(runner, "refused", ghost=True)
         self.complete_job(job, "cancelled" if job.hang == "refused" else "succeeded")
 
     def extend_lease(self, job: Job) -> None:
-        """The runner has the job's lock for another while."""
+        """Give the runner the lock of the job for `lease_seconds` from now on."""
         seconds = self.settings.lease_seconds
         job.lease = time.time() + seconds
         asyncio.get_running_loop().call_later(seconds, self._end_lease, job, job.lease)
@@ -245,14 +244,14 @@ class World:
             self._give_up(job, "failed")
 
     def _give_up(self, job: Job, result: str) -> None:
-        """GitHub ends a job without its runner, and drops an ephemeral one."""
+        """End a job without its runner, and drop that one if it is ephemeral."""
         runner = self.runners.get(job.runner_id or 0)
         if runner is not None and runner.ephemeral:
             self.drop_runner(runner, "given up", ghost=True)
         self.complete_job(job, result)
 
     def cancel_job(self, job: Job, *, for_ever: bool = False) -> None:
-        """A user cancels the job; the runner is told once, or several times a second for ever."""
+        """Cancel a job; its runner is told once, or with `for_ever` several times a second."""
         job.cancel, job.cancel_for_ever = True, for_ever
         if job.status == "queued":
             self.complete_job(job, "cancelled")
@@ -266,7 +265,7 @@ class World:
             self._give_up(job, "cancelled")
 
     def new_access_token(self, runner: Runner) -> str:
-        """The token of a listener that has logged in."""
+        """Make the token of a listener that has logged in."""
         token = secrets.token_hex(20)
         self.access_tokens[token] = runner.id
         return token

@@ -1,4 +1,4 @@
-"""JSON and base64 at no start-up cost: importing `json` takes 9 ms, the C modules none."""
+"""JSON without the import of `json`, which takes 9 ms: its C scanner is enough."""
 
 from _json import encode_basestring_ascii, make_scanner
 
@@ -10,7 +10,7 @@ BOM = b"\xef\xbb\xbf"
 
 
 class _Context:
-    """What the C scanner asks of a JSONDecoder."""
+    """The attributes of a JSONDecoder that the C scanner reads."""
 
     strict = True
     object_hook = None
@@ -24,7 +24,7 @@ _scan = make_scanner(_Context())  # type: ignore[arg-type]  # duck-typed in C
 
 
 def loads(text: str) -> "Any":
-    """The value that a JSON text describes; ValueError if it is none."""
+    """Return the value of a JSON text; ValueError if it is none."""
     stripped = text.strip()
     try:
         value, end = _scan(stripped, 0)
@@ -36,7 +36,7 @@ def loads(text: str) -> "Any":
 
 
 def dumps(value: "Any", margin: str = "") -> str:
-    """The JSON text of a value; objects have one member a line, as the runner writes them."""
+    """Return the JSON text of a value; each member of an object has a line of its own."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""`config.sh`: register this runner. `config.sh remove`: take it off again."""
+"""`config.sh` registers this runner; `config.sh remove` takes it off the list."""
 
 import os
 
@@ -29,7 +29,7 @@ SERVICE_MODE = 0o755
 
 
 class Configuration:
-    """The two commands, with what both need. A failure is a ValueError or an OSError."""
+    """Both commands; a failure is a ValueError or an OSError."""
 
     def __init__(
         self, root: str, settings: "Settings", terminal: "Terminal", options: "Options"
@@ -41,7 +41,7 @@ class Configuration:
         self._root = root
 
     def configure(self) -> None:
-        """Register, then write the record of it."""
+        """Register the runner, then write its record."""
         self._terminal.line(BANNER)
         if self._identity.is_configured():
             raise ValueError(CONFIGURED)
@@ -62,7 +62,7 @@ class Configuration:
         self._record(url, group, runner)
 
     def remove(self) -> None:
-        """Take the runner off the server, then delete its files."""
+        """Take the runner off the list, then delete its files."""
         if self._options.flag("local"):
             self._identity.delete(self._terminal)
             return
@@ -150,7 +150,7 @@ class Configuration:
         self._identity.save(identity.CREDENTIALS, {"scheme": "OAuth", "data": data})
         self._terminal.section("Runner settings")
         settings = self._runner_settings(url, group, runner)
-        # The real one leaves out whatever is false.
+        # The real one leaves out what is false.
         kept = {name: value for name, value in settings.items() if value is not False}
         self._identity.save(identity.SETTINGS, kept)
         self._terminal.line()

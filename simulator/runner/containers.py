@@ -1,4 +1,4 @@
-"""The containers of a job, made and removed by the docker commands of GitHub's runner."""
+"""The containers of a job, made and removed with the docker commands of GitHub's runner."""
 
 import os
 import time
@@ -18,15 +18,15 @@ INSIDE = (
 HOOKS = "ACTIONS_RUNNER_CONTAINER_HOOKS"
 HEALTH = '--format="{{if .Config.Healthcheck}}{{print .State.Health.Status}}{{end}}"'
 HEALTH_TRIES = 10
-WORK = "/__w"  # where the work folder is in a job's container
+WORK = "/__w"  # the work folder inside a job's container
 
 
 class Failed(Exception):
-    """A command has failed; its output is in the job's log."""
+    """A docker command has failed; its output is in the job's log."""
 
 
 class Containers:
-    """The job's own container and its services, on a network of their own."""
+    """The job's own container and its services, on a network that only they use."""
 
     def __init__(
         self,
@@ -47,11 +47,14 @@ class Containers:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether the job has containers at all."""
+        """Whether the job has containers."""
         return bool(self._job["container"] or self._job["services"])
 
     def start(self) -> bool:
-        """Initialize containers; whether all of them run. Canceled if the job is cancelled."""
+        """Initialize the containers, and return whether all run.
+
+        Raises Canceled if the job is cancelled meanwhile.
+        """
         if not self.is_wanted:
             return True
         if os.environ.get(HOOKS):
@@ -68,7 +71,7 @@ class Containers:
         return True
 
     def stop(self) -> None:
-        """Stop containers: what a job that a signal cancels may not come to."""
+        """Remove the containers and their network."""
         for name, container in self._ids.items():
             if name in self._job["services"]:
                 self._docker("logs", "--details", container, may_fail=True)
@@ -78,7 +81,7 @@ class Containers:
         self._ids, self._network = {}, ""
 
     def command(self, script: str) -> list[str]:
-        """What runs a script of the job: in its container, if it has one."""
+        """Return the command that runs a script, in the job's container if it has one."""
         if not self._job["container"]:
             return ["bash", "-e", script]
         name = self._job["repository"].rpartition("/")[2]
@@ -153,13 +156,16 @@ class Containers:
 
 
 def is_inside_container() -> bool:
-    """What GitHub's runner goes by: Docker on cgroup v1, or in the host's cgroup namespace."""
+    """Return whether GitHub's runner takes itself to be inside a container.
+
+    It looks for Docker's control groups. They are there on cgroup v1, and in the host's namespace.
+    """
     with open("/proc/1/cgroup", encoding="utf-8") as file:
         return ":/docker/" in file.read()
 
 
 def label_of(root: str) -> str:
-    """The label of everything that this registration makes at the engine."""
+    """Return the label of everything that this registration makes at the engine."""
     from hashlib import sha256  # noqa: PLC0415  # only a job with containers needs it
 
     for name in (".runner", ".runner_migrated"):

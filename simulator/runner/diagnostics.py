@@ -1,7 +1,7 @@
-"""What the listener writes into `_diag` beside what it says: the lines, with their components.
+"""The lines that the listener writes into `_diag` only, with their components.
 
-The real one writes some 250 lines a life. Here are those that mark what happens, in its order, and
-those that a reader must be able to skip: JSON and stack traces, whose lines have no head.
+The real one writes some 250 lines a life. These are the lines that mark an event, in the real
+order, and some that a reader has to skip: JSON and stack traces go on over lines without a head.
 """
 
 TYPE_CHECKING = False  # importing `typing` costs 8 ms
@@ -20,7 +20,7 @@ CONNECTING = [
 ]
 CONNECTED = [("BrokerMessageListener", "Session created.")]
 LISTENING = [("JobDispatcher", "Set runner/worker IPC timeout to 30 seconds.")]
-# Written 0.13 s before the job has been acquired: the credentials are loaded to fetch it.
+# The listener loads its credentials to fetch the job, 0.13 s before it has acquired it.
 MESSAGE = [
     ("ConfigurationStore", "HasCredentials()"),
     ("ConfigurationStore", "stored True"),
@@ -42,7 +42,7 @@ System.Threading.Tasks.TaskCanceledException: The operation was canceled.
 
 
 def acquired(job_id: str) -> list[Line]:
-    """The job is this runner's."""
+    """Return the lines of a job that this runner has acquired."""
     return [
         ("JobDispatcher", f"Job request 0 for plan {job_id} job {job_id} received."),
         ("JobDispatcher", "Start dispatcher for one time used runner."),
@@ -51,7 +51,7 @@ def acquired(job_id: str) -> list[Line]:
 
 
 def starting(path: str, arguments: list[str]) -> list[Line]:
-    """The worker is about to be started."""
+    """Return the lines before a worker's process starts."""
     return [
         ("ProcessInvokerWrapper", "Starting process:"),
         ("ProcessInvokerWrapper", f"  File name: '{path}'"),
@@ -61,13 +61,13 @@ def starting(path: str, arguments: list[str]) -> list[Line]:
 
 
 def started(pid: int) -> list[Line]:
-    """The worker's process is there."""
+    """Return the line that a worker's process has started."""
     text = f"Process started with process id {pid}, waiting for process exit."
     return [("ProcessInvokerWrapper", text)]
 
 
 def finished(pid: int, code: int, seconds: float, job_id: str) -> list[Line]:
-    """The worker has ended; `code` is 128 and the signal's number if one has killed it."""
+    """Return the lines that a worker has ended; a signal's code is 128 and its number."""
     elapsed = f"{int(seconds // 3600):02}:{int(seconds // 60 % 60):02}:{seconds % 60:010.7f}"
     text = f"Finished process {pid} with exit code {code}, and elapsed time {elapsed}."
     return [
@@ -77,6 +77,6 @@ def finished(pid: int, code: int, seconds: float, job_id: str) -> list[Line]:
 
 
 def write(terminal: "Terminal", lines: list[Line]) -> None:
-    """Write lines that say nothing on the console."""
+    """Write lines into the log, and not on the console."""
     for component, text in lines:
         terminal.trace(text, component=component)

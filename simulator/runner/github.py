@@ -1,4 +1,4 @@
-"""What `configure` and `remove` ask of GitHub, with the runner's own patience."""
+"""The requests of `configure` and `remove` to GitHub, with the retries of the real ones."""
 
 import os
 import time
@@ -16,7 +16,7 @@ TRIES = 3
 
 
 class GitHub:
-    """GitHub as seen with a registration or remove token; a refusal is a ValueError."""
+    """GitHub as a registration or remove token sees it; a refusal is a ValueError."""
 
     def __init__(self, settings: "Settings", terminal: "Terminal", url: str) -> None:
         self._settings = settings
@@ -28,7 +28,7 @@ class GitHub:
         self.token = ""
 
     def fetch_token(self, pat: str, kind: str) -> str:
-        """A registration or remove token, asked for with a PAT."""
+        """Return a registration or remove token that a PAT was shown for."""
         from binascii import b2a_base64  # noqa: PLC0415  # only --pat needs it
 
         basic = b2a_base64(b"github:" + pat.encode(), newline=False).decode()
@@ -41,12 +41,12 @@ class GitHub:
         self.call("POST", "/actions/runner-registration", body)
 
     def groups(self) -> "list[dict[str, Any]]":
-        """The runner groups of the scope."""
+        """Return the runner groups of the scope."""
         answer = self.call("GET", f"/{self._scope}/actions/runner-groups")
         return list(answer.json()["runner_groups"])
 
     def named(self, name: str) -> "list[dict[str, Any]]":
-        """The runners of that name."""
+        """Return the runners of that name."""
         answer = self.call("GET", f"/{self._scope}/actions/runners?name={quote(name)}")
         return list(answer.json()["runners"])
 
@@ -60,11 +60,11 @@ class GitHub:
         self.call("DELETE", f"/{self._scope}/actions/runners/{runner_id}")
 
     def call(self, method: str, path: str, body: "Any" = None) -> Answer:
-        """A request with the token; see `_patient`."""
+        """Send a request with the token; see `_patient`."""
         return self._patient(method, path, body, "RemoteAuth " + self.token)
 
     def _patient(self, method: str, path: str, body: "Any", authorization: str) -> Answer:
-        """A good answer within three tries; a 404 ends them at once."""
+        """Return a good answer within three tries; a 404 ends them at once."""
         for attempt in range(1, TRIES + 1):
             try:
                 answer = self._connection.request(method, self._prefix + path, body, authorization)
@@ -96,6 +96,6 @@ class GitHub:
 
 
 def quote(text: str) -> str:
-    """A query parameter's value, percent-encoded."""
+    """Return the value of a query parameter, percent-encoded."""
     safe = b"-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
     return "".join(chr(byte) if byte in safe else f"%{byte:02X}" for byte in text.encode())

@@ -1,4 +1,4 @@
-"""The files that say who this runner is."""
+"""The files of a registration."""
 
 import os
 
@@ -17,17 +17,17 @@ HOSTED = ("github.com", "www.github.com")
 
 
 class Identity:
-    """A registration's files in the root folder of the runner."""
+    """The files of a registration in the root folder of the runner."""
 
     def __init__(self, root: str) -> None:
         self.root = root
 
     def is_configured(self) -> bool:
-        """Whether the runner counts as configured."""
+        """Return whether the runner counts as configured."""
         return self._has(SETTINGS) or self._has(".runner_migrated")
 
     def has_credentials(self) -> bool:
-        """Whether the credentials are there."""
+        """Return whether the credentials are there."""
         return self._has(CREDENTIALS)
 
     def save(self, name: str, value: "dict[str, Any]") -> None:
@@ -36,7 +36,7 @@ class Identity:
             file.write(codec.BOM + codec.dumps(value).encode())
 
     def save_key(self, key: str) -> None:
-        """Write the key, readable by its owner only."""
+        """Write the key, so that only its owner can read it."""
         path = f"{self.root}/{KEY}"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         os.write(fd, codec.dumps({"d": key}).encode())
@@ -49,11 +49,11 @@ class Identity:
                 file.write(_decode(content))
 
     def settings(self) -> "dict[str, Any]":
-        """`.runner` with keys in lower case: JIT writes AgentId, config.sh agentId."""
+        """Return `.runner` with its keys in lower case: JIT writes AgentId, config.sh agentId."""
         return self._load(SETTINGS if self._has(SETTINGS) else ".runner_migrated")
 
     def client(self) -> tuple[str, str]:
-        """The client id and the key; ValueError, KeyError or OSError if they are unusable."""
+        """Return the client id and the key; ValueError, KeyError or OSError if unusable."""
         data = self._load(CREDENTIALS)["data"]
         return str(_lower(data)["clientid"]), str(self._load(KEY)["d"])
 
@@ -91,12 +91,12 @@ def _decode(text: str) -> bytes:
 
 
 def is_true(value: object) -> bool:
-    """A setting that is true from config.sh and "True" from a JIT configuration."""
+    """Return whether a setting is true; it is `true` from config.sh, "True" from JIT."""
     return str(value).lower() == "true"
 
 
 def scope_of(url: str) -> str:
-    """The REST scope of a URL, e.g. repos/acme/shop; ValueError if it has none."""
+    """Return the REST scope of a URL, e.g. repos/acme/shop; ValueError if it has none."""
     path = [part for part in url.partition("://")[2].partition("/")[2].split("/") if part]
     if len(path) == 1:
         return "orgs/" + path[0]
@@ -106,7 +106,7 @@ def scope_of(url: str) -> str:
 
 
 def api_prefix(url: str) -> str:
-    """Where the API of a URL's host lives: at the root, or below /api/v3 (GHES)."""
+    """Return the path of the API of a URL's host: "", or /api/v3 for an Enterprise Server."""
     host = url.partition("://")[2].partition("/")[0].partition(":")[0].lower()
     forced = os.environ.get("GITHUB_ACTIONS_RUNNER_FORCE_GHES", "")
     hosted = host in HOSTED or host.endswith(".ghe.com")

@@ -1,4 +1,4 @@
-"""`Runner.Listener`: configure, remove, run."""
+"""`Runner.Listener`: its commands configure, remove and run."""
 
 import os
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 RESULTS = {100: "Succeeded", 102: "Failed", 103: "Canceled"}
-STAYS = "listener-stays"  # the hang of a listener that goes on when its worker has ended
+STAYS = "listener-stays"  # a hang: the listener goes on when its worker has ended
 USAGE = """
 Commands:
  ./config.sh         Configures the runner
@@ -44,7 +44,7 @@ def main(path: str, words: list[str]) -> "NoReturn":
 
 
 def _finish(terminal: Terminal, code: int, stopped_by: int = 0) -> "NoReturn":
-    """Leave; after SIGTERM the trace tells the code, and the status that of the signal."""
+    """Leave; after SIGTERM the log tells the code, and the exit status tells the signal."""
     terminal.trace(f"Runner execution has finished with return code {code}")
     os._exit(128 + SIGTERM if stopped_by == SIGTERM else code)
 
@@ -108,7 +108,7 @@ def _run(root: str, settings: Settings, terminal: Terminal, options: Options) ->
 
 
 class Listener:
-    """The listener while it runs."""
+    """The command run."""
 
     def __init__(self, root: str, settings: Settings, terminal: Terminal, signals: Signals) -> None:
         self._root = root
@@ -121,7 +121,7 @@ class Listener:
         self._work = ""
 
     def run(self, options: Options) -> int:
-        """Listen until there is no more to do; the exit code."""
+        """Listen until there is nothing more to do, and return the exit code."""
         jit = options.value("jitconfig")
         if jit:
             try:
@@ -174,7 +174,7 @@ class Listener:
         return 0
 
     def _next_job(self, session: Session) -> "dict[str, Any] | None":
-        """Wait for a job and acquire it."""
+        """Wait for a job and acquire it; None if there is no job."""
         try:
             session.ask("Online")
             message = session.wait_for_message()
@@ -190,7 +190,7 @@ class Listener:
     def _do(self, session: Session, job: "dict[str, Any]") -> bool:
         """Have a worker do the job; Stopped if a signal has cancelled it.
 
-        A stop before the worker is there loses the job: it is raised from the pause.
+        A stop during the pause before the worker's start raises Stopped there, and the job is lost.
         """
         self._had_job = True
         diagnostics.write(self._terminal, diagnostics.acquired(job["id"]))
@@ -204,7 +204,7 @@ class Listener:
         exit_code = watch.wait()
         session.connection.close()
         worker.tell_end(exit_code, self._terminal)
-        if not watch.never_read:  # else nothing has run, and the real one reports no result
+        if not watch.never_read:  # the real one reports no result of a job that never began
             self._finish_job(session, job, exit_code)
         self._signals.release()
         self._tell_leaving()
@@ -228,6 +228,6 @@ class Listener:
 
 
 def _hang() -> None:
-    """Do nothing more; signals are noted, and not acted upon."""
+    """Do nothing more; a signal is noted and changes nothing."""
     while True:
         pause(3600)

@@ -1,4 +1,7 @@
-"""The listener's command line: its command, flags and arguments, also from the environment."""
+"""The listener's command line: its command, flags and arguments.
+
+Each of them may come from the environment as well.
+"""
 
 import os
 
@@ -20,7 +23,7 @@ VALID = {
 
 
 class Options:
-    """A parsed command line. The first of two equal arguments wins."""
+    """A parsed command line; the first of two equal arguments counts."""
 
     def __init__(self, words: list[str]) -> None:
         self.commands: list[str] = []
@@ -32,19 +35,19 @@ class Options:
 
     @property
     def command(self) -> str:
-        """The command in lower case, or an empty string."""
+        """The command in lower case; "" if there is none."""
         return self.commands[0].lower() if self.commands else ""
 
     def flag(self, name: str) -> bool:
-        """Whether a flag is set, on the command line or in the environment."""
+        """Return whether a flag is set, on the command line or in the environment."""
         return name in self.flags or self._environment.get(name, "").lower() in TRUE
 
     def value(self, name: str, default: str = "") -> str:
-        """An argument's value, from the command line or else from the environment."""
+        """Return the value of an argument, from the command line or else the environment."""
         return self.arguments.get(name, "") or self._environment.get(name, "") or default
 
     def required(self, name: str) -> str:
-        """An argument's value; ValueError with the runner's own words if it has none."""
+        """Return the value of an argument; ValueError in the runner's words if it has none."""
         value = self.value(name)
         if not value:
             message = f"Invalid configuration provided for {name}."
@@ -52,7 +55,7 @@ class Options:
         return value
 
     def unknown(self) -> list[str]:
-        """What the command does not know; the runner names it and goes on."""
+        """Return the words that the command does not know; the runner names them and goes on."""
         valid = GENERIC | VALID.get(self.command, set())
         strange = [word for word in self.commands if word.lower() not in VALID]
         return strange + sorted(({*self.flags, *self.arguments}) - valid)

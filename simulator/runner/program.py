@@ -1,4 +1,4 @@
-"""What the listener and the worker have in common: settings, terminal, trace, sleeping."""
+"""What the listener and the worker share: settings, console, log, sleeping."""
 
 import os
 import time
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import signal as _signal
     from typing import NoReturn
 else:
-    # `signal` itself costs 4 ms, for its enums.
+    # Importing `signal` itself costs 4 ms, because it makes enums.
     import _signal
 
 INPUT_PREFIX = "ACTIONS_RUNNER_INPUT_"
@@ -51,10 +51,10 @@ class Settings:
 
 
 class Terminal:
-    """Standard output and error, and the trace in `_diag`, which repeats both."""
+    """The console, and the log in `_diag`, which repeats what the console shows."""
 
     def __init__(self, root: str, kind: str) -> None:
-        """Open the trace `_diag/KIND_….log`; OSError if the root cannot be written."""
+        """Open the log `_diag/KIND_….log`; OSError if the root cannot be written."""
         self._part = "Worker" if kind == "Worker" else "Listener"
         self._echo = os.environ.get("ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT", "") in ("1", "true")
         os.makedirs(root + "/_diag", exist_ok=True)
@@ -63,25 +63,25 @@ class Terminal:
         self.trace_fd = os.open(f"{root}/_diag/{name}", flags, 0o644)
 
     def line(self, text: str = "") -> None:
-        """One line on standard output."""
+        """Write one line to standard output."""
         self.trace("WRITE LINE: " + text, component="Terminal")
         write(1, text)
 
     def success(self, text: str) -> None:
-        """One line with a tick."""
+        """Write one line with a tick."""
         self.line("√ " + text)
 
     def section(self, text: str) -> None:
-        """A heading."""
+        """Write a heading."""
         self.line(f"\n# {text}\n")
 
     def error(self, text: str) -> None:
-        """One line on standard error."""
+        """Write one line to standard error."""
         self.trace("WRITE ERROR: " + text, "ERR ", "Terminal")
         write(2, text)
 
     def trace(self, text: str, level: str = "INFO", component: str = "") -> None:
-        """An entry of the trace, written through at once; only its first line has a head."""
+        """Write an entry into the log at once; only its first line has a head."""
         line = f"[{utc()} {level} {component or self._part}] {text}"
         write(self.trace_fd, line)
         if self._echo:
@@ -89,7 +89,7 @@ class Terminal:
 
 
 def write(fd: int, text: str) -> None:
-    """Write a line; whoever should have read it may be gone."""
+    """Write a line; an error is ignored, since the reader may be gone."""
     try:
         os.write(fd, f"{text}\n".encode())
     except OSError:
@@ -97,12 +97,12 @@ def write(fd: int, text: str) -> None:
 
 
 def utc() -> str:
-    """The time as the runner prints it."""
+    """Return the time as the runner prints it."""
     return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
 
 
 def load_env(root: str) -> None:
-    """Lay `.env` over the environment, as the runner does at each start."""
+    """Put the variables of `.env` over the environment, as the runner does at each start."""
     try:
         with open(root + "/.env", encoding="utf-8") as file:
             lines = file.read().splitlines()
@@ -117,19 +117,19 @@ def load_env(root: str) -> None:
 
 
 def pause(seconds: float) -> None:
-    """Sleep, but cost nothing when there is nothing to sleep."""
+    """Sleep; no time at all makes no system call."""
     if seconds > 0:
         time.sleep(seconds)
 
 
 def on_signal(signum: int, handler: "_signal._HANDLER") -> None:
-    """Handle a signal, unless the parent had it ignored: .NET keeps it so."""
+    """Handle a signal, unless the parent has it ignored: .NET leaves it ignored."""
     if _signal.getsignal(signum) != _signal.SIG_IGN:
         _signal.signal(signum, handler)
 
 
 def abort(message: str) -> "NoReturn":
-    """Die as an unhandled .NET exception does: a stack trace and SIGABRT."""
+    """Die as .NET does of an unhandled exception: with a stack trace, and by SIGABRT."""
     write(2, f"Unhandled exception. {message}\n   at GitHub.Runner.Listener.Program.Main()")
     _signal.signal(_signal.SIGABRT, _signal.SIG_DFL)
     os.kill(os.getpid(), _signal.SIGABRT)

@@ -35,7 +35,7 @@ class Gone(Exception):
 
 
 class Session:
-    """A session with the server; at most one answer is awaited at a time."""
+    """The listener's session with the server; it awaits at most one answer at a time."""
 
     def __init__(self, settings: "Settings", terminal: "Terminal", identity: "Identity") -> None:
         self._saved = saved = identity.settings()
@@ -50,7 +50,7 @@ class Session:
         self.connection = Connection(settings)
 
     def open(self) -> None:
-        """Log in, for as long as it takes; Ended if it never will."""
+        """Log in, and try again for as long as it takes; Ended if that is no use."""
         started = time.monotonic()
         troubled = False
         self._terminal.trace(codec.dumps(self._saved), component="BrokerMessageListener")
@@ -88,7 +88,10 @@ class Session:
         return self._call("POST", "session", body)
 
     def _judge(self, answer: Answer, waited: float | None) -> str:
-        """What the trouble is, or Ended; `waited` (seconds) is None as long as nothing is said."""
+        """Return the trouble in words, or raise Ended.
+
+        `waited` is the time in seconds since the first try; None if nothing was said yet.
+        """
         if answer.status == 400:
             raise Ended(1, DELETED)
         if answer.status == 403:
@@ -105,7 +108,7 @@ class Session:
         self.connection.send("GET", f"{self._base}message{query}", None, self._token)
 
     def message(self) -> "dict[str, Any] | None":
-        """The message asked for, or None; Gone, Ended, or OSError on trouble."""
+        """Return the message that was asked for, or None; Gone, Ended, or OSError on trouble."""
         answer = self.connection.receive()
         if answer.status == 404:
             raise Gone
@@ -121,7 +124,7 @@ class Session:
         return dict(codec.loads(answer.text)) if answer.status == 200 else None
 
     def wait_for_message(self) -> "dict[str, Any] | None":
-        """The same, with a token that is renewed meanwhile: the log grows, and there is no job."""
+        """Return the message, and renew the token meanwhile, which makes the log grow."""
         every = self._settings.token_renewal
         if every:
             poller = poll()
@@ -131,7 +134,7 @@ class Session:
         return self.message()
 
     def acquire(self, message: "dict[str, Any]") -> "dict[str, Any] | None":
-        """The job that a message speaks of, or None if it is not to be had."""
+        """Return the job that a message tells of; None if the server refuses it."""
         diagnostics.write(self._terminal, diagnostics.MESSAGE)
         self._run = "/" + str(message["run_service_url"]).partition("://")[2].partition("/")[2]
         request = {"jobMessageId": message["runner_request_id"]}
@@ -148,12 +151,12 @@ class Session:
         return None
 
     def tell_cancellation(self, message: "dict[str, Any]") -> None:
-        """Write down that the server wants a job to be cancelled; it may say so again."""
+        """Write into the log that the server cancels a job."""
         text = f"Job cancellation request {message['job_id']} received, cancellation timeout 5"
         self._terminal.trace(f"{text} minutes.", component="JobDispatcher")
 
     def renew(self, job: "dict[str, Any]") -> None:
-        """Keep the lock of a job, on a connection of its own."""
+        """Renew the lock of a job, on a connection of its own."""
         self._job_call("renewjob", {"job_id": job["id"]}, job)
         text = f"Successfully renew job {job['id']}, job is valid till {utc()}"
         self._terminal.trace(text, component="JobDispatcher")
@@ -163,7 +166,10 @@ class Session:
         self._job_call("completejob", {"job_id": job["id"], "result": "failed"}, job)
 
     def close(self) -> bool:
-        """Log out; False if the runner is gone. On a broken connection it takes its time."""
+        """Log out, and return whether the server still knew the runner.
+
+        On a broken connection this takes `session_delete` seconds.
+        """
         self.connection.close()
         try:
             return self._call("DELETE", "session?sessionId=" + self._id).status != 404

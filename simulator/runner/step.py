@@ -1,4 +1,4 @@
-"""One step of a job: a process whose output is read, and which can be cancelled."""
+"""One step of a job: a process whose output is read and which can be cancelled."""
 
 import os
 import time
@@ -26,13 +26,13 @@ class Canceled(Exception):
 
 
 class Channel:
-    """The pipe from the listener. Its end is no reason to stop: an orphan finishes its job."""
+    """The pipe from the listener. A worker whose listener has ended goes on with its job."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
 
     def wait(self) -> "dict[str, Any]":
-        """The next message; EOFError if the listener is gone."""
+        """Return the next message; EOFError if the listener has ended."""
         size = int.from_bytes(self._read(4), "big")
         return dict(codec.loads(self._read(size).decode()))
 
@@ -47,7 +47,7 @@ class Channel:
 
 
 class Step:
-    """Runs one process after the other."""
+    """Runs one process after another."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Step:
         self._canceled: Canceled | None = None
 
     def run(self, command: list[str]) -> int:
-        """Run a command to its end; Canceled if it was cancelled, else its exit code."""
+        """Run a command to its end and return its exit code; Canceled if it was cancelled."""
         self._canceled = None
         try:
             process = Process(command, self._defaults)
@@ -96,7 +96,7 @@ class Step:
             self._log(process.read())
         if self._channel.fd in ready:
             self._hear(process)
-        # Only SIGCHLD tells of the end: with it blocked the step ends unseen.
+        # As in .NET only SIGCHLD tells of the end. With SIGCHLD blocked the step never ends.
         if SIGCHLD in self._signals.drain() and process.reap():
             process.deadline = time.monotonic() + self._output_grace
         process.escalate_if_due()
@@ -113,7 +113,7 @@ class Step:
 
 
 class Process:
-    """A process of the job, with the pipe that its output comes through."""
+    """A process of the job, and the pipe with its output."""
 
     def __init__(self, command: list[str], defaults: list[int]) -> None:
         self.output, write_end = os.pipe()
@@ -132,13 +132,16 @@ class Process:
         self._escalation: list[tuple[int, float]] = []
 
     def is_over(self) -> bool:
-        """Whether it has ended, and its output with it or the patience for that."""
+        """Return whether the process and its output have ended.
+
+        A process that still holds the output is waited for until `deadline` only.
+        """
         if self.exit_code is None:
             return False
         return self.output < 0 or time.monotonic() >= (self.deadline or 0.0)
 
     def read(self) -> str:
-        """What it has written since the last time."""
+        """Return what the process has written since the last call."""
         data = os.read(self.output, 65536)
         if not data:
             os.close(self.output)
@@ -146,7 +149,7 @@ class Process:
         return data.decode(errors="replace")
 
     def reap(self) -> bool:
-        """Whether it has just ended."""
+        """Return whether the process has ended since the last call."""
         if self.exit_code is not None:
             return False
         pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -155,12 +158,12 @@ class Process:
         return bool(pid)
 
     def cancel(self, escalation: tuple[tuple[int, float], ...]) -> None:
-        """Interrupt it; then each signal of `escalation` after so many seconds."""
+        """Interrupt the process, and then send each signal of `escalation` after its seconds."""
         self._escalation = list(escalation)
         self._kill(SIGINT)
 
     def escalate_if_due(self) -> None:
-        """Send the next signal of a cancel whose time has come."""
+        """Send the next signal of the escalation if its time has come."""
         if self.exit_code is None and self.deadline and time.monotonic() >= self.deadline:
             self._kill(self._escalation.pop(0)[0])
 

@@ -1,4 +1,4 @@
-"""How the listener and the worker hear of signals."""
+"""The signals of the listener and of the worker."""
 
 import os
 
@@ -14,19 +14,19 @@ else:
 SIGCHLD = int(_signal.SIGCHLD)
 SIGINT = int(_signal.SIGINT)
 SIGTERM = int(_signal.SIGTERM)
-# Python ignores these two from its start on; a job expects the default.
+# Python ignores these two from its start on. A job expects their defaults.
 PYTHON_IGNORES = (int(_signal.SIGPIPE), int(_signal.SIGXFSZ))
 
 
 class Stopped(BaseException):
-    """A signal asks the listener to leave."""
+    """A signal tells the listener to leave."""
 
 
 class Signals:
-    """Notes SIGINT and SIGTERM; while `raising`, they also end whatever is going on.
+    """Notes SIGINT and SIGTERM; while `raising`, each of them raises Stopped.
 
-    `fd` becomes readable at each signal, SIGCHLD included. A blocked signal is never heard of:
-    the mask stays what the parent made it.
+    `fd` becomes readable at each signal, also at SIGCHLD. The signal mask stays as the parent made
+    it, so that a blocked signal never arrives.
     """
 
     def __init__(self, catch: tuple[int, ...], raising: bool) -> None:
@@ -41,19 +41,19 @@ class Signals:
         on_signal(SIGCHLD, lambda _signum, _frame: None)
 
     def hold(self) -> None:
-        """From now on note signals only; one that came before raises Stopped here."""
+        """Only note signals from now on; Stopped if one has come before."""
         self.raising = False
         if self.stopped_by:
             raise Stopped
 
     def release(self) -> None:
-        """The opposite: one that came meanwhile raises Stopped here."""
+        """Raise Stopped at signals from now on, and at once if one has come meanwhile."""
         self.raising = True
         if self.stopped_by:
             raise Stopped
 
     def drain(self) -> bytes:
-        """The numbers of the signals since the last call."""
+        """Return the numbers of the signals since the last call."""
         try:
             return os.read(self.fd, 4096)
         except BlockingIOError:

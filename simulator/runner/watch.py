@@ -1,4 +1,4 @@
-"""A job while it runs: its worker, what the listener tells it, and how it ends."""
+"""A job that runs: its worker, the messages to it, its end."""
 
 import os
 import time
@@ -18,11 +18,11 @@ UNLOAD_SECONDS = 30
 SIGKILL = 9
 
 
-NEVER_READS = "never-reads"  # the hang of a worker that does not read its job
+NEVER_READS = "never-reads"  # a hang: the worker does not read its job
 
 
 class Worker:
-    """The worker's process and the pipe that leads to it."""
+    """The worker's process, and the pipe to it."""
 
     def __init__(self, root: str, message: "dict[str, Any]", terminal: "Terminal") -> None:
         to_worker, self._channel = os.pipe()
@@ -50,27 +50,27 @@ class Worker:
         self._send(message)
 
     def tell_end(self, code: int, terminal: "Terminal") -> None:
-        """Write down that it has ended; `code` is negative if a signal has killed it."""
+        """Write into the log that the worker has ended; a negative code is a signal."""
         code = 128 - code if code < 0 else code
         seconds = time.monotonic() - self._began
         diagnostics.write(terminal, diagnostics.finished(self.pid, code, seconds, self._job_id))
 
     def cancel(self, shutdown: bool) -> None:
-        """Ask the worker to cancel its job."""
+        """Tell the worker to cancel its job."""
         self._send({"type": "shutdown" if shutdown else "cancel"})
 
     def _send(self, message: "dict[str, Any]") -> None:
-        if self._is_deaf:  # what is not sent is not read
+        if self._is_deaf:  # it never reads, so nothing is sent
             return
         data = codec.dumps(message).encode()
         try:
             os.write(self._channel, len(data).to_bytes(4, "big") + data)
         except OSError:
-            return  # a worker that has gone is noticed by its exit
+            return  # the worker has ended, and its exit code tells
 
 
 class Watch:
-    """Waits for the worker, and passes on what asks it to stop."""
+    """Waits for the worker, and passes stops and cancellations on to it."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Watch:
         self._give_up = 0.0
 
     def wait(self) -> int:
-        """The worker's exit code; negative if a signal ended it."""
+        """Return the worker's exit code; it is negative if a signal has ended the worker."""
         renewal = time.monotonic() + self._settings.renew
         read_by = time.monotonic() + self._settings.worker_read
         while True:
@@ -115,7 +115,7 @@ class Watch:
                 os.kill(self._worker.pid, SIGKILL)
 
     def _reap(self) -> int | None:
-        # Only SIGCHLD tells of the end, as in .NET: with it blocked the worker ends unseen.
+        # As in .NET only SIGCHLD tells of the end. With SIGCHLD blocked the worker never ends.
         if SIGCHLD not in self._signals.drain():
             return None
         pid, status = os.waitpid(self._worker.pid, os.WNOHANG)
@@ -164,7 +164,10 @@ class Watch:
 
 
 def ignored_by_parent() -> list[int]:
-    """Which signals the parent has ignored: Python hides what it was itself started with."""
+    """Return the signals that the parent ignores.
+
+    This process cannot look at its own: Python has changed them at its start.
+    """
     try:
         with open(f"/proc/{os.getppid()}/status", encoding="utf-8") as file:
             text = file.read()

@@ -1,4 +1,4 @@
-"""An HTTP/1.1 client of a plain connection that is kept open; bodies are JSON."""
+"""An HTTP/1.1 client on one connection without TLS that stays open; bodies are JSON."""
 
 from _socket import IPPROTO_TCP, TCP_NODELAY, getaddrinfo, socket
 
@@ -27,7 +27,7 @@ SOCK_STREAM = 1
 
 
 class Answer:
-    """A response: its status, its headers (lower case) and its body."""
+    """An answer: its status, its headers with names in lower case, its body."""
 
     def __init__(self, status: int, headers: dict[str, str], text: str) -> None:
         self.status = status
@@ -35,17 +35,17 @@ class Answer:
         self.text = text
 
     def json(self) -> "Any":
-        """The body as a value; ValueError if it is no JSON."""
+        """Return the value of the body; ValueError if it is no JSON."""
         return codec.loads(self.text)
 
     @property
     def name(self) -> str:
-        """The status as .NET calls it."""
+        """The status as .NET names it."""
         return STATUS_NAMES.get(self.status, str(self.status))
 
 
 class Connection:
-    """A connection to the server, opened by the first request and again after `close`."""
+    """A connection that a request opens if it is not open."""
 
     def __init__(self, settings: "Settings") -> None:
         _, _, authority = settings.url.partition("://")
@@ -58,12 +58,12 @@ class Connection:
     def request(
         self, method: str, path: str, body: "Any" = None, authorization: str = ""
     ) -> Answer:
-        """Send a request and wait for its answer; OSError if the connection fails."""
+        """Send a request and return its answer; OSError if the connection fails."""
         self.send(method, path, body, authorization)
         return self.receive()
 
     def send(self, method: str, path: str, body: "Any" = None, authorization: str = "") -> None:
-        """Send a request without waiting; a broken connection is closed before OSError."""
+        """Send a request and do not wait; OSError, and no connection, if that fails."""
         data = b"" if body is None else codec.dumps(body).encode()
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self.host}:{self.port}"]
         lines += [f"User-Agent: {self.agent}", f"Content-Length: {len(data)}"]
@@ -78,7 +78,7 @@ class Connection:
             raise
 
     def receive(self) -> Answer:
-        """The answer to what was sent; OSError if the server hangs up first."""
+        """Return the answer to the request; OSError if the server hangs up first."""
         try:
             head = self._read_until(b"\r\n\r\n").decode("latin-1").split("\r\n")
             headers = {}
@@ -94,11 +94,11 @@ class Connection:
         return Answer(int(head[0].split(" ")[1]), headers, body.decode())
 
     def fileno(self) -> int:
-        """The descriptor that becomes readable when an answer begins, or -1."""
+        """Return the descriptor that becomes readable when an answer begins; -1 if closed."""
         return -1 if self._socket is None else self._socket.fileno()
 
     def close(self) -> None:
-        """Hang up; an answer that is still due is lost."""
+        """Close the connection; an answer that has not come is lost."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

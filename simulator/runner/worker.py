@@ -1,4 +1,4 @@
-"""`Runner.Worker`: do one job that the listener hands over, and report it."""
+"""`Runner.Worker`: does the job that the listener hands over, and reports it."""
 
 import os
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 EXIT_CODES = {"succeeded": 100, "failed": 102, "cancelled": 103}
 HOOK_KINDS = {".sh": "bash", ".ps1": "pwsh", ".js": "node"}
 REPORT_TRIES = 5
-NEVER_LEAVES = "never-leaves"  # the hang of a worker whose job was cancelled
+NEVER_LEAVES = "never-leaves"  # a hang: the worker of a cancelled job stays
 
 
 def main(path: str, words: list[str]) -> "NoReturn":
-    """Do the job that comes through the pipe; the exit code tells the listener its result."""
+    """Do the job that comes through the pipe; the exit code is its result."""
     root = path.rpartition("/bin/")[0]
     signals = Signals((), raising=False)
     on_signal(SIGINT, lambda _signum, _frame: None)
@@ -32,7 +32,7 @@ def main(path: str, words: list[str]) -> "NoReturn":
     os.dup2(terminal.trace_fd, 2)
     channel = Channel(int(words[1]))
     message = channel.wait()
-    write(int(words[2]), "read")  # the listener kills a worker that has not read its job
+    write(int(words[2]), "read")  # else the listener kills the worker
     job = Job(root, settings, terminal, message)
     os._exit(job.run(signals, channel))
 
@@ -55,7 +55,7 @@ class Job:
         self._workspace = f"{self._work}/{name}/{name}"
 
     def run(self, signals: Signals, channel: "Channel") -> int:
-        """Do everything and report it; the exit code."""
+        """Do the job, report it, and return the exit code."""
         os.makedirs(self._workspace, exist_ok=True)
         os.makedirs(self._work + "/_temp", exist_ok=True)
         os.chdir(self._workspace)
@@ -89,9 +89,9 @@ class Job:
         return "succeeded" if good and completed else "failed"
 
     def _after_cancel(self, step: Step, cancel: Canceled) -> None:
-        """A job that a user has cancelled still runs its last steps; a shutdown skips them.
+        """Run the last steps of a job that a user has cancelled; a shutdown skips them.
 
-        After a shutdown services are stopped if there is time, and a job's own container is not.
+        After a shutdown services are removed if there is time. The job's own container is not.
         """
         try:
             if cancel.shutdown:
@@ -155,7 +155,7 @@ class Job:
             pause(self._settings.retry_min)
 
     def _call(self, action: str, body: "dict[str, Any]") -> bool:
-        """Tell the server; False if it should be told again."""
+        """Tell the server something; False if it should be told again."""
         body = {"job_id": self._job["id"], **body}
         token = "Bearer " + self._job["token"]
         try:

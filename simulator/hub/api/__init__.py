@@ -1,1 +1,1 @@
-"""What the stand-in answers over HTTP."""
+"""The HTTP interfaces: GitHub's REST API, the runners' service, the control API."""

@@ -1,4 +1,4 @@
-"""Whether a request may do what it asks for."""
+"""Decides whether a request may do what it asks for."""
 
 import base64
 import binascii
@@ -14,34 +14,34 @@ REMOTE_AUTH = "remoteauth"
 
 
 def authorization(request: web.Request) -> tuple[str, str]:
-    """The scheme, in lower case, and the value of the Authorization header."""
+    """Return the scheme, in lower case, and the value of the Authorization header."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     return scheme.lower(), value.strip()
 
 
 def credential_of(request: web.Request) -> Credential:
-    """The credential of a REST request, one request poorer; Refusal if it is not good."""
+    """Return the credential of a REST request and count the request; Refusal if it is no good."""
     credential = free_credential_of(request)
     credential.spend()
     return credential
 
 
 def free_credential_of(request: web.Request) -> Credential:
-    """The same for a request that costs nothing."""
+    """Return the credential of a request that does not count."""
     credential = request.app[STATE].vault.credential(_token(request))
     request[CREDENTIAL] = credential
     return credential
 
 
 def require(request: web.Request, *, write: bool) -> None:
-    """Refusal unless the request may administer the runners of its scope."""
+    """Raise a Refusal unless the request may administer the runners of its scope."""
     credential_of(request).check(scope_of(request), write)
 
 
 def require_token(request: web.Request, kind: str) -> None:
-    """Refusal 404 unless the request shows a runner token that is good for `kind`.
+    """Raise a Refusal (404) unless the request shows a runner token of this kind.
 
-    A registration token is good for a removal as well, but not the other way round.
+    A registration token also removes a runner; a remove token does not register one.
     """
     scheme, token = authorization(request)
     kinds = ("registration", "remove") if kind == "remove" else ("registration",)
@@ -51,7 +51,7 @@ def require_token(request: web.Request, kind: str) -> None:
 
 
 def require_token_or(request: web.Request, kind: str, *, write: bool) -> None:
-    """Either a runner token of this kind, or credentials of the REST API."""
+    """Raise a Refusal unless the request shows a runner token or a REST credential."""
     if authorization(request)[0] == REMOTE_AUTH:
         require_token(request, kind)
     else:

@@ -1,4 +1,4 @@
-"""The REST API around GitHub Apps, and the operations that belong to no scope."""
+"""The REST API of GitHub Apps, and the calls that belong to no scope."""
 
 import time
 from typing import Any
@@ -14,7 +14,7 @@ from simulator.hub.state import SCOPES, STATE, base_url, is_ghes, json_object, s
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes, without a prefix."""
+    """Return the routes, without a prefix."""
     return [
         *[web.get(scope + "/installation", get_installation) for scope in SCOPES],
         web.get("/app/installations", list_installations),
@@ -72,7 +72,7 @@ async def get_meta(request: web.Request) -> web.Response:
 
 
 async def get_rate_limit(request: web.Request) -> web.Response:
-    """GET rate_limit, which costs nothing."""
+    """GET rate_limit; this call does not count."""
     limit, used, reset = 60, 0, time.time() + 3600
     if access.authorization(request)[0]:
         credential = access.free_credential_of(request)

@@ -1,4 +1,4 @@
-"""What tests and the demo tell the simulator, below /_simulator/."""
+"""The control API below /_simulator/: what tests and the demo tell the simulator."""
 
 import dataclasses
 import uuid
@@ -21,13 +21,13 @@ KINDS = {
     "sleep": "sleep 60",
     "stubborn": "trap '' INT TERM\nwhile :; do sleep 0.2; done",
     "failure": "exit 1",
-    # The step's parent is the worker, and that one's the listener (proc_pid_stat(5)).
+    # Field 4 is the parent (proc_pid_stat(5)): the step's is the worker, the worker's the listener.
     "stops-listener": "kill -STOP \"$(cut -d' ' -f4 /proc/$PPID/stat)\"",
 }
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes: lists by GET, everything else by POST with a JSON object."""
+    """Return the routes: GET for lists, POST with a JSON object for all else."""
     actions: dict[str, Action] = {
         "jobs": queue_job,
         "jobs/cancel": cancel_job,
@@ -66,7 +66,7 @@ def _handler(action: Action) -> Callable[[web.Request], Awaitable[web.Response]]
 
 
 def queue_job(state: State, body: dict[str, Any]) -> Any:
-    """Queue a job: `run` or `kind`, and optionally the fields of `Simulator.queue_job`."""
+    """Queue a job: `run` or `kind`, and any field of `Simulator.queue_job`."""
     hang = body.get("hang", "")
     if hang and hang not in HANGS:
         raise ValueError(f"hang is one of {', '.join(HANGS)}")
@@ -102,13 +102,13 @@ def add_fault(state: State, body: dict[str, Any]) -> Any:
 
 
 def clear_faults(state: State, _body: dict[str, Any]) -> Any:
-    """Take all faults away."""
+    """End all faults."""
     state.faults.clear()
     return {}
 
 
 def release_faults(state: State, body: dict[str, Any]) -> Any:
-    """Let go on what is held under a `name`: see `Fault`."""
+    """Let the requests go on that a fault holds under `name`: see `Fault`."""
     state.faults.release(body["name"])
     return {}
 
@@ -120,19 +120,19 @@ def add_credential(state: State, body: dict[str, Any]) -> Any:
 
 
 def revoke_credential(state: State, body: dict[str, Any]) -> Any:
-    """Accept `token` no longer."""
+    """Refuse `token` from now on."""
     return {"known": state.vault.revoke(body["token"])}
 
 
 def add_app(state: State, body: dict[str, Any]) -> Any:
-    """Know an App: see `App` and `Installation`."""
+    """Make an App known: see `App` and `Installation`."""
     installations = [Installation(**item) for item in body.pop("installations", [])]
     state.vault.add_app(App(**body, installations=installations))
     return {}
 
 
 def expire_tokens(state: State, body: dict[str, Any]) -> Any:
-    """Let tokens expire whose kind is in `kinds`: registration, remove, installation."""
+    """Expire all tokens of the `kinds`: registration, remove, installation."""
     kinds = tuple(body.get("kinds", ("registration", "remove", "installation")))
     expired = state.world.expire_tokens(kinds)
     if "installation" in kinds:
@@ -141,7 +141,7 @@ def expire_tokens(state: State, body: dict[str, Any]) -> Any:
 
 
 def delete_runner(state: State, body: dict[str, Any]) -> Any:
-    """Take the runner `id` off the list behind its back, busy or not."""
+    """Take the runner `id` off the list, busy or not; its listener is not told."""
     state.world.drop_runner(state.world.runners[int(body["id"])], "control")
     return {}
 
@@ -154,7 +154,7 @@ def add_group(state: State, body: dict[str, Any]) -> Any:
 
 
 def deprecate(state: State, body: dict[str, Any]) -> Any:
-    """Accept a version no longer: see `Deprecation`."""
+    """Refuse a runner version from now on: see `Deprecation`."""
     deprecation = Deprecation(**body)
     state.world.deprecations[deprecation.version] = deprecation
     return {}
@@ -167,18 +167,18 @@ def change_settings(state: State, body: dict[str, Any]) -> Any:
 
 
 def reset(state: State, _body: dict[str, Any]) -> Any:
-    """Begin anew."""
+    """Forget everything."""
     state.reset()
     return {"last": state.events.last}
 
 
 async def list_jobs(request: web.Request) -> web.Response:
-    """All jobs."""
+    """GET all jobs."""
     return web.json_response([job.as_json() for job in request.app[STATE].world.jobs.values()])
 
 
 async def list_runners(request: web.Request) -> web.Response:
-    """All runners of all scopes."""
+    """GET all runners of all scopes."""
     world = request.app[STATE].world
     shown = [
         {**runner.as_github(world.is_online(runner)), "scope": runner.scope, "jit": runner.jit}
@@ -188,14 +188,14 @@ async def list_runners(request: web.Request) -> web.Response:
 
 
 async def list_requests(request: web.Request) -> web.Response:
-    """All requests seen, but those to this API."""
+    """GET all requests but those to this API."""
     return web.json_response(request.app[STATE].requests)
 
 
 async def list_tokens(request: web.Request) -> web.Response:
-    """The tokens that were given out, by their kinds: registration, remove, installation.
+    """GET the tokens that were given out, by kind: registration, remove, installation.
 
-    With `scope` those of one scope only, and of all installations.
+    With `scope` only the runner tokens of that scope are listed, and all installation tokens.
     """
     state, scope = request.app[STATE], request.query.get("scope")
     found: dict[str, list[str]] = {"installation": state.vault.installation_tokens()}
@@ -206,6 +206,6 @@ async def list_tokens(request: web.Request) -> web.Response:
 
 
 async def wait_for_events(request: web.Request) -> web.Response:
-    """The events after `after`, as soon as there are any, or none after `wait` seconds."""
+    """GET the events after `after`; if there is none, wait `wait` seconds for one."""
     after, wait = int(request.query.get("after", "0")), float(request.query.get("wait", "0"))
     return web.json_response(await request.app[STATE].events.wait_after(after, wait))

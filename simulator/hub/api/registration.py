@@ -1,4 +1,4 @@
-"""What `config.sh` calls beside the REST API, with a registration token."""
+"""The calls of `config.sh` beside the REST API; they show a registration token."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from simulator.hub.state import json_object, world_of
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes, without a prefix."""
+    """Return the routes, without a prefix."""
     return [
         web.post("/actions/runner-registration", announce),
         web.post("/actions/runners/register", register),
@@ -20,7 +20,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def announce(request: web.Request) -> web.Response:
-    """A runner shows its registration token."""
+    """POST runner-registration: `config.sh` shows its token."""
     body = await json_object(request)
     _check_token(request, body)
     answer = {"url": services_url(request), "use_runner_admin_flow": True}
@@ -28,7 +28,7 @@ async def announce(request: web.Request) -> web.Response:
 
 
 async def register(request: web.Request) -> web.Response:
-    """A runner is added to the list, or takes the place of its namesake."""
+    """POST register: add a runner to the list, or replace the one of the same name."""
     body = await json_object(request)
     scope = _check_token(request, body)
     world = world_of(request)
@@ -56,7 +56,7 @@ async def register(request: web.Request) -> web.Response:
 
 
 def _check_token(request: web.Request, body: dict[str, Any]) -> str:
-    """The scope that a registration is for; Refusal 404 unless its token is good."""
+    """Return the scope of a registration; Refusal (404) unless its token is good."""
     try:
         scope = scope_of_url(str(body.get("url", "")))
     except ValueError:

@@ -17,7 +17,7 @@ JIT_SINCE, NAME_FILTER_SINCE = (3, 10), (3, 11)
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes, for each scope, without a prefix."""
+    """Return the routes for each scope, without a prefix."""
     found = []
     for scope in SCOPES:
         runners = scope + "/actions/runners"
@@ -43,7 +43,7 @@ async def make_token(request: web.Request) -> web.Response:
 
 
 async def list_runners(request: web.Request) -> web.Response:
-    """GET runners; also the listener's own look for its name."""
+    """GET runners; `config.sh` also asks here whether its name is taken."""
     access.require_token_or(request, "registration", write=False)
     world = world_of(request)
     name = request.query.get("name") if _ghes_has(request, NAME_FILTER_SINCE) else None
@@ -68,7 +68,7 @@ async def delete_runner(request: web.Request) -> web.Response:
 
 
 async def list_groups(request: web.Request) -> web.Response:
-    """GET runner groups; for repositories there are none but for the listener's own eyes."""
+    """GET runner groups; a repository's are shown to `config.sh` only."""
     scope = scope_of(request)
     if scope.startswith("repos/"):
         access.require_token(request, "registration")
@@ -101,7 +101,7 @@ async def list_downloads(request: web.Request) -> web.Response:
 
 
 async def get_deprecation(request: web.Request) -> web.Response:
-    """GET deprecations of a version; GHES does not have it."""
+    """GET deprecations of a version; an Enterprise Server does not have this call."""
     access.require(request, write=False)
     if is_ghes(request):
         raise not_found()
@@ -142,7 +142,7 @@ async def generate_jitconfig(request: web.Request) -> web.Response:
 
 
 def page(request: web.Request, member: str, items: list[dict[str, Any]]) -> web.Response:
-    """One page of a list, with a Link header if there are more."""
+    """Return one page of a list, with a Link header if there are more."""
     size = max(1, min(100, _number(request, "per_page", 30)))
     number = max(1, _number(request, "page", 1))
     last = max(1, -(-len(items) // size))

@@ -1,4 +1,4 @@
-"""The service behind a runner's listener and worker: sessions, messages, jobs."""
+"""The service that listeners and workers talk to: sessions, messages, jobs."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from simulator.hub.state import json_object, world_of
 from simulator.hub.world import World
 
 PATH = "/_services/"
-CANCEL_AGAIN = 0.2  # seconds between two cancellations where they never end
+CANCEL_AGAIN = 0.2  # seconds between two cancellations of a job that is cancelled for ever
 REFUSED = {
     "refused": (404, "Job message not found"),
     "taken": (409, "Job message already acquired"),
@@ -21,7 +21,7 @@ REFUSED = {
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes of listeners and workers."""
+    """Return the routes of listeners and workers."""
     return [
         web.post(PATH + "oauth2/token", log_in),
         web.post(PATH + "session", open_session),
@@ -37,7 +37,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def log_in(request: web.Request) -> web.Response:
-    """A listener proves who it is."""
+    """POST oauth2/token: a listener proves who it is."""
     body = await json_object(request)
     world = world_of(request)
     for runner in world.runners.values():
@@ -48,7 +48,7 @@ async def log_in(request: web.Request) -> web.Response:
 
 
 async def open_session(request: web.Request) -> web.Response:
-    """A listener comes online."""
+    """POST session: a listener comes online."""
     world, runner = world_of(request), _runner(request)
     body = await json_object(request)
     runner.version = str(body["version"])
@@ -57,15 +57,15 @@ async def open_session(request: web.Request) -> web.Response:
 
 
 async def close_session(request: web.Request) -> web.Response:
-    """A listener goes."""
+    """DELETE session: a listener goes offline."""
     world_of(request).close_session(_runner(request))
     return web.Response(status=204)
 
 
 async def poll(request: web.Request) -> web.Response:
-    """A listener waits for a message; 202 if none comes in time.
+    """GET message: a listener waits for a message; 202 if none comes in time.
 
-    A runner that is deleted meanwhile learns of it at its next poll, as at GitHub.
+    A runner that is deleted during a poll learns of it at its next poll, as at GitHub.
     """
     world, runner = world_of(request), _runner(request)
     _refuse_deprecated(world, request.query["runnerVersion"], "poll")
@@ -123,13 +123,13 @@ async def _cancellation(world: World, runner: Runner) -> dict[str, Any] | None:
 
 
 async def acknowledge(request: web.Request) -> web.Response:
-    """A listener has got its message."""
+    """POST acknowledge: a listener has its message."""
     _runner(request)
     return web.Response(status=204)
 
 
 async def acquire_job(request: web.Request) -> web.Response:
-    """A listener fetches the job that it was told of."""
+    """POST acquirejob: a listener fetches the job that a message told of."""
     world, runner = world_of(request), _runner(request)
     body = await json_object(request)
     job = world.jobs.get(str(body["jobMessageId"]))
@@ -160,35 +160,35 @@ async def acquire_job(request: web.Request) -> web.Response:
 
 
 async def renew_job(request: web.Request) -> web.Response:
-    """A listener keeps its job's lock."""
+    """POST renewjob: a listener renews the lock of its job."""
     job, _ = await _job_of(request)
     world_of(request).extend_lease(job)
     return web.json_response({"lockedUntil": job.lease})
 
 
 async def job_started(request: web.Request) -> web.Response:
-    """A worker begins."""
+    """POST jobstarted: a worker begins."""
     job, body = await _job_of(request)
     world_of(request).start_job(job, int(body["pid"]))
     return web.Response(status=204)
 
 
 async def job_log(request: web.Request) -> web.Response:
-    """A worker hands in what a step has printed."""
+    """POST joblog: a worker hands in the output of a step."""
     job, body = await _job_of(request)
     world_of(request).log_job(job, str(body["text"]))
     return web.Response(status=204)
 
 
 async def complete_job(request: web.Request) -> web.Response:
-    """A worker reports its result, or a listener that of a worker which has died."""
+    """POST completejob: a worker reports its result, or the listener that its worker died."""
     job, body = await _job_of(request)
     world_of(request).complete_job(job, str(body["result"]))
     return web.Response(status=204)
 
 
 def services_url(request: web.Request) -> str:
-    """Where the service lives."""
+    """Return the URL of this service."""
     return f"{request.scheme}://{request.host}{PATH}"
 
 
