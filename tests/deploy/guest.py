@@ -305,7 +305,7 @@ def _ground(machine: Path, root: Path) -> Iterator[int]:
     """What a machine stands on, for as long as a process lives, whose pid this is.
 
     A network of its own with ADDRESS in it, and a way out that leads nowhere. That way has another
-    address, because rootless podman gives it to its containers, which would then talk to themselves.
+    address: rootless podman gives it to its containers, which would then talk to themselves.
     Its disk is in memory: nothing waits for the host's, and nothing of it is left.
     """
     layers = f"lowerdir={root},upperdir={machine}/upper,workdir={machine}/work"

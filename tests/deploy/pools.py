@@ -6,6 +6,7 @@ import re
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import ClassVar
 
 from tests.deploy.guest import Guest
 from tests.support.life import until
@@ -33,6 +34,8 @@ class Pool(ABC):
     engine = "docker"
     user = ""
     stop_seconds = 20.0  # within which an idle or busy pool must be gone
+    retry_seconds = 1e9  # the pause after a wrong token
+    killed_at_once: ClassVar = {"client": 1, "engine": 2}  # how many runners that ends
 
     def __init__(self, guest: Guest) -> None:
         """Say on which machine."""
@@ -65,6 +68,14 @@ class Pool(ABC):
     @abstractmethod
     def status(self) -> str:
         """Return what an operator is told who asks for the state of the first runner."""
+
+    @abstractmethod
+    def kill(self, victim: str) -> bool:
+        """Kill the `client` of one container, or the `engine`; False if there is none."""
+
+    def after_boot(self) -> None:
+        """Do what an operator has to do after each boot: nothing."""
+        return
 
     def stop(self) -> float:
         """Stop all and return the seconds that it took."""
@@ -130,7 +141,7 @@ class Systemd(Pool):
     def enter(self, *units: str) -> None:
         """Start instances, now and at each boot."""
         if units:
-            self.systemctl("enable", "--now", *units)
+            self.systemctl("enable", "--now", "gh-runner.target", *units)
 
     def leave(self, *units: str) -> None:
         """Stop instances for good."""
@@ -155,6 +166,14 @@ class Systemd(Pool):
         """Return what `systemctl status` shows."""
         return self.systemctl("status", "--no-pager", "--full", "gh-runner@1.service", check=False)
 
+    def kill(self, victim: str) -> bool:
+        """Kill the main process of the first unit, or dockerd."""
+        if victim == "engine" and self.engine != "docker":
+            return False
+        unit = "docker.service" if victim == "engine" else "gh-runner@1.service"
+        self.systemctl("kill", "--kill-whom=main", "--signal=KILL", unit)
+        return True
+
     def systemctl(self, *words: str, check: bool = True) -> str:
         """Run systemctl, the user's if the pool is one's."""
         manager = ["systemctl", "--user"] if self.user else ["systemctl"]
@@ -174,9 +193,17 @@ class SystemdSocket(Systemd):
 
     def encrypt(self, token: str) -> None:
         """Encrypt with the key that the operator types after each boot."""
-        self.guest.write("/run/gh-runner-key", "correct horse battery staple\n", 0o400)
+        self._type_key()
         command = documented("Encrypt with a key of one's own")
         self.guest.run("sh", "-ec", command, input=token)
+
+    def _type_key(self) -> None:
+        self.guest.write("/run/gh-runner-key", "correct horse battery staple\n", 0o400)
+
+    def after_boot(self) -> None:
+        """Type the key."""
+        self._type_key()
+        self.systemctl("start", "gh-runner.target")
 
 
 class Podman(Systemd):
@@ -231,6 +258,8 @@ class QuadletRootless(Quadlet):
 class Swarm(Pool):
     """A service of a swarm."""
 
+    retry_seconds = 10.0
+
     def install(self) -> None:
         """Make the guest a swarm."""
         self.guest.run("docker", "swarm", "init", "--advertise-addr", "127.0.0.1")
@@ -264,6 +293,13 @@ class Swarm(Pool):
         self.begin_stop()
         until(lambda: not self.containers())
         until(lambda: "ci_default" not in self.call("network", "ls"))
+
+    def kill(self, victim: str) -> bool:
+        """Kill dockerd; there are no clients."""
+        if victim == "client":
+            return False
+        self.guest.run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", "docker.service")
+        return True
 
     def status(self) -> str:
         """Return what the swarm tells of the tasks, and what the service has printed."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +22,7 @@ from tests.deploy.pools import (
     SystemdSocket,
     SystemdSudo,
 )
+from tests.support.life import until
 
 POOLS = [Systemd, SystemdSudo, SystemdSocket, Podman, Quadlet, QuadletRootless, Swarm]
 # Looks for the token wherever a job can read, as its user and, if it may, as root. It is disguised
@@ -96,3 +99,97 @@ def test_stop_of_a_busy_pool(pool: Pool, github: Simulator) -> None:
     assert pool.stop() < pool.stop_seconds
     assert github.job(job["id"])["status"] == "completed"
     assert github.runners() == []
+
+
+@pytest.mark.exhaustive
+def test_drain(pool: Pool, github: Simulator) -> None:
+    """With a drain a stop lets the running job end, and starts no new one."""
+    pool.configure(RUNNER_DRAIN_TIMEOUT="10")
+    pool.start(2)
+    listening(github, 2)
+    job = github.queue_job("echo begun; sleep 5; echo ended")
+    github.wait_for("job_output", job_id=job["id"], timeout=60)
+    assert pool.stop() < pool.stop_seconds
+    assert github.job(job["id"])["result"] == "succeeded"
+    assert github.runners() == []
+
+
+@pytest.mark.exhaustive
+def test_scale(pool: Pool, github: Simulator) -> None:
+    """More runners come beside those that are there, and fewer leave the list."""
+    pool.start(1)
+    last = listening(github, 1)
+    first = pool.containers()
+    pool.start(3)
+    listening(github, 2, last)
+    assert len(pool.containers()) == 3
+    assert first < pool.containers()
+    pool.start(1)
+    until(lambda: len(pool.containers()) == 1)
+    until(lambda: len(github.runners()) == 1)
+    assert pool.containers() == first
+
+
+@pytest.mark.exhaustive
+def test_wrong_token(pool: Pool, github: Simulator) -> None:
+    """A wrong token is hardly tried again, and the operator is told; the right one then works."""
+    pool.configure(token="ghp_wrong")
+    begin = time.monotonic()
+    pool.start(1)
+    until(lambda: "77" in pool.status())
+    time.sleep(5)  # in which nothing is to happen
+    tries = [request for request in github.requests() if request["status"] == 401]
+    assert len(tries) <= 1 + (time.monotonic() - begin) // pool.retry_seconds
+    assert "ghp_wrong" not in pool.status()
+    assert "refused the credential" in pool.status()
+    assert pool.containers() == set()
+    pool.stop()
+    pool.configure()
+    pool.start(1)
+    listening(github, 1)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("victim", ["client", "engine"])
+def test_killed(pool: Pool, github: Simulator, victim: str) -> None:
+    """Whatever is killed, there are as many runners afterwards, and no more than that."""
+    pool.start(2)
+    last = listening(github, 2)
+    first = {runner["id"] for runner in github.runners()}
+    if not pool.kill(victim):
+        return
+    listening(github, pool.killed_at_once[victim], last)
+    until(lambda: len(github.runners()) == 2, 90)
+    until(lambda: all(runner["status"] == "online" for runner in github.runners()), 90)
+    assert first != {runner["id"] for runner in github.runners()}
+    assert len(pool.containers()) == 2
+
+
+@pytest.mark.exhaustive
+def test_reboot(pool: Pool, github: Simulator) -> None:
+    """A host that is booted anew takes its runners off the list before, and has new ones after."""
+    pool.start(2)
+    last = listening(github, 2)
+    pool.guest.power_off()
+    assert github.runners() == []
+    pool.guest.boot()
+    pool.after_boot()
+    listening(github, 2, last)
+    assert len(github.runners()) == 2
+    assert len(pool.containers()) == 2
+
+
+@pytest.mark.exhaustive
+def test_loss_of_power(pool: Pool, github: Simulator) -> None:
+    """After a loss of power there are new runners; what is left on the list is offline."""
+    pool.start(2)
+    last = listening(github, 2)
+    before = {runner["id"] for runner in github.runners()}
+    pool.guest.crash()
+    pool.guest.boot()
+    pool.after_boot()
+    listening(github, 2, last)
+    for runner in before:
+        with contextlib.suppress(RuntimeError):  # the sweep was faster
+            github.delete_runner(runner)
+    assert len(pool.containers()) == 2
