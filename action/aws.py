@@ -78,6 +78,8 @@ class Aws:
         """`directory` is private; requests are laid down in it while they are asked."""
         self._directory = directory
         self._debug = debug
+        # Version 1 of the command does not know AWS_REGION.
+        region = region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
         self._options = ["--region", region] if region else []
         self._environ = _environment(environ)
         # Each process of the command keeps a processor busy for about half a second.

@@ -22,7 +22,7 @@ def _fail(words: str, code: int) -> None:
 
 def _options(words: list[str]) -> dict[str, str]:
     found = dict(zip(words[::2], words[1::2], strict=True))
-    region = found.pop("--region", None) or os.environ.get("AWS_REGION")
+    region = found.pop("--region", None) or os.environ.get("AWS_DEFAULT_REGION")
     if not region:
         _fail(
             'You must specify a region. You can also run "aws configure".',

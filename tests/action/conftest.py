@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from simulator import Simulator
 from tests.action.runner import Listener
@@ -23,6 +24,8 @@ from tests.action.stand_in import REGION, Body, Ecs
 
 ROOT = Path(__file__).parent.parent.parent
 HERE = Path(__file__).parent
+ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
+SCRIPT: str = ACTION["runs"]["steps"][0]["run"]
 TOKEN = "ghp_simulator"
 RUN_ID = "77"
 
@@ -44,8 +47,9 @@ def ecs(ecs_of_session: Ecs) -> Ecs:
 
 @pytest.fixture(scope="session")
 def aws_command(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory for PATH with the stand-in for the aws command."""
+    """Return a directory for PATH with the stand-in for the aws command, and with a Python."""
     directory = tmp_path_factory.mktemp("bin")
+    (directory / "python3").symlink_to(os.path.realpath(sys.executable))
     command = directory / "aws"
     source = (HERE / "aws_command.py").read_text()
     command.write_text(f"#!{sys.executable} -IS\n{source}")
@@ -65,9 +69,11 @@ class Step:
     _reader: threading.Thread | None = field(default=None, repr=False)
 
     def start(self) -> Step:
-        """Start it."""
+        """Start it as the machine starts a step with `shell: bash`."""
+        script = self.outputs_file.with_suffix(".sh")
+        script.write_text(SCRIPT)
         self.process = subprocess.Popen(
-            [sys.executable, "-I", str(ROOT / "action")],
+            ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", str(script)],
             env=self.environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -84,7 +90,10 @@ class Step:
         return self
 
     def cancel(self) -> Step:
-        """Cancel it as GitHub does: SIGINT, SIGTERM after 7.5 s, SIGKILL 2.5 s later."""
+        """Cancel it as GitHub does: SIGINT, SIGTERM after 7.5 s, SIGKILL 2.5 s later.
+
+        Each goes to the process that was started, and not to those that it has started.
+        """
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
         for signum, seconds in ((signal.SIGTERM, 7.5), (signal.SIGKILL, 2.5)):
@@ -156,6 +165,7 @@ def steps(ecs: Ecs, simulator: Simulator, aws_command: Path, tmp_path: Path) -> 
     environ = {
         "PATH": f"{aws_command}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
+        "GITHUB_ACTION_PATH": str(ROOT),
         "RUNNER_TEMP": str(temporary),
         "AWS_ENDPOINT_URL": ecs.url,
         "AWS_REGION": REGION,
@@ -206,19 +216,17 @@ def jit_configurations(ecs: Ecs) -> list[str]:
 
 
 @pytest.fixture
-def listeners(ecs: Ecs, simulator: Simulator) -> Iterator[list[Listener]]:
+def listeners(ecs: Ecs) -> list[Listener]:
     """Let each task that is started be a runner that goes online at once."""
     found: list[Listener] = []
 
     def run(_task: Body, request: Body) -> None:
-        listener = Listener(simulator.url, environment(request)["RUNNER_JITCONFIG"])
+        listener = Listener(environment(request)["RUNNER_JITCONFIG"])
         found.append(listener)
         listener.open()
 
     ecs.on_run = run
-    yield found
-    for listener in found:
-        listener.close()
+    return found
 
 
 def until(condition: Any, seconds: float = 20.0) -> None:

@@ -6,19 +6,16 @@ import ast
 import io
 import itertools
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from action.errors import Problem
 from action.inputs import DEFAULTS, Inputs, read, spellings
 from action.tasks import EXIT_CODES
 from action.workflow import Workflow, harmless
 from entrypoint.errors import ExitCode
-from tests.action.conftest import ROOT, unescaped
+from tests.action.conftest import ACTION, ROOT, unescaped
 
-ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
 ENVIRON = {"GITHUB_REPOSITORY": "acme/shop"}
 # What the actions that this one replaces could be told, and what they put out.
 MAJOR0 = (
@@ -74,6 +71,12 @@ def test_no_shell_sees_an_input() -> None:
     assert "${{" not in step["run"]
     assert step["env"]["GH_RUNNER_INPUTS"] == "${{ toJSON(inputs) }}"
     assert "exec python3 -I" in step["run"]
+
+
+def test_no_description_is_an_expression() -> None:
+    """GitHub evaluates whatever looks like one, and refuses the whole action there."""
+    for about in [*ACTION["inputs"].values(), *ACTION["outputs"].values()]:
+        assert "${{" not in about["description"]
 
 
 def test_the_exit_codes_are_those_of_the_image() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from tests.action.runner import Listener
 from tests.action.stand_in import Ecs
 
 Listeners = list[Listener]
+PROGRAMS = {"bash": shutil.which("bash") or "", "python3": os.path.realpath(sys.executable)}
 SUBNET = {"SubnetId": "subnet-1", "VpcId": "vpc-1", "Tags": [{"Key": "at", "Value": "ecs"}]}
 GROUP = {"GroupId": "sg-1", "GroupName": "out", "VpcId": "vpc-1", "Tags": SUBNET["Tags"]}
 
@@ -72,8 +76,19 @@ def test_no_region(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
 
 def test_no_aws_command(steps: Steps, ecs: Ecs, simulator: Simulator, tmp_path: Path) -> None:
     """On a machine without the AWS CLI the error says so."""
+    for name, path in PROGRAMS.items():
+        (tmp_path / name).symlink_to(path)
     error = refused(steps.where(PATH=str(tmp_path)).run(), ecs, simulator)
     assert "There is no aws command on this machine." in error
+
+
+def test_no_python(steps: Steps, ecs: Ecs, tmp_path: Path) -> None:
+    """On a machine without Python the error says so."""
+    (tmp_path / "bash").symlink_to(PROGRAMS["bash"])
+    step = steps.where(PATH=str(tmp_path)).run()
+    assert step.code == 1
+    assert step.errors == ["python3: This machine has no python3."]
+    assert not ecs.calls
 
 
 @pytest.mark.parametrize(
