@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from pathlib import Path
 
 from release.errors import Refusal, run
 from release.owner import filled_in
+from release.signature import verify_command
 from release.versions import Version
 
 CHANGELOG = Path("CHANGELOG.md")
@@ -44,16 +46,14 @@ def notes(changelog: str, version: Version) -> str:
 
 def names(version: Version, image: str, repository: str) -> str:
     """Return how the images are called, and the command that verifies one."""
+    command = shlex.join(verify_command(f"{image}:{version}", repository))
     return f"""
 ### Images
 
 `{image}:{version}` is Ubuntu with everything; `{version}-ubuntu-slim`, `{version}-fedora` and \
 `{version}-fedora-slim` are the other ones, for amd64 and arm64 each. Before you run one:
 
-    cosign verify {image}:{version} \\
-        --certificate-oidc-issuer https://token.actions.githubusercontent.com \\
-        --certificate-identity-regexp \
-'^https://github\\.com/{re.escape(repository)}/\\.github/workflows/publish\\.yml@'
+    {command}
 """
 
 

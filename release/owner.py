@@ -16,7 +16,9 @@ from pathlib import Path
 
 from release.errors import Refusal, run
 
-PLACEHOLDER = re.compile(r"(?<![\w./-])((?:ghcr\.io/|(?:https://)?github\.com/)?)OWNER/gh-runner\b")
+PLACEHOLDER = re.compile(
+    r"(?<![\w./-])((?:ghcr\.io/|(?:https://)?github\\?\.com/)?)OWNER/gh-runner\b"
+)
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 # A workflow may not change workflows; tests and this package are about the placeholder itself.
 _EXCEPT = (":!.github", ":!tests", ":!release", ":!CHANGELOG.md")

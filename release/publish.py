@@ -18,12 +18,12 @@ Prints one line for each image: its name and its digest.
 from __future__ import annotations
 
 import argparse
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from release.errors import Refusal, run
 from release.registry import Repository
+from release.signature import sign
 from release.versions import FLAVOURS, Version, immutable_tags, moving_tags, released_in
 
 
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--from", dest="build", required=True, help="REPOSITORY:KEY")
     parser.add_argument("--to", required=True, help="the users' repository")
     parser.add_argument("--again", action="store_true", help="as the next revision of it")
-    parser.add_argument("--sign", action="store_true", help="with cosign, keyless")
+    parser.add_argument("--sign", metavar="OWNER/NAME", help="as this repository's workflow")
     parser.add_argument(
         "--flavours", nargs="+", choices=FLAVOURS, default=FLAVOURS, help="all by default"
     )
@@ -55,7 +55,8 @@ def main() -> None:
     revision = next_revision(version, released, again=options.again)
     write_immutable(images, version, revision)
     if options.sign:
-        sign(images)
+        for image in images:
+            sign(f"{image.target.name}@{image.digest}", options.sign)
     if revision >= released.get(version, 1):
         move(images, version, [*released, version])
     report(images, version, revision)
@@ -106,14 +107,6 @@ def write_immutable(images: list[Image], version: Version, revision: int) -> Non
 def tags_of(images: list[Image]) -> dict[Repository, set[str]]:
     """Return what is there, by repository."""
     return {target: set(target.tags()) for target in {image.target for image in images}}
-
-
-def sign(images: list[Image]) -> None:
-    """Sign each image by its digest: for whom, GitHub's token says (docs/images.md)."""
-    for image in images:
-        command = ["cosign", "sign", "--yes", f"{image.target.name}@{image.digest}"]
-        if subprocess.run(command, check=False).returncode:
-            raise Refusal(f"cosign did not sign {image.target.name}@{image.digest}")
 
 
 def move(images: list[Image], version: Version, released: list[Version]) -> None:

@@ -17,7 +17,8 @@ SHA256 = "a" * 64
 @pytest.fixture
 def docker(tmp_path: Path) -> dict[str, str]:
     """An environment in which docker notes its words, one call a line."""
-    path = fake(tmp_path / "bin", "docker", f'printf "%s\\n" "$*" >>{tmp_path}/calls')
+    body = f'[ "$1" = version ] && echo 20.10.24 || printf "%s\\n" "$*" >>{tmp_path}/calls'
+    path = fake(tmp_path / "bin", "docker", body)
     return {
         **os.environ,
         "PATH": path,
@@ -68,3 +69,29 @@ def test_all_builds_are_joined(docker: dict[str, str], tmp_path: Path) -> None:
     assert len(calls) == 8
     name = f"{BUILD}-base-fedora-slim"
     assert f"buildx imagetools create --tag {name} {name}-amd64 {name}-arm64" in calls
+
+
+def test_make_image_asks_before_it_builds(docker: dict[str, str], tmp_path: Path) -> None:
+    """Labels have what was chosen; what BUILD_ARGS pin wins, in either way of writing it."""
+    words = "--build-arg RUNNER_VERSION=2.336.0 --build-arg=RUNNER_RELEASED=2026-08-20 --pull"
+    *_, image, _ = run("build-image", {**docker, "BUILD_ARGS": words}, tmp_path)
+    assert image.startswith("build --build-arg BASE_IMAGE=gh-runner-base:ubuntu ")
+    assert f" {words} " in image
+    assert image.endswith(
+        f"--build-arg=RUNNER_VERSION=2.336.0 --build-arg=RUNNER_SHA256={SHA256}"
+        " --build-arg=RUNNER_RELEASED=2026-08-20 ."
+    )
+
+
+def test_make_image_builds_nothing_that_it_knows_nothing_of(
+    docker: dict[str, str], tmp_path: Path
+) -> None:
+    """Where GitHub's API cannot be reached, that is said before anything is built."""
+    env = {**docker, "RUNNER_VERSION": "", "RUNNER_SHA256": "", "RUNNER_RELEASED": ""}
+    env["BUILD_ARGS"] = "--build-arg RUNNER_API_URL=http://127.0.0.1:1"
+    command = [ROOT / "scripts/build-image"]
+    done = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("choose-runner: cannot reach http://127.0.0.1:1/latest: ")
+    assert "set RUNNER_VERSION and RUNNER_SHA256" in done.stderr
+    assert not (tmp_path / "calls").exists()

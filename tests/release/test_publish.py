@@ -195,23 +195,33 @@ def test_signed_before_tags_move(
     calls = tmp_path / "calls"
     look = f'skopeo list-tags --tls-verify=false "docker://{users.name}" | grep -c latest'
     path = fake(tmp_path / "bin", "cosign", f'echo "$@" "$({look})" >>{calls}')
-    publish("1.2.3", "aaa", "--sign", env={"PATH": path})
-    signed = [line.split() for line in calls.read_text().splitlines()]
-    assert {words[2] for words in signed} == {
+    publish("1.2.3", "aaa", "--sign", "acme/runners", env={"PATH": path})
+    lines = [line.split() for line in calls.read_text().splitlines()]
+    expected = {
         f"{users.name}{'-base' if name.startswith('base-') else ''}@{digest}"
         for name, digest in digests.items()
     }
-    assert {(*words[:2], words[3]) for words in signed} == {("sign", "--yes", "0")}
+    assert {words[-2] for words in lines if words[0] == "sign"} == expected
+    assert {words[1] for words in lines if words[0] == "verify"} == expected
+    assert {words[-1] for words in lines} == {"0"}
 
 
-def test_not_signed_not_moved(users: Repository, build: Build, tmp_path: Path) -> None:
-    """Without a signature no moving tag leads to the image."""
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("exit 1", "cosign did not sign"),
+        ("test $1 = sign", "is signed by somebody else than ^https://github"),
+    ],
+)
+def test_not_signed_not_moved(
+    users: Repository, build: Build, tmp_path: Path, program: str, reason: str
+) -> None:
+    """Without a signature that users can verify no moving tag leads to the image."""
     build("aaa")
-    path = fake(tmp_path / "bin", "cosign", "exit 1")
+    path = fake(tmp_path / "bin", "cosign", program)
     where = ["--from", f"{users.name}-build:aaa", "--to", users.name, "--flavours", *SOME]
-    assert "cosign did not sign" in refuses(
-        "publish", "1.2.3", *where, "--sign", env={"PATH": path}
-    )
+    said = refuses("publish", "1.2.3", *where, "--sign", "acme/runners", env={"PATH": path})
+    assert reason in said
     assert "latest" not in users.tags()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from release.owner import PLACEHOLDER, filled_in
+from release.signature import identity, verify_command
 from tests.release.command import ROOT, refuses, succeeds
 from tests.release.repository import GitRepository
 
@@ -49,6 +51,31 @@ def test_notes(project: Path) -> None:
     assert r"github\.com/Acme/runners/\.github/workflows/publish\.yml@" in said
 
 
+def test_the_documents_verify_in_the_same_way() -> None:
+    """The command that users copy names the identity that publishing has checked."""
+    text = (ROOT / "docs/images.md").read_text()
+    *_, issuer, by = verify_command("", "OWNER/gh-runner")
+    for option in (issuer, by.replace("=", "='", 1) + "'", "--new-bundle-format=false"):
+        assert option in text
+    assert f"subjectRegExp: {identity('OWNER/gh-runner')}\n" in text
+
+
+@pytest.mark.parametrize("ref", ["heads/main", "tags/v1.2.3", "tags/v1.3.0-rc.1"])
+def test_who_signs(ref: str) -> None:
+    """Releases sign at their tag, rebuilds at the main branch; anybody else is a stranger."""
+    workflow = "https://github.com/acme/runners/.github/workflows/publish.yml"
+    assert re.search(identity("acme/runners"), f"{workflow}@refs/{ref}")
+    for stranger in (
+        f"{workflow}@refs/heads/try",
+        f"{workflow}@refs/tags/v1",
+        f"{workflow}@refs/pull/1/merge",
+        f"{workflow.replace('acme', 'evil')}@refs/{ref}",
+        f"{workflow.replace('publish', 'other')}@refs/{ref}",
+        f"https://evil.example/{workflow}@refs/{ref}",
+    ):
+        assert not re.search(identity("acme/runners"), stranger)
+
+
 @pytest.mark.parametrize("version", ["1.2.2", "1.2.4"])
 def test_no_notes(project: Path, version: str) -> None:
     """A version that nothing is written about is refused."""
@@ -68,6 +95,7 @@ def test_no_notes(project: Path, version: str) -> None:
             "git clone https://github.com/Acme/runners",
         ),
         ("identity github.com/OWNER/gh-runner/.github", "identity github.com/Acme/runners/.github"),
+        (r"^https://github\.com/OWNER/gh-runner/", r"^https://github\.com/Acme/runners/"),
         ("GITHUB_OWNER=acme", "GITHUB_OWNER=acme"),
         ("https://github.com/OWNER/REPOSITORY", "https://github.com/OWNER/REPOSITORY"),
         ("example.com/OWNER/gh-runner", "example.com/OWNER/gh-runner"),
