@@ -1,1 +1,1 @@
-"""Tests: test_X.py mirrors entrypoint/X.py; process and image tests run the real program."""
+"""The tests; CONTRIBUTING.md says which folder holds what."""

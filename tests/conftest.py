@@ -1,4 +1,4 @@
-"""What every test shares: one simulator a session, begun anew for each test, and lives on it."""
+"""What all tests share: a simulator for the session, begun anew for each test, and lives on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from simulator import Simulator
 from tests.support.life import Life, directory
 
-# A shell starts what runs in the background with SIGINT ignored, and runners would inherit that.
+# A shell ignores SIGINT in what it starts in the background, and each runner would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["pytester", "tests.support.no_skips", "tests.support.side_by_side"]
@@ -35,7 +35,7 @@ def simulator(simulator_of_session: Simulator) -> Simulator:
 
 @pytest.fixture
 def new_life(simulator: Simulator) -> Iterator[Callable[..., Life]]:
-    """Return a maker of lives, each with a runner distribution of its own; keywords go to it."""
+    """Return a maker of lives, each with a runner of its own; keywords go to that runner."""
     with ExitStack() as exits:
 
         def make(**options: Any) -> Life:

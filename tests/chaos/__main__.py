@@ -1,7 +1,7 @@
-"""`make chaos`: N lives from SEED on; exit code 1 if one goes wrong.
+"""`make chaos`: live N lives from SEED on; the exit code is 1 if one goes wrong.
 
-PHASE=… keeps to one phase (PHASE=window: N stops spread over the time around a job's arrival),
-SLOTS=… says how many live at a time, SOURCE=… is the directory of another copy of the package.
+PHASE=… keeps to one phase; PHASE=window spreads N stops over the time around a job's arrival.
+SLOTS=… is the number of lives at a time. SOURCE=… is the directory of another copy of the package.
 """
 
 import os
@@ -17,7 +17,7 @@ DOTS_PER_LINE = 100
 
 
 def main() -> int:
-    """Live them all, print those that went wrong and the summary."""
+    """Live all lives, and print those that went wrong and the summary."""
     told = 0
 
     def tell(story: Story, complaints: list[str]) -> None:
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def plans() -> list[Plan]:
-    """What the environment asks for."""
+    """Return the plans that the environment asks for."""
     count, seed = int(os.environ.get("N") or 200), int(os.environ.get("SEED") or 0)
     phase = os.environ.get("PHASE", "")
     return [phases.make(number, phase) for number in range(seed, seed + count)]

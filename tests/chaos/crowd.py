@@ -15,13 +15,13 @@ from tests.chaos.plan import Plan
 from tests.chaos.story import Story
 from tests.chaos.verdict import judge
 
-LIVES_PER_CORE = 4  # mostly they sleep
+LIVES_PER_CORE = 4  # a life mostly sleeps
 Teller = Callable[[Story, list[str]], None]
 
 
 @dataclass
 class Result:
-    """All stories, and the complaints about those that went wrong."""
+    """All stories, and the complaints about the lives that went wrong."""
 
     stories: list[Story] = field(default_factory=list)
     failed: list[tuple[Story, list[str]]] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Result:
 
 @contextmanager
 def started(count: int = 0) -> Iterator[list[Simulator]]:
-    """Simulators for so many lives at a time; 0: as many as suit this machine."""
+    """Start simulators for so many lives at a time; 0: as many as suit this machine."""
     with ExitStack() as stack:
         wanted = count or LIVES_PER_CORE * (os.cpu_count() or 1)
         yield [stack.enter_context(Simulator()) for _ in range(wanted)]
@@ -44,7 +44,7 @@ def live_all(
     first_failure_ends: bool = False,
     tell: Teller = lambda _story, _complaints: None,
 ) -> Result:
-    """Live all plans, as many at a time as there are simulators: each has one for itself."""
+    """Live all plans, as many at a time as there are simulators: each life has its own."""
     crowd = _Crowd(plans, source, first_failure_ends, tell)
     began = time.monotonic()
     threads = [threading.Thread(target=crowd.slot, args=(one,)) for one in simulators]
@@ -59,7 +59,7 @@ def live_all(
 
 
 class _Crowd:
-    """The plans that wait, and what came of the others."""
+    """The plans that wait, and the stories of the others."""
 
     def __init__(
         self, plans: Iterable[Plan], source: Path, first_failure_ends: bool, tell: Teller
@@ -76,13 +76,13 @@ class _Crowd:
         self._lateness.start()
 
     def slot(self, simulator: Simulator) -> None:
-        """Live one plan after the other."""
+        """Live one plan after another."""
         try:
             while not self._is_over():
                 self._live(self._waiting.get_nowait(), simulator)
         except queue.Empty:
             return
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits for us
+        except BaseException as error:  # noqa: BLE001 - `live_all` raises it again
             self.crashes.append(error)
 
     def _is_over(self) -> bool:

@@ -1,16 +1,16 @@
-"""What goes wrong at GitHub in a life: bounded troubles that must not matter, and outages."""
+"""What goes wrong at GitHub during a life: short troubles, which must not matter, and outages."""
 
 import random
 from typing import Any
 
 from tests.chaos.plan import START, TOLD, Moment, Plan
 
-REST = "^/repos/"  # the REST API; the runner's own services are elsewhere
+REST = "^/repos/"  # the REST API; the service of the listeners has other paths
 TOKENS = "/registration-token|/generate-jitconfig"
 REMOVAL = "/remove-token|/actions/runners/[0-9]|/actions/runners[?]"
 LIMITED = {"status": 429, "headers": {"Retry-After": "1"}}
 
-# Each is over after one or two requests, so that nothing but time may be lost to it.
+# Each is over after one or two requests, so that it may cost time and nothing else.
 BOUNDED: list[dict[str, Any]] = [
     {"path": TOKENS, "status": 500},
     {"path": TOKENS, "status": 502, "body": "<html>Bad Gateway</html>"},
@@ -30,14 +30,14 @@ BOUNDED: list[dict[str, Any]] = [
     {"path": REMOVAL, **LIMITED},
     {"path": REMOVAL, "reset": True},
     {"path": REMOVAL, "reset": True, "after": True},
-    {"path": "/remove-token|/actions/runners/[0-9]", "hang": True},  # not those of config.sh
+    {"path": "/remove-token|/actions/runners/[0-9]", "hang": True},  # not for config.sh
     {"path": REMOVAL, "delay": 0.5, "times": 3},
     {"path": "/actions/runners/[0-9]", "method": "DELETE", "reset": True, "after": True},
     {"path": "/actions/runners/[0-9]", "method": "DELETE", "status": 502, "times": 2},
     {"path": "/actions/runners/[0-9]", "method": "DELETE", "delay": 0.7, "after": True},
 ]
 
-# config.sh gives up, and GitHub may know the runner all the same.
+# config.sh fails, and GitHub may have registered the runner.
 FATAL: list[dict[str, Any]] = [
     {"path": "/actions/runners/register$", "reset": True, "after": True},
     {"path": "/actions/runners/register$", "reset": True, "after": True, "times": 3},
@@ -47,7 +47,7 @@ RUNNER_FAILED, LEFT = 76, 74
 
 
 def disturb(rng: random.Random, plan: Plan) -> None:
-    """Give one life of three a trouble."""
+    """Give about one life of three a trouble."""
     if plan.honest or rng.random() > 0.35:
         return
     if rng.random() < 0.1:
@@ -58,7 +58,7 @@ def disturb(rng: random.Random, plan: Plan) -> None:
 
 
 def outage(rng: random.Random, plan: Plan, begin: Moment) -> None:
-    """GitHub's API fails from a moment on: until after the stop, or for good."""
+    """Let GitHub's API fail from a moment on, until after the stop or for good."""
     how: dict[str, Any] = rng.choice([{"reset": True}, {"status": 500}, {"hang": True}])
     plan.add(begin, "fault", {"path": REST, "times": 0, **how})
     if "hang" not in how and rng.random() < 0.6:

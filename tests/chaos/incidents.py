@@ -1,4 +1,4 @@
-"""What happens to a life beside stops and GitHub's troubles."""
+"""What happens to a life beside stops and the troubles of GitHub."""
 
 import random
 from collections.abc import Callable
@@ -12,7 +12,7 @@ LISTENER, WORKER = "Runner.Listener", "Runner.Worker"
 
 
 def befall(rng: random.Random, plan: Plan) -> None:
-    """Let one life of four have an incident."""
+    """Give one life of four an incident."""
     if not plan.honest and rng.random() < 0.25:
         rng.choice(INCIDENTS)(rng, plan)
 
@@ -37,7 +37,7 @@ def _forgotten(rng: random.Random, plan: Plan) -> None:
 
 
 def _revoked(rng: random.Random, plan: Plan) -> None:
-    """The credential is accepted no longer."""
+    """GitHub no longer accepts the credential."""
     plan.add(LISTENING.after(rng.uniform(0, 0.2)), "revoke", None)
     plan.honest += [LEFT]
 
@@ -49,7 +49,7 @@ def _cancelled(rng: random.Random, plan: Plan) -> None:
 
 
 def _noise(rng: random.Random, plan: Plan) -> None:
-    """Signals that mean nothing to PID 1."""
+    """PID 1 gets signals that mean nothing to it."""
     for _ in range(5):
         signum = rng.choice([SIGHUP, SIGQUIT, SIGUSR1, SIGPIPE, SIGWINCH])
         plan.add(START.after(rng.uniform(0, 1)), "noise", int(signum))

@@ -1,4 +1,4 @@
-"""The shapes of jobs: what a cancel or the end of a container has to cope with."""
+"""The shapes of jobs: what a cancellation or the end of a container meets."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
-"""Run the package `entrypoint` of a directory, and note who is alive when its PID 1 leaves.
+"""Run the package `entrypoint` of a directory, and note which processes PID 1 leaves behind.
 
-Called as `python -I launch.py DIRECTORY FILE`. What PID 1 leaves behind the kernel kills, unseen
-from outside; so the note has to be taken inside, at the last moment.
+Usage: python -I launch.py DIRECTORY FILE. The kernel kills what PID 1 leaves behind, and nothing of
+that is seen from outside. So PID 1 itself takes the note, at its last moment.
 """
 
 import os
@@ -13,7 +13,7 @@ ZOMBIE = "Z"
 
 
 def alive() -> list[str]:
-    """The other processes of this PID namespace, each as pid and name; zombies left out."""
+    """Return the other processes of this PID namespace by pid and name, without zombies."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         if entry.parent.name == str(os.getpid()):
@@ -29,7 +29,7 @@ def alive() -> list[str]:
 
 
 def main() -> None:
-    """Be the program; its own exec starts this file again, with the same arguments."""
+    """Run the program; its own exec starts this file again, with the same arguments."""
     directory, note = sys.argv[1:]
     sys.path.insert(0, directory)
     sys.argv[1:] = []

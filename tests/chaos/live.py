@@ -19,22 +19,22 @@ from tests.support.life import Life, directory, until
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 LAUNCHER = Path(__file__).with_name("launch.py")
-POLL = 0.05  # seconds between looks whether it has ended
-MERGED = 0.01  # seconds until a signal is tried again that would be lost in an equal one
-RESCUE = 12.0  # seconds after which a life that met no stop gets one
-LONGEST_LIFE = 60.0  # seconds; beyond that a life is killed
+POLL = 0.05  # seconds between two looks whether the life has ended
+MERGED = 0.01  # seconds until a signal is sent that would have merged with a pending one
+RESCUE = 12.0  # seconds; a life without a stop gets one after this time
+LONGEST_LIFE = 60.0  # seconds; a longer life is killed
 PATIENCE = 5.0  # seconds beyond the time allowed for a stop
 
 
 class Lateness(threading.Thread):
-    """Measures for how long this machine lets a sleeper wait that should have been woken."""
+    """Measures how late this machine wakes a process that sleeps."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.total = 0.0
 
     def run(self) -> None:
-        """Sleep and see."""
+        """Sleep again and again, and sum up how late each sleep ended."""
         while True:
             due = time.monotonic() + POLL
             time.sleep(POLL)
@@ -42,9 +42,9 @@ class Lateness(threading.Thread):
 
 
 def live(plan: Plan, simulator: Simulator, lateness: Lateness, source: Path = PROJECT) -> Story:
-    """Live a plan and return its story; the simulator is the plan's alone meanwhile.
+    """Live a plan and return its story; meanwhile the simulator serves this plan only.
 
-    `source` is the directory that holds the package to be run.
+    `source` is the directory that holds the package to run.
     """
     last = simulator.reset()
     simulator.add_credential(plan.token)
@@ -73,7 +73,7 @@ def _life(plan: Plan, simulator: Simulator, home: Path, source: Path) -> Iterato
 
 
 def _credential(plan: Plan, home: Path) -> dict[str, str]:
-    """The credential as settings: by itself, or by the name of its file."""
+    """Return the settings that give the credential, or the name of its file."""
     if not plan.token_file:
         return {"GITHUB_PERSONAL_TOKEN": plan.token}
     path = home / "token"
@@ -83,7 +83,7 @@ def _credential(plan: Plan, home: Path) -> dict[str, str]:
 
 
 def _leave_dirt(root: Path) -> None:
-    """What an earlier life leaves that was killed, in a container that is started again."""
+    """Write what a life leaves that was killed in a container which is started again."""
     (root / ".runner").write_text('\ufeff{"agentId": 999, "agentName": "old", "ephemeral": true}')
     for name in (".credentials", ".credentials_rsaparams"):
         (root / name).write_text("{}")
@@ -96,7 +96,7 @@ def _leave_dirt(root: Path) -> None:
 
 
 def _settle(simulator: Simulator, story: Story) -> None:
-    """Wait for what GitHub still does though its client is gone, then look at it."""
+    """Wait for what GitHub still does for a client that has gone, then look at it."""
     delays = [a.value.get("delay", 0.0) for a in story.plan.actions if a.what == "fault"]
     late = max((e["time"] for e in story.events if e["kind"] == "fault"), default=0.0)
     time.sleep(min(10.0, max(0.0, late + max(delays, default=0.0) + POLL - time.time())))
@@ -113,7 +113,7 @@ def _unsettled(story: Story) -> bool:
 
 
 class _Timeline:
-    """Follows the events of a life and does what its plan says about them."""
+    """Follows the events of a life and does what its plan says."""
 
     def __init__(
         self, life: Life, simulator: Simulator, story: Story, lateness: Lateness, last: int
@@ -127,7 +127,7 @@ class _Timeline:
         self._due: list[tuple[float, Action]] = []
 
     def run(self) -> None:
-        """Go through the life to its end, or to the end of our patience."""
+        """Follow the life to its end, or until the time allowed is over."""
         story = self._story
         pid = self._life.pid_1
         self._status = Path(f"/proc/{pid}/status")
@@ -156,7 +156,7 @@ class _Timeline:
         return story.began + LONGEST_LIFE
 
     def _follow(self) -> None:
-        """Take in new events; wait for one if there is nothing else to do."""
+        """Take in new events; wait for one if nothing else is due."""
         now = time.time()
         wait = min([POLL, *(max(0.0, due - now) for due, _ in self._due)])
         for event in self._simulator.events(self._last, wait):
@@ -199,14 +199,14 @@ class _Timeline:
                 self._at_github(what)
 
     def _is_pending(self, signum: int) -> bool:
-        """Whether PID 1 has not yet taken an equal signal: another would merge with it."""
+        """Return whether an equal signal is pending at PID 1: the kernel would merge both."""
         with suppress(OSError):
             pending = self._status.read_text().partition("ShdPnd:")[2].split()[0]
             return bool(int(pending, 16) >> (signum - 1) & 1)
         return False
 
     def _kill(self, comm: str) -> None:
-        if not self._signal(0):  # then another namespace may have its number
+        if not self._signal(0):  # PID 1 has ended, and its pid may be in another namespace
             return
         for pid, name in self._life.inside().items():
             if name == comm:
@@ -250,7 +250,7 @@ def _is_meant(action: Action, event: Event) -> bool:
 
 
 class _Ending(threading.Thread):
-    """Notes the end of a life at once."""
+    """Notes the end of a life when it happens."""
 
     def __init__(self, life: Life) -> None:
         super().__init__(daemon=True)
@@ -259,7 +259,7 @@ class _Ending(threading.Thread):
         self.time = 0.0
 
     def run(self) -> None:
-        """Wait for it."""
+        """Wait for the end."""
         code = self._process.wait()
         self.time = time.time()
         self.code = code
@@ -267,7 +267,7 @@ class _Ending(threading.Thread):
 
 @contextmanager
 def _pidfd(pid: int, program: list[str]) -> Iterator[int]:
-    """PID 1 as soon as it blocks signals: before that the kernel drops them."""
+    """Open PID 1 once it blocks signals: before, the kernel drops them."""
     until(lambda: is_started(pid, program))
     descriptor = os.pidfd_open(pid)
     try:

@@ -1,4 +1,4 @@
-"""Plans by seed: which phase of the life the first stop arrives in, and what else goes on."""
+"""Plans by seed: the phase of the life in which the first stop comes, and what else happens."""
 
 import random
 from collections.abc import Callable
@@ -27,7 +27,7 @@ GOLDEN_RATIO = 0.6180339887
 
 
 def make(seed: int, phase: str = "") -> Plan:
-    """The plan of a seed; of one phase only if that is named."""
+    """Return the plan of a seed, and of one phase if that is named."""
     rng = random.Random(seed)
     chosen = rng.choice(sorted(PHASES))
     plan = Plan(seed, phase or chosen)
@@ -54,14 +54,14 @@ def make(seed: int, phase: str = "") -> Plan:
         plan.settings.pop("RUNNER_EPHEMERAL", None)
     at = PHASES[plan.phase](rng, plan)
     _stops(rng, plan, at)
-    if plan.phase != "window":  # there nothing else shall move the stop
+    if plan.phase != "window":  # in a window nothing else may move the stop
         incidents.befall(rng, plan)
         faults.disturb(rng, plan)
     return plan
 
 
 def _stops(rng: random.Random, plan: Plan, first: Moment) -> None:
-    """The first stop, and the impatient ones after it."""
+    """Add the first stop, and those of an impatient user after it."""
     signals = (SIGINT, SIGTERM)
     plan.add(first, "signal", int(rng.choice(signals)))
     impatient = plan.seconds("RUNNER_DRAIN_TIMEOUT", 0) == LONG_DRAIN or rng.random() < 0.3
@@ -88,7 +88,7 @@ def _config(rng: random.Random, plan: Plan) -> Moment:
 
 
 def _unrecorded(rng: random.Random, plan: Plan) -> Moment:
-    """GitHub knows the runner, and `.runner` is not yet written."""
+    """GitHub knows the runner, and `.runner` is not written yet."""
     _by_config_sh(plan)
     record = plan.times["configure_record"] = round(rng.uniform(0.06, 0.4), 3)
     return REGISTERED.after(rng.uniform(0, record))
@@ -107,16 +107,16 @@ def _idle(rng: random.Random, _plan: Plan) -> Moment:
 
 
 def _arrival(rng: random.Random, plan: Plan) -> Moment:
-    """A job and a stop at the same time, give or take half a second."""
+    """A job and a stop come at the same time, give or take half a second."""
     at = LISTENING.after(0.2 + rng.uniform(0, 0.1))
     plan.add(at, "job", _any_shape(rng, plan))
     return at.after(rng.uniform(-0.15, 0.4))
 
 
 def _window(rng: random.Random, plan: Plan) -> Moment:
-    """Stops from 0.2 s before to 0.5 s after a job's arrival, its worker 0.25 s after it.
+    """The stop comes between 0.2 s before and 0.5 s after a job; its worker 0.25 s after it.
 
-    Those of consecutive seeds are spread evenly.
+    The stops of consecutive seeds are spread evenly.
     """
     plan.scale = 0.0
     plan.times |= {"worker_start": 0.07, "cancel_scale": 1.0, "upload": 0.1}
@@ -126,7 +126,7 @@ def _window(rng: random.Random, plan: Plan) -> Moment:
 
 
 def _early_job(rng: random.Random, plan: Plan) -> Moment:
-    """The job waits already when the listener comes."""
+    """A job waits already when the listener comes."""
     plan.add(START, "job", _any_shape(rng, plan))
     return LISTENING.after(rng.uniform(0, 0.4))
 
@@ -152,7 +152,7 @@ def _drained(rng: random.Random, plan: Plan) -> Moment:
 
 
 def _idle_timeout(rng: random.Random, plan: Plan) -> Moment:
-    """The idle time is up, with or without a job at the last moment, and then a stop."""
+    """The idle time ends, perhaps with a job at the last moment; then a stop comes."""
     plan.settings["RUNNER_IDLE_TIMEOUT"] = "0.5"
     if rng.random() < 0.7:
         plan.add(LISTENING.after(rng.uniform(0.1, 0.6)), "job", _any_shape(rng, plan))
@@ -161,7 +161,7 @@ def _idle_timeout(rng: random.Random, plan: Plan) -> Moment:
 
 
 def _network_gone(rng: random.Random, plan: Plan) -> Moment:
-    """GitHub's API fails for a while, or for good, from about the stop on."""
+    """About at the stop GitHub's API begins to fail, for a while or for good."""
     first = LISTENING.after(rng.uniform(0.05, 0.3))
     when = rng.choice(["never", "before", "during"])
     if when == "before":
@@ -174,7 +174,7 @@ def _network_gone(rng: random.Random, plan: Plan) -> Moment:
 
 
 def _any_shape(rng: random.Random, plan: Plan) -> str:
-    """A shape, with the settings that go with it."""
+    """Return a shape, and set what it needs."""
     shape = rng.choice([*ENDLESS, *ENDING])
     if shape == "cleans up":
         plan.settings["RUNNER_CANCEL_TIMEOUT"] = "4"

@@ -1,10 +1,10 @@
-"""What is going to happen in one life, and when."""
+"""What will happen in one life, and when."""
 
 import hashlib
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-BLOCKED, STOPPED = "blocked", "stopped"  # events of the harness: PID 1 blocks signals; a stop
+BLOCKED, STOPPED = "blocked", "stopped"  # our own events: PID 1 blocks signals; a stop
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,13 @@ class Moment:
     match: dict[str, Any] = field(default_factory=dict)
 
     def after(self, seconds: float) -> "Moment":
-        """A later moment, or an earlier one that is not before the event."""
+        """Return a later moment, or an earlier one, but none before the event."""
         return Moment(self.kind, max(0.0, round(self.offset + seconds, 4)), self.match)
 
 
 @dataclass(frozen=True)
 class Action:
-    """What is done at a moment; `value` is a signal's number, a job's shape, a fault's fields."""
+    """What is done at a moment; `value` is a signal's number, a job's shape or a fault."""
 
     at: Moment
     what: str
@@ -41,30 +41,30 @@ class Plan:
     settings: dict[str, str] = field(default_factory=dict)
     dirty: bool = False
     token_file: bool = False
-    honest: list[int] = field(default_factory=list)  # exit codes that its faults may lead to
+    honest: list[int] = field(default_factory=list)  # exit codes that are true for its faults
     actions: list[Action] = field(default_factory=list)
 
     @property
     def token(self) -> str:
-        """The credential; every other one has no form that could be recognized in a log."""
+        """The credential; that of an odd seed has no form by which a log could know it."""
         digest = hashlib.sha1(f"chaos {self.seed}".encode()).hexdigest()
         return digest if self.seed % 2 else f"ghp_{digest[:36]}"
 
     @property
     def kills(self) -> bool:
-        """Whether a process of the runner is going to be killed, which fails a job."""
+        """Whether the plan kills a process of the runner, which fails a job."""
         return any(action.what == "kill" for action in self.actions)
 
     def add(self, at: Moment, what: str, value: Any) -> None:
-        """Let something happen."""
+        """Add an action."""
         self.actions.append(Action(at, what, value))
 
     def seconds(self, setting: str, default: float) -> float:
-        """The value of a setting that is a number of seconds."""
+        """Return the value of a setting that is a number of seconds."""
         return float(self.settings.get(setting, default))
 
     def __str__(self) -> str:
-        """All of it, a line for each action."""
+        """Return the whole plan, with a line for each action."""
         facts = {k: v for k, v in asdict(self).items() if (v or k == "seed") and k != "actions"}
         lines = [", ".join(f"{k}={v}" for k, v in facts.items())]
         for action in sorted(self.actions, key=lambda action: action.at.offset):

@@ -1,4 +1,4 @@
-"""What a reader wants to know: of all lives together, and of one that went wrong."""
+"""Reports: on all lives together, and on one that went wrong."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ from tests.chaos.story import Story
 
 
 def summary(result: Result) -> str:
-    """Stops by phase, exit codes, the fate of the jobs, and the slowest stop."""
+    """Return the stops by phase, the exit codes, the fate of the jobs, the slowest stop."""
     stories = result.stories
     stopped = sorted((s for s in stories if s.stops), key=lambda story: story.stop_seconds)
     lines = [
@@ -27,7 +27,7 @@ def summary(result: Result) -> str:
 
 
 def describe(story: Story, complaints: list[str]) -> str:
-    """How to repeat a life, what was planned, what was seen."""
+    """Return how to repeat a life, its plan, and what was seen of it."""
     stops = [f"{s.signum} at {s.time - story.began:.3f} s ({s.phase})" for s in story.stops]
     seen = [
         f"{event['time'] - story.began:8.3f} {event['kind']}"

@@ -1,4 +1,4 @@
-"""What was seen of one life, from outside."""
+"""What was seen of one life from outside."""
 
 import re
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ from typing import Any
 from tests.chaos.plan import Plan
 
 STOP_TIMEOUT = 9.0  # the default of RUNNER_STOP_TIMEOUT
-MARGIN = 1.0  # seconds: docker stop waits for ten
+MARGIN = 1.0  # seconds; `docker stop` waits ten
 Event = dict[str, Any]
 
-# The phase that begins with an event; the last one before a stop is the phase that it came in.
+# The phases by the events that begin them. A stop comes in the last phase that has begun.
 PHASES = (
     ("blocked", "", "PID 1 starts"),
     ("request", "/(registration-token|generate-jitconfig)$", "asks for a token"),
@@ -28,7 +28,7 @@ PHASES = (
 
 @dataclass(frozen=True)
 class Stop:
-    """A SIGINT or SIGTERM that reached PID 1, and when (time.time())."""
+    """A SIGINT or SIGTERM that has reached PID 1, and when (time.time())."""
 
     time: float
     signum: int
@@ -42,14 +42,14 @@ class Story:
     plan: Plan
     began: float = 0.0
     ended: float = 0.0
-    code: int | None = None  # None: it had to be killed
+    code: int | None = None  # None: the life was killed
     stops: list[Stop] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     jobs: list[dict[str, Any]] = field(default_factory=list)
     runners: list[dict[str, Any]] = field(default_factory=list)
-    survivors: list[str] | None = None  # None: nobody has noted them
+    survivors: list[str] | None = None  # None: PID 1 has not noted them
     output: str = ""
-    late: float = 0.0  # for how long this machine kept us waiting during the stop
+    late: float = 0.0  # how late this machine was during the stop
 
     @property
     def job(self) -> dict[str, Any] | None:
@@ -58,19 +58,19 @@ class Story:
 
     @property
     def stop_seconds(self) -> float:
-        """From the first stop to the end."""
+        """The time from the first stop to the end."""
         return self.ended - self.stops[0].time if self.stops else 0.0
 
     @property
     def time_allowed(self) -> float:
-        """The seconds from the first stop to the end that are promised."""
+        """The time that the README promises from the first stop to the end."""
         drain = self.plan.seconds("RUNNER_DRAIN_TIMEOUT", 0) if self.first("job_assigned") else 0.0
         if len(self.stops) > 1:
             drain = min(drain, self.stops[1].time - self.stops[0].time)
         return self.plan.seconds("RUNNER_STOP_TIMEOUT", STOP_TIMEOUT) + drain + MARGIN
 
     def first(self, kind: str, path: str = "", after: float = 0.0) -> Event | None:
-        """The first event of a kind, after a moment."""
+        """Return the first event of a kind after a moment."""
         for event in self.events:
             fits = event["kind"] == kind and re.search(path, event.get("path", ""))
             if fits and event["time"] >= after:
@@ -78,16 +78,16 @@ class Story:
         return None
 
     def phase(self) -> str:
-        """The phase that the events tell of so far."""
+        """Return the phase in which the life is, by the events so far."""
         known = [name for kind, path, name in PHASES if self.first(kind, path)]
         return known[-1] if known else ""
 
     def faults(self, after: float) -> int:
-        """How many requests have met a fault after a moment."""
+        """Return how many requests have met a fault after a moment."""
         return sum(event["kind"] == "fault" and event["time"] >= after for event in self.events)
 
     def read(self, directory: Path) -> None:
-        """Take in what the life has left in its directory."""
+        """Read what the life has left in its directory."""
         self.output = (directory / "log").read_text(errors="replace")
         note = directory / "alive"
         self.survivors = note.read_text().splitlines() if note.exists() else None

@@ -1,4 +1,4 @@
-"""Lives with random stops keep every promise; a promise that is broken on purpose is noticed."""
+"""Lives with random stops keep every promise, and a promise that is broken on purpose shows."""
 
 from __future__ import annotations
 
@@ -16,64 +16,64 @@ from tests.support.life import directory
 from tests.support.mutants import Change, body, copy, replace, sampled
 
 LIVES, STOPS_IN_WINDOW = 200, 60
-MUTATED_LIVES, MUTATED_AT_A_TIME = 24, 4  # the first that tells is the last
+MUTATED_LIVES, MUTATED_AT_A_TIME = 24, 4  # the first life that goes wrong ends the test
 FAILING_REMOVAL = {"path": "/actions/runners/[0-9]", "method": "DELETE", "status": 500, "times": 3}
 
 
 @pytest.fixture(scope="module")
 def simulators() -> Iterator[list[Simulator]]:
-    """As many simulators as lives go on at a time."""
+    """Start as many simulators as lives go on at a time."""
     with crowd.started() as started:
         yield started
 
 
 def assert_all_well(plans: list[Plan], simulators: list[Simulator]) -> None:
-    """Live them; what goes wrong is shown with its plan."""
+    """Live the plans; a life that goes wrong is shown with its plan."""
     result = crowd.live_all(plans, simulators)
     assert not result.failed, "\n\n".join(report.describe(*failed) for failed in result.failed)
 
 
 @pytest.mark.timeout(600)
 def test_random_lives_keep_every_promise(simulators: list[Simulator]) -> None:
-    """Whatever moment a stop arrives at, whatever goes wrong and whatever the job does."""
+    """The promises hold whatever goes wrong, whatever the job does, whenever a stop comes."""
     assert_all_well([phases.make(seed) for seed in range(LIVES)], simulators)
 
 
 @pytest.mark.timeout(600)
 def test_no_job_is_lost_to_a_stop_around_its_arrival(simulators: list[Simulator]) -> None:
-    """It gets a result, or it waits for another runner: also before its worker is there."""
+    """A job gets a result or waits for another runner, even if its worker is not there yet."""
     assert_all_well([phases.make(seed, "window") for seed in range(STOPS_IN_WINDOW)], simulators)
 
 
 def search(phase: str, fits: Callable[[Plan], bool]) -> Iterator[Plan]:
-    """Plans of a phase in which a broken promise would show."""
+    """Return the plans of a phase in which a broken promise would show."""
     return (plan for seed in count() if fits(plan := phases.make(seed, phase)))
 
 
 def job_of(plan: Plan) -> str:
-    """The shape of the plan's job."""
+    """Return the shape of the plan's job."""
     return next((action.value for action in plan.actions if action.what == "job"), "")
 
 
 def stop_of(plan: Plan) -> float:
-    """When the first stop comes, in seconds after its event."""
+    """Return the seconds from the event to the first stop."""
     return next(action.at.offset for action in plan.actions if action.what == "signal")
 
 
 def undisturbed(plan: Plan) -> bool:
-    """Whether nothing in the plan helps or hinders: one stop, no fault, no drain."""
+    """Return whether the plan has one stop, and neither a fault nor a drain."""
     return len(plan.actions) <= 2 and "RUNNER_DRAIN_TIMEOUT" not in plan.settings
 
 
 def hasty(phase: str, fits: Callable[[Plan], bool]) -> Iterator[Plan]:
-    """The same with a short time for a stop, so that the tests take less."""
+    """Return such plans with a short time for the stop, so that the tests take less."""
     for plan in search(phase, fits):
         plan.settings["RUNNER_STOP_TIMEOUT"] = "4"
         yield plan
 
 
 def idle_with(fault: dict[str, object]) -> Iterator[Plan]:
-    """Idle runners that meet a certain fault."""
+    """Return plans of idle runners that meet a fault."""
     for plan in search("idle", lambda plan: len(plan.actions) == 1 and plan.scale <= 0.1):
         plan.settings.pop("RUNNER_REGISTRATION", None)
         plan.add(START, "fault", fault)
@@ -162,7 +162,7 @@ MUTATIONS: dict[str, tuple[Change, Iterator[Plan], str]] = {
 @pytest.mark.parametrize("name", sampled(MUTATIONS))
 @pytest.mark.timeout(180)
 def test_broken_promise_is_noticed(name: str, simulators: list[Simulator]) -> None:
-    """Chaos would tell within a few lives if the program did this."""
+    """Within a few lives chaos tells that the program breaks a promise."""
     change, plans, complaint = MUTATIONS[name]
     with directory() as place:
         source = copy(place, change)

@@ -1,4 +1,4 @@
-"""Judge a life: each promise is one function that returns what is wrong, if anything."""
+"""Judge a life: each promise is a function that tells what is wrong with the life."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ def promise(check: Callable[[Story], Iterator[str]]) -> Callable[[Story], Iterat
 
 
 def judge(story: Story) -> list[str]:
-    """Everything that is wrong with a life."""
+    """Return everything that is wrong with a life."""
     return [complaint for check in PROMISES for complaint in check(story)]
 
 
@@ -49,7 +49,7 @@ def every_job_is_told(story: Story) -> Iterator[str]:
 
 @promise
 def a_drained_job_goes_on(story: Story) -> Iterator[str]:
-    """Within the drain nobody touches a job, but for a second stop."""
+    """Within the drain a job is left alone, unless a second stop comes."""
     job, drain = story.job, story.plan.seconds("RUNNER_DRAIN_TIMEOUT", 0)
     if story.plan.kills or not (drain and story.stops and job and job["result"] == "failed"):
         return
@@ -73,20 +73,20 @@ def a_job_is_only_cancelled_by_a_stop(story: Story) -> Iterator[str]:
 
 @promise
 def a_step_may_clean_up(story: Story) -> Iterator[str]:
-    """A step has RUNNER_CANCEL_TIMEOUT to clean up, unless a second stop is impatient."""
+    """A step has RUNNER_CANCEL_TIMEOUT to clean up, unless a second stop comes."""
     job = story.job
     if not (job and job["name"] == "cleans up" and job["worker_pid"] and len(story.stops) == 1):
         return
-    if story.plan.kills:  # a step has nothing to clean up for whose worker is dead
+    if story.plan.kills:  # nothing tells a step to clean up once its worker is dead
         return
-    begun = story.first("job_output")  # from then on it is ready for its SIGINT
+    begun = story.first("job_output")  # from then on the step handles SIGINT
     if begun and begun["time"] < story.stops[0].time and CLEANED not in job["log"]:
         yield "the step that cleans up for two seconds was not given them"
 
 
 @promise
 def nobody_is_left(story: Story) -> Iterator[str]:
-    """PID 1 leaves last; nobody has to be killed by the kernel."""
+    """PID 1 leaves last, and the kernel has nothing to kill."""
     if story.survivors is None:
         yield "PID 1 did not come to its end"
     elif story.survivors:
@@ -95,7 +95,7 @@ def nobody_is_left(story: Story) -> Iterator[str]:
 
 @promise
 def the_exit_code_is_true(story: Story) -> Iterator[str]:
-    """The code is in the table and tells what has happened."""
+    """The exit code is in the table, and tells what has happened."""
     codes = set(story.plan.honest) | {128 + stop.signum for stop in story.stops}
     if _code_of_a_job(story) or _idle_time_was_up(story):
         codes.add(0)
@@ -107,7 +107,7 @@ def the_exit_code_is_true(story: Story) -> Iterator[str]:
 
 @promise
 def the_log_keeps_secrets(story: Story) -> Iterator[str]:
-    """Neither the credential nor a token that was made with it is in the log."""
+    """The log holds neither the credential nor a token that was made with it."""
     if story.plan.token in story.output:
         yield "the credential is in the log"
     if RUNNER_TOKEN.search(story.output):
@@ -116,19 +116,19 @@ def the_log_keeps_secrets(story: Story) -> Iterator[str]:
 
 @promise
 def the_log_has_no_traceback(story: Story) -> Iterator[str]:
-    """What an operator or GitHub can cause never ends in a traceback."""
+    """Nothing that an operator or GitHub can cause ends in a traceback."""
     if "Traceback (most recent call last)" in story.output:
         yield "a traceback is in the log"
 
 
 def _cannot_be_helped(story: Story) -> bool:
-    """GitHub was gone, or the job was lost already; the exit code has to say so."""
+    """GitHub was gone, or the job was lost before, and the exit code says so."""
     honest = LEFT in story.plan.honest or _job_died_at_birth(story)
     return story.code == LEFT and honest
 
 
 def _github_failed(story: Story) -> bool:
-    """GitHub was out of order after the stop, or already for the config.sh that this has met."""
+    """GitHub failed after the stop; for a stop in config.sh, at any time."""
     if not story.stops:
         return False
     stop = story.stops[0]
@@ -136,7 +136,7 @@ def _github_failed(story: Story) -> bool:
 
 
 def _job_died_at_birth(story: Story) -> bool:
-    """The listener was killed, or its runner forgotten, between a job's arrival and its worker."""
+    """The listener was killed, or its runner deleted, before a job had its worker."""
     harmed = any(action.what in {"kill", "forget"} for action in story.plan.actions)
     arrived = story.first("job_assigned") is not None
     return harmed and arrived and not story.first("worker_started")

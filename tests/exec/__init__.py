@@ -1,1 +1,1 @@
-"""Black-box tests of `exec`: one behaviour a file, real PID namespaces, real terminals."""
+"""Black-box tests of `exec`: one behaviour a file, with real namespaces and terminals."""

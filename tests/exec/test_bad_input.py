@@ -10,7 +10,7 @@ from tests.exec.conftest import Start
 
 
 def complaint(started_stderr: str) -> str:
-    """The one line on stderr."""
+    """Return the one line on stderr."""
     (line,) = started_stderr.splitlines()
     assert line.startswith("gh-runner exec: ")
     return line
@@ -34,7 +34,7 @@ def complaint(started_stderr: str) -> str:
     ],
 )
 def test_a_wrong_command_line_is_refused(start: Start, arguments: list[str]) -> None:
-    """A wrong command line starts nothing, is explained in one line and ends with 125."""
+    """A wrong command line starts nothing; one line explains it, and the code is 125."""
     started = start(*arguments)
     assert started.wait() == 125
     assert "usage: gh-runner exec" in complaint(started.stderr())
@@ -56,7 +56,7 @@ def make(path: Path, content: bytes, mode: int = 0o755) -> str:
 
 
 def test_a_directory_is_126(start: Start, tmp_path: Path) -> None:
-    """A directory is not executable, and the line says what it is."""
+    """A directory cannot be executed, and the line says that it is one."""
     started = start(str(tmp_path))
     assert started.wait() == 126
     assert complaint(started.stderr()).endswith(f"{tmp_path}: Is a directory")
@@ -71,7 +71,7 @@ def test_a_file_without_permission_is_126(start: Start, tmp_path: Path) -> None:
 
 
 def test_a_program_of_another_machine_is_126(start: Start, tmp_path: Path) -> None:
-    """A binary that the kernel does not know is refused and not given to the shell."""
+    """A binary that the kernel cannot execute is refused; no shell gets it."""
     name = make(tmp_path / "file", b"\x7fELF\x02\x01\x01\0\0\0 of another CPU")
     started = start(name)
     assert started.wait() == 126
@@ -79,7 +79,7 @@ def test_a_program_of_another_machine_is_126(start: Start, tmp_path: Path) -> No
 
 
 def test_a_missing_interpreter_is_told_from_a_missing_file(start: Start, tmp_path: Path) -> None:
-    """If the file is there but its interpreter is not, the line says which is missing."""
+    """The line tells a missing interpreter from a missing file."""
     name = make(tmp_path / "file", b"#!/no/such/interpreter\n")
     started = start(name)
     assert started.wait() == 127
@@ -87,7 +87,7 @@ def test_a_missing_interpreter_is_told_from_a_missing_file(start: Start, tmp_pat
 
 
 def test_a_script_without_interpreter_runs_in_the_shell(start: Start, tmp_path: Path) -> None:
-    """A script without #! runs as it does in a shell or under dumb-init, and a line tells so."""
+    """A script without #! runs as in a shell or under dumb-init, and a line says so."""
     name = make(tmp_path / "script", b'echo "$0 $1"; exit 3\n')
     started = start("--", name, "argument")
     assert started.rest() == [f"{name} argument"]
@@ -112,12 +112,12 @@ def test_ten_thousand_arguments(start: Start) -> None:
 
 
 def test_words_after_the_command_are_not_ours(start: Start) -> None:
-    """What looks like an option of ours behind the command belongs to the command."""
+    """A word after the command belongs to the command, even if it looks like an option."""
     assert start("echo", "-c", "--", "-v").rest() == ["-c -- -v"]
 
 
 def test_no_room_for_a_process_is_one_line(start: Start) -> None:
-    """Where the kernel gives no process, the line says so and the code is 125."""
+    """If the kernel starts no process, the line says so, and the code is 125."""
     # In a PID namespace whose first process has ended, fork(2) fails.
     wrapper = ("unshare", "--pid", "sh", "-c", 'true & wait; exec "$@"', "sh")
     started = start("true", wrapper=wrapper)

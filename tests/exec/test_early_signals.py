@@ -1,4 +1,4 @@
-"""Signals that come while the init is still starting."""
+"""Signals that come while the init starts."""
 
 import signal
 import time
@@ -12,7 +12,7 @@ from tests.exec.harness import PROGRAM, wait_until
 
 @pytest.mark.parametrize("milliseconds", range(0, 40, 5))
 def test_no_stop_is_lost(start: Start, milliseconds: int) -> None:
-    """Once env has blocked the signals, a stop ends the command, at whatever moment it comes."""
+    """Once env has blocked the signals, a stop at any moment ends the command."""
     started = start("--", "sleep", "60")
     wait_until(lambda: is_started(started.pid, PROGRAM))
     time.sleep(milliseconds / 1000)

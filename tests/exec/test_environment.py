@@ -11,7 +11,7 @@ from tests.exec.harness import victim
 
 @pytest.mark.parametrize(("value", "came"), [("0", "[10]"), ("1", "[10, 15]"), ("", "[10, 15]")])
 def test_setsid_variable(start: Start, value: str, came: str) -> None:
-    """DUMB_INIT_SETSID=0 has the meaning of -c, any other value none."""
+    """DUMB_INIT_SETSID=0 means -c; any other value means nothing."""
     started = start(*victim("family"), env=os.environ | {"DUMB_INIT_SETSID": value})
     started.ready()
     started.signal(signal.SIGTERM)
@@ -19,7 +19,7 @@ def test_setsid_variable(start: Start, value: str, came: str) -> None:
 
 
 def test_debug_variable(start: Start) -> None:
-    """DUMB_INIT_DEBUG=1 has the meaning of -v."""
+    """DUMB_INIT_DEBUG=1 means -v."""
     started = start("sh", "-c", "exit 3", env=os.environ | {"DUMB_INIT_DEBUG": "1"})
     assert started.wait() == 3
     assert "has ended with 3" in started.stderr()
@@ -41,14 +41,14 @@ def test_verbose_tells_what_becomes_of_a_signal(start: Start) -> None:
 
 
 def test_it_is_silent_otherwise(start: Start) -> None:
-    """Without -v there is not a word of ours."""
+    """Without -v the init writes nothing."""
     started = start("--", "true")
     assert started.wait() == 0
     assert started.stderr() == ""
 
 
 def test_the_environment_is_passed_through(start: Start) -> None:
-    """Every variable arrives, also bytes that are no UTF-8."""
+    """Every variable reaches the command, also one whose bytes are no UTF-8."""
     odd = os.environb | {b"ODD": b"\xff\n=", b"EMPTY": b""}
     started = start("--", "sh", "-c", 'printf "%s" "$ODD" | od -An -tx1', env=odd)
     assert started.rest() == [" ff 0a 3d"]

@@ -1,4 +1,4 @@
-"""What `exec` loads: nothing that a bare Python would not load as well."""
+"""`exec` loads nothing that a bare Python does not load as well."""
 
 import subprocess
 import sys
@@ -14,14 +14,14 @@ SUBREAPER = {"ctypes", "ctypes._endian", "_ctypes", "struct", "_struct"}  # for 
 
 
 def imported(*command: str) -> set[str]:
-    """The modules that a program imports."""
+    """Return the modules that a program imports."""
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()
     return {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
 
 
 @pytest.mark.parametrize(("namespace", "more"), [(NAMESPACE, set()), ([], SUBREAPER)])
 def test_exec_imports_next_to_nothing(namespace: list[str], more: set[str]) -> None:
-    """The start of a command waits for no library, not even for the heavier standard ones."""
+    """The start of a command waits for no library, not even a heavy standard one."""
     bare = imported(*PYTHON, "-c", "import runpy")
     loaded = imported(*namespace, *PYTHON, "-m", "entrypoint", "exec", "true")
     assert loaded - bare - OURS - more == set()

@@ -1,4 +1,4 @@
-"""The tests of this directory notice a broken init: each mutation makes one of them fail."""
+"""Each mutation breaks the init, and makes a test of this directory fail."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ TESTS = Path(__file__).parent
 
 
 class Mutation(NamedTuple):
-    """What is broken, and the test that must tell."""
+    """What is broken, and the test that has to notice."""
 
     change: Change
     test: str
@@ -96,7 +96,7 @@ def run_tests(source: Path, patience: int, *tests: str) -> subprocess.CompletedP
 
 @pytest.mark.parametrize("name", sampled(MUTATIONS))
 def test_a_broken_init_is_noticed(tmp_path: Path, name: str) -> None:
-    """The test that is there for a behaviour fails once the behaviour is broken."""
+    """The test of a behaviour fails once the behaviour is broken."""
     mutation = MUTATIONS[name]
     ran = run_tests(copy(tmp_path, mutation.change), 1, mutation.test)
     assert ran.returncode == pytest.ExitCode.TESTS_FAILED, ran.stdout + ran.stderr
@@ -105,7 +105,7 @@ def test_a_broken_init_is_noticed(tmp_path: Path, name: str) -> None:
 @pytest.mark.exhaustive
 @pytest.mark.timeout(300)
 def test_an_unbroken_copy_passes(tmp_path: Path) -> None:
-    """It is the mutation that is noticed, not the copy."""
+    """The tests notice the mutation and not the copy."""
     tests = sorted({mutation.test for mutation in MUTATIONS.values()})
     ran = run_tests(copy(tmp_path), 20, *tests)
     assert ran.returncode == pytest.ExitCode.OK, ran.stdout + ran.stderr

@@ -1,4 +1,4 @@
-"""Who gets the signals: the command's process group, or the command alone."""
+"""A signal goes to the command's process group, or to the command alone."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""Orphans are reaped, and their ends are not taken for the command's."""
+"""The init reaps orphans, and does not take their ends for that of the command."""
 
 import subprocess
 
@@ -10,7 +10,7 @@ ORPHAN = "(sh -c 'exit 9' &); echo 'ready (pid '; read line; exit 7"
 
 
 def test_ten_thousand_orphans(start: Start) -> None:
-    """10,000 orphans leave no zombie while the command runs, and its own code is told."""
+    """10,000 orphans leave no zombie, and the code is that of the command."""
     started = start("--", *victim("orphans", 10_000))
     assert started.wait() == 7, started.stderr()
 

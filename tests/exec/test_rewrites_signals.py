@@ -1,4 +1,4 @@
-"""Signals can arrive as others, or not at all."""
+"""Signals can arrive as other signals, or not at all."""
 
 import signal
 
@@ -21,7 +21,7 @@ from tests.exec.harness import is_stopped, victim, wait_until
     ids=" ".join,
 )
 def test_a_signal_is_rewritten(start: Start, option: list[str]) -> None:
-    """One signal arrives as another, by number or by name; the last word counts."""
+    """One signal arrives as another, by number or name; the last option counts."""
     started = start(*option, "--", *victim("print_signals", 2))
     started.ready()
     started.signal(signal.SIGTERM)
@@ -44,18 +44,18 @@ def test_a_signal_rewritten_to_0_is_ignored(start: Start) -> None:
     started = start("-r", "TERM:0", "--", *victim("print_signals", 1))
     started.ready()
     started.signal(signal.SIGTERM)
-    started.signal(signal.SIGRTMIN)  # whichever of two is pending: the lower number comes first
+    started.signal(signal.SIGRTMIN)  # of two pending signals the lower number comes first
     assert started.rest() == [str(int(signal.SIGRTMIN))]
 
 
 def test_a_suspending_signal_can_be_rewritten(start: Start) -> None:
-    """A suspending signal arrives as the other one, and suspends us all the same."""
+    """A suspending signal arrives as the other one, and suspends the init all the same."""
     started = start("-r", "TSTP:HUP", "--", *victim("print_signals", 2))
     started.ready()
     started.signal(signal.SIGTSTP)
     assert started.line() == "1"
     if started.is_pid_1:
-        return  # the kernel lets nobody within its namespace stop PID 1
+        return  # PID 1 cannot be stopped from within its namespace
     wait_until(lambda: is_stopped(started.pid))
     started.signal(signal.SIGCONT)
     assert started.line() == str(int(signal.SIGCONT))

@@ -1,16 +1,16 @@
-"""The signals that the command starts with."""
+"""The state of signals that the command starts with."""
 
 import pytest
 
 from tests.exec.conftest import Start
 
-# cat reads its own state: a shell in between sets some signals itself, and so does Python.
+# cat reads its own state: a shell or a Python in between would change some signals.
 SHOW = ["cat", "/proc/self/status"]
-GLIBC_OWN = {32, 33}  # used inside the C library (signal(7)); nobody else can set them
+GLIBC_OWN = {32, 33}  # the C library keeps them for itself (signal(7))
 
 
 def touched(lines: list[str]) -> dict[str, set[int]]:
-    """The signals that are blocked, ignored and pending."""
+    """Return the signals that are blocked, ignored and pending."""
     fields = dict(line.split(":", 1) for line in lines)
     return {
         name: {n for n in range(1, 65) if int(fields[name], 16) >> (n - 1) & 1} - GLIBC_OWN
@@ -23,12 +23,12 @@ CLEAN: dict[str, set[int]] = {"SigBlk": set(), "SigIgn": set(), "SigPnd": set(),
 
 @pytest.mark.parametrize("options", [[], ["-c"]], ids=["group", "single-child"])
 def test_no_signal_is_blocked_or_ignored(start: Start, options: list[str]) -> None:
-    """The command starts with no signal blocked, and SIGPIPE and SIGXFSZ at their defaults."""
+    """No signal is blocked; SIGPIPE and SIGXFSZ have their defaults."""
     assert touched(start(*options, "--", *SHOW).rest()) == CLEAN
 
 
 def test_an_inherited_ignore_is_not_passed_on(start: Start) -> None:
-    """A caller who ignores signals, as nohup does, does not make the command deaf."""
+    """A caller that ignores signals, such as nohup, does not make the command deaf."""
     wrapper = ("sh", "-c", 'trap "" HUP INT QUIT TERM CHLD USR1; exec "$@"', "sh")
     started = start("--", *SHOW, wrapper=wrapper)
     assert touched(started.rest()) == CLEAN

@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr, and whatever else is open, pass through untouched."""
+"""stdin, stdout, stderr and all other open files reach the command unchanged."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from tests.exec.harness import victim
 
 @pytest.mark.parametrize("closed", [[], [0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]], ids=str)
 def test_what_is_closed_stays_closed(start: Start, tmp_path: Path, closed: list[int]) -> None:
-    """The command has exactly the streams that we were given, and nothing of ours."""
+    """The command has exactly the streams of the init, and none that the init opened."""
     path = tmp_path / "descriptors"
     closing = " ".join(f"{descriptor}>&-" for descriptor in closed)
     wrapper = ("sh", "-c", f'exec "$@" {closing}', "sh")
@@ -23,14 +23,14 @@ def test_what_is_closed_stays_closed(start: Start, tmp_path: Path, closed: list[
 
 @pytest.mark.parametrize("option", [["-v"], []], ids=str)
 def test_errors_without_streams(start: Start, option: list[str]) -> None:
-    """Where nothing can be told, the code is right all the same."""
+    """If nothing can be written, the exit code is right all the same."""
     wrapper = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
     assert start(*option, "--", "no-such-command", wrapper=wrapper).wait() == 127
     assert start(*option, "-r", "nonsense", "true", wrapper=wrapper).wait() == 125
 
 
 def test_stderr_that_nobody_reads(start: Start, tmp_path: Path) -> None:
-    """A broken pipe on stderr kills nobody, and is not passed on as a signal."""
+    """A broken pipe on stderr kills no process and does not become a signal."""
     script = tmp_path / "script"
     script.write_text("exit 4\n")
     script.chmod(0o755)
@@ -42,7 +42,7 @@ def test_stderr_that_nobody_reads(start: Start, tmp_path: Path) -> None:
 
 
 def test_input_and_output_pass_through(start: Start) -> None:
-    """Bytes are not looked at, and the end of the input is one."""
+    """Bytes arrive as they are, and so does the end of the input."""
     started = start("--", "cat", stdin=subprocess.PIPE)
     output, _ = started.process.communicate(bytes(range(256)) * 100)
     assert output == bytes(range(256)) * 100
@@ -50,7 +50,7 @@ def test_input_and_output_pass_through(start: Start) -> None:
 
 
 def test_other_descriptors_are_inherited(start: Start, tmp_path: Path) -> None:
-    """A descriptor beyond the three, as socket activation hands one over, arrives."""
+    """A descriptor above 2, as socket activation passes one on, arrives."""
     path = tmp_path / "descriptors"
     reading, writing = os.pipe()
     started = start("--", *victim("descriptors", path), pass_fds=[writing])

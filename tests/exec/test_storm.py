@@ -1,4 +1,4 @@
-"""Signals, children and orphans, all at once and as fast as it goes."""
+"""Signals, children and orphans at once, as fast as they can come."""
 
 import random
 import resource
@@ -9,7 +9,7 @@ from tests.exec.conftest import Start
 from tests.exec.harness import is_stopped, victim, wait_until
 
 SECONDS = 2.0
-QUEUED = range(signal.SIGRTMIN, signal.SIGRTMIN + 8)  # each is kept; of others equal ones merge
+QUEUED = range(signal.SIGRTMIN, signal.SIGRTMIN + 8)  # each is queued; others merge
 MERGED = [
     signal.SIGHUP,
     signal.SIGINT,
@@ -22,13 +22,13 @@ MERGED = [
     signal.SIGTSTP,
     signal.SIGCONT,
 ]
-# Of queued signals: beyond the limit, which all processes of a user share, they are merged, too.
-# Whoever is in the command's group and takes none keeps them all.
+# All processes of a user share a limit of queued signals. Beyond it they merge, too.
+# A process of the command's group that takes none would use up that limit.
 MOST = min(20_000, resource.getrlimit(resource.RLIMIT_SIGPENDING)[0] // 8)
 
 
 def test_nothing_is_lost_in_a_storm(start: Start) -> None:
-    """Every queued signal arrives, the code is the command's, and there is no word on stderr."""
+    """Every queued signal arrives, the code is the command's, and stderr is empty."""
     started = start("--", *victim("storm"))
     started.ready()
     sent = dict.fromkeys(QUEUED, 0)

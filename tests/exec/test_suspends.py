@@ -1,4 +1,4 @@
-"""Suspending signals stop the command and the init, SIGCONT wakes both."""
+"""A suspending signal stops the command and the init; SIGCONT continues both."""
 
 import signal
 
@@ -15,7 +15,7 @@ suspending = pytest.mark.parametrize("signum", [signal.SIGTSTP, signal.SIGTTIN, 
 def test_both_are_suspended_and_wake(start: Start, signum: int) -> None:
     """First the command stops and then the init, as the shell that started it expects.
 
-    Nobody within its namespace can stop PID 1; it goes on and passes SIGCONT on.
+    PID 1 cannot be stopped from within its namespace. It goes on and passes SIGCONT on.
     """
     started = start("--", *victim("print_signals", 2))
     started.ready()

@@ -1,4 +1,4 @@
-"""What the command leaves behind when it ends."""
+"""Processes that the command leaves behind when it ends."""
 
 import time
 
@@ -10,7 +10,7 @@ from tests.exec.harness import victim
 
 @pytest.mark.parametrize("how", ["quick", "slow", "stopped"])
 def test_what_is_left_may_clean_up(start: Start, how: str) -> None:
-    """Whoever is left gets SIGTERM and time to act on it, in other sessions and stopped too."""
+    """Each gets SIGTERM and time to act on it, also in another session or stopped."""
     started = start("--", *victim("leave", how))
     started.ready()
     assert started.rest() == ["cleaned up"]
@@ -18,7 +18,7 @@ def test_what_is_left_may_clean_up(start: Start, how: str) -> None:
 
 
 def test_what_does_not_leave_is_killed(start: Start) -> None:
-    """Whoever does not listen to SIGTERM is killed; the end comes, with the command's code."""
+    """A process that ignores SIGTERM is killed, and the code is the command's."""
     started = start("--", *victim("leave", "deaf"))
     started.ready()
     began = time.monotonic()
@@ -28,7 +28,7 @@ def test_what_does_not_leave_is_killed(start: Start) -> None:
 
 
 def test_nothing_is_awaited_if_nobody_is_left(start: Start) -> None:
-    """A command that leaves nobody behind ends the container at once."""
+    """A command that leaves no process behind ends the container at once."""
     began = time.monotonic()
     assert [start("--", "true").wait() for _ in range(5)] == [0] * 5
     assert time.monotonic() - began < 8

@@ -1,4 +1,4 @@
-"""With a terminal the command controls it, as in `docker run -it`."""
+"""On a terminal the command has control, as in `docker run -it`."""
 
 import os
 import shlex
@@ -16,14 +16,14 @@ from tests.exec.harness import PROGRAM, Exec, victim
 
 SHELL = ["bash", "--norc", "--noediting", "-i"]
 PROMPT = "next: "
-LEADER = ("setsid", "--ctty")  # what a container engine does: PID 1 leads the terminal's session
+LEADER = ("setsid", "--ctty")  # as with a container engine, PID 1 leads the session of the terminal
 
 
 class Terminal:
-    """A pseudo-terminal, seen from the side of the keyboard and the screen."""
+    """A pseudo-terminal as keyboard and screen see it."""
 
     def __init__(self) -> None:
-        """Make one that neither echoes nor changes what is written."""
+        """Open one that neither echoes nor changes what is written."""
         self.master, self.slave = os.openpty()
         attributes = termios.tcgetattr(self.slave)
         attributes[1] &= ~termios.OPOST
@@ -41,7 +41,7 @@ class Terminal:
         os.write(self.master, text.encode())
 
     def until(self, text: str) -> str:
-        """Await a text on the screen; return what came before it, and begin behind it."""
+        """Wait for a text on the screen, return what is before it, and go on behind it."""
         while text not in self.screen:
             self.screen += os.read(self.master, 4096).decode()
         before, _, self.screen = self.screen.partition(text)
@@ -56,7 +56,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal() -> Iterator[Terminal]:
-    """A terminal that nobody controls yet."""
+    """A terminal that no session controls yet."""
     made = Terminal()
     yield made
     made.close()
@@ -69,7 +69,7 @@ def on(terminal: Terminal, start: Start, *arguments: str) -> Exec:
 
 @pytest.mark.parametrize("options", [[], ["-c"]], ids=["session", "single-child"])
 def test_reading_and_writing(start: Start, terminal: Terminal, options: list[str]) -> None:
-    """The command reads what is typed, and what it writes is on the screen."""
+    """The command reads what is typed, and the screen shows what it writes."""
     started = on(terminal, start, *options, "--", "tac")
     terminal.type("1\n2\n3\n\x04")
     terminal.until("3\n2\n1\n")
@@ -77,7 +77,7 @@ def test_reading_and_writing(start: Start, terminal: Terminal, options: list[str
 
 
 def test_job_control(start: Start, terminal: Terminal) -> None:
-    """An interactive shell has job control: its job can be suspended and goes on."""
+    """A job of an interactive shell can be suspended and continued."""
     started = on(terminal, start, "--", *SHELL)
     terminal.type(f"PS1='{PROMPT}'; echo flags=$-.\n")
     assert "no job control" not in terminal.until("flags=")
@@ -88,7 +88,7 @@ def test_job_control(start: Start, terminal: Terminal) -> None:
 
 
 def suspend_and_go_on(terminal: Terminal, command: str) -> None:
-    """Have a shell run a command that repeats its input; suspend, resume and interrupt it."""
+    """Have a shell run a command that repeats its input; suspend, continue, interrupt it."""
     terminal.until(PROMPT)
     terminal.type(f"{command}\nword\n")
     terminal.until("word")
@@ -118,7 +118,7 @@ def test_hanging_up_ends_the_command(start: Start, terminal: Terminal) -> None:
 
 
 def test_the_hand_off_is_not_passed_on(start: Start, terminal: Terminal) -> None:
-    """The kernel's SIGHUP and SIGCONT for giving up the terminal end with us, later ones do not."""
+    """SIGHUP and SIGCONT for giving up the terminal end here; later ones are passed on."""
     started = on(terminal, start, "--", *victim("print_signals", 3))
     terminal.until("ready")
     terminal.until("\n")
@@ -129,7 +129,7 @@ def test_the_hand_off_is_not_passed_on(start: Start, terminal: Terminal) -> None
 
 
 def test_a_shell_s_job(terminal: Terminal) -> None:
-    """Started by an interactive shell, the command and we are one job of it."""
+    """In an interactive shell the init and its command are one job."""
     shell = subprocess.Popen(
         [*NAMESPACE, *LEADER, *SHELL], start_new_session=True, **terminal.streams
     )

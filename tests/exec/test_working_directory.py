@@ -1,4 +1,4 @@
-"""Where the command and the init stand."""
+"""The working directories of the command and of the init."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from tests.exec.harness import wait_until
 
 
 def test_the_command_starts_where_it_was_called(start: Start, tmp_path: Path) -> None:
-    """The command starts in the caller's directory, and PID 1 keeps nobody from unmounting it."""
+    """The command starts in the caller's directory, which can be unmounted from PID 1."""
     started = start("--", "sh", "-c", "echo 'ready (pid '; pwd; exec sleep 60", cwd=tmp_path)
     started.ready()
     assert started.line() == str(tmp_path)
@@ -16,7 +16,7 @@ def test_the_command_starts_where_it_was_called(start: Start, tmp_path: Path) ->
 
 
 def test_a_directory_that_is_gone(start: Start, tmp_path: Path) -> None:
-    """A caller's directory that no longer exists is no obstacle."""
+    """The command starts although the caller's directory no longer exists."""
     gone = tmp_path / "gone"
     gone.mkdir()
     wrapper = ("sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh")

@@ -1,1 +1,1 @@
-"""What a job can find of the credential, and the program that looks for it."""
+"""The program that looks for credentials, and what it finds as a job."""

@@ -1,4 +1,4 @@
-"""What a look of the probe has given, and what of it is known."""
+"""The results of a probe, and which of its findings are expected."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from tests.probe.needles import KEY_FILE, RUNNER_KEY
 
-# The runner's own key and what it gets with it, which GitHub's runner cannot do without.
+# GitHub's runner needs its own key, and has it in these places.
 KNOWN = (KEY_FILE, "mem of Runner.Listener", "mem of Runner.Worker")
 
 Finding = tuple[str, str]  # name and place
 
 
 class Result:
-    """What one look of the probe has given."""
+    """The result of one look of the probe."""
 
     def __init__(self, line: str) -> None:
         told: dict[str, Any] = json.loads(line.removeprefix("PROBE "))
@@ -29,23 +29,23 @@ class Result:
 
     @property
     def names(self) -> set[str]:
-        """The secrets that were found."""
+        """The names of the secrets that were found."""
         return {name for name, _place in self.found}
 
 
 def results(text: str) -> list[Result]:
-    """The looks that are told of in a log."""
+    """Return the looks that a log tells of."""
     return [Result(line) for line in text.splitlines() if line.startswith("PROBE ")]
 
 
 def written(file: Path) -> list[Result]:
-    """The looks that a probe has written into a file; it may be writing another one."""
+    """Return the complete looks in a file that a probe may be writing."""
     text, _, _incomplete = file.read_text().rpartition("\n")
     return results(text)
 
 
 def unexpected(looks: Iterable[Result]) -> set[Finding]:
-    """Return what was found beyond what the runner itself needs."""
+    """Return the findings beyond what the runner itself needs."""
     return {
         (name, place)
         for look in looks

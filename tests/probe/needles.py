@@ -1,4 +1,4 @@
-"""What a probe looks for: secrets by their names."""
+"""The secrets that a probe looks for, by their names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUNNER_KEY = "runner key"
 
 
 def given_out(simulator: Simulator, scope: str = "") -> dict[str, str]:
-    """Return the tokens of all kinds that GitHub has given out so far, for one scope or for all."""
+    """Return all tokens that GitHub has given out so far, for one scope or for all."""
     return {
         f"{kind} token {i}": token
         for kind, tokens in simulator.tokens(scope).items()
@@ -26,15 +26,15 @@ def given_out(simulator: Simulator, scope: str = "") -> dict[str, str]:
 
 
 def of_runner(key_file: bytes) -> dict[str, str]:
-    """Return the runner's own key, and how it stands in a JIT configuration."""
+    """Return the runner's own key, plain and as a part of a JIT configuration."""
     key = re.search(r"[0-9a-f]{64}", key_file.decode("utf-8-sig"))
     assert key is not None
-    # A part of the configuration that is not at its end, where others could begin.
+    # The base64 text of this file is a part of the configuration.
     return {RUNNER_KEY: key[0], "JIT configuration": base64.b64encode(key_file).decode()}
 
 
 def of_app(simulator: Simulator) -> tuple[str, dict[str, str]]:
-    """Install an App for acme; return its key in one line, and what must not be found of it."""
+    """Install an App for acme; return its key in one line, and what a probe looks for."""
     key = _app_key()
     pem = key.private_bytes(
         serialization.Encoding.PEM,

@@ -1,11 +1,11 @@
-"""Look for secrets wherever a process can look. A program of its own; a job step runs it.
+"""Look for secrets wherever a process can look. A step of a job runs this program.
 
 Usage: probe.py NEEDLES DIRECTORY... [--until FILE]
 
-NEEDLES is a file made by `write`, in which the secrets are disguised, since whoever looks for a
-secret must not be the one who has it. Prints one line of JSON that starts with PROBE: `found` has
-a name, a form and a place for each secret, `looked` tells how many places could be looked into.
-With --until it looks again and again until that file exists. Standard library only, Python 3.9.
+NEEDLES is a file that `write` has made. It disguises the secrets, so that the probe does not find
+them in its own input. The output is a line of JSON after PROBE: `found` has a name, a form and a
+place for each secret; `looked` has the number of places of each kind that could be read. With
+--until the probe looks again and again until FILE exists. Standard library only, Python 3.9.
 """
 
 import base64
@@ -31,12 +31,12 @@ SHM_RDONLY = 0o10000
 
 
 def disguise(data: bytes) -> bytes:
-    """Make a secret unrecognizable, or recognizable again."""
+    """Make a secret unrecognizable, or a disguised one plain again."""
     return bytes(byte ^ MASK for byte in data)
 
 
 def write(path: str, secrets: "dict[str, str]") -> None:
-    """Write the secrets, by their names, into a file that everybody may read."""
+    """Write the secrets and their names into a file that every user may read."""
     hidden = {name: disguise(secret.encode()).hex() for name, secret in secrets.items()}
     with open(path, "w", encoding="ascii") as file:
         json.dump(hidden, file)
@@ -50,12 +50,13 @@ def load(path: str) -> "dict[str, bytes]":
 
 
 def forms(secret: bytes) -> "dict[str, bytes]":
-    """Return what a secret may look like: plain, for JavaScript and .NET, encoded."""
+    """Return the forms of a secret: plain, as JavaScript and .NET hold it, encoded."""
     found = {"plain": secret, "UTF-16": secret.decode().encode("utf-16-le")}
     url = urllib.parse.quote(secret, safe="").encode()
     if url != secret:
         found["URL"] = url
-    for offset in range(3):  # inside of something longer it may begin at any of three places
+    # Within a longer text base64 has three forms, by where the secret begins.
+    for offset in range(3):
         code = base64.b64encode(b"\0" * offset + secret)
         first, last = -(-offset * 8 // 6), (offset + len(secret)) * 8 // 6
         found[f"base64+{offset}"] = code[first:last]
@@ -93,9 +94,10 @@ class Probe:
         self.looked[kind] += 1
 
     def _file(self, kind: str, path: str, place: str = "") -> None:
-        """Search a file; what is none or cannot be opened is left out."""
+        """Search a regular file that can be opened; pass over anything else."""
         with contextlib.suppress(OSError):
-            if stat.S_ISREG(os.stat(path).st_mode):  # to open a FIFO would tell its other end
+            # Opening a FIFO would wake the process at its other end.
+            if stat.S_ISREG(os.stat(path).st_mode):
                 with open(path, "rb") as file:
                     self._search(kind, place or path, file.read(LARGEST))
 
@@ -171,7 +173,7 @@ def _files(directory: str) -> Iterator[str]:
 
 
 def main(argv: "list[str]") -> None:
-    """Look, and say what was found."""
+    """Look, and print what was found."""
     until = argv.pop() if "--until" in argv else ""
     if until:
         argv.remove("--until")

@@ -1,4 +1,4 @@
-"""What a job finds: nothing, whichever way the credential has come in."""
+"""A job finds no credential, whichever way the credential came in."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ WAYS = ["environment", "env file", "file"]
 
 @pytest.fixture
 def cage(new_life: Callable[..., Life]) -> Cage:
-    """A cage with a runner without start-up times in it."""
+    """A cage with a runner without start-up times."""
     return Cage(new_life())
 
 
 def given(cage: Cage, way: str, variable: str, secret: str) -> dict[str, str]:
-    """The settings by which a secret comes in; files are readable for all."""
+    """Return the settings by which a secret comes in; its file is readable for all."""
     path = cage.life.directory / "secret"
     if way == "environment":
         return {variable: secret}
@@ -35,7 +35,7 @@ def given(cage: Cage, way: str, variable: str, secret: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_personal_token(cage: Cage, way: str) -> None:
-    """Neither the token nor a registration token is found, by the user nor by root."""
+    """Neither the user nor root finds the token or a registration token."""
     cage.start(**given(cage, way, "GITHUB_PERSONAL_TOKEN", cage.token)).idle()
     assert {"PAT", "registration token 0", "runner key"} <= cage.needles.keys()
     looks = [cage.look(AS_RUNNER), cage.look(AS_ROOT), *cage.probed()]
@@ -44,7 +44,7 @@ def test_personal_token(cage: Cage, way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_app(cage: Cage, way: str) -> None:
-    """Neither an App's key nor a token of its installation is found."""
+    """Neither the key of an App nor a token of its installation is found."""
     key, secrets = of_app(cage.simulator)
     cage.needles |= secrets
     env = given(cage, way, "GITHUB_APP_PRIVATE_KEY", key)
@@ -65,7 +65,7 @@ def test_jit(cage: Cage) -> None:
 
 
 def test_beside_a_health_check(cage: Cage) -> None:
-    """What the engine starts in the container has the token in its environment, unseen."""
+    """A job cannot look into what the engine starts with the token in its environment."""
     cage.start().idle()
     with cage.inside(*powers(*DOCKER), "sleep", "60", GITHUB_PERSONAL_TOKEN=cage.token):
         until(lambda: "sleep" in cage.life.inside().values())
@@ -74,7 +74,7 @@ def test_beside_a_health_check(cage: Cage) -> None:
 
 
 def test_what_is_left_of_a_job_during_the_removal(cage: Cage) -> None:
-    """A process that has outlived its job finds nothing while the runner is taken off the list."""
+    """A process that outlives its job finds nothing while the runner is removed."""
     looked, stop = cage.life.directory / "looked", cage.life.directory / "stop"
     looked.touch(mode=0o666)
     looked.chmod(0o666)
@@ -95,7 +95,7 @@ def test_what_is_left_of_a_job_during_the_removal(cage: Cage) -> None:
 
 
 def test_during_the_removal_of_an_idle_runner(cage: Cage) -> None:
-    """Nothing but config.sh has the remove-token, and no job is there that could look."""
+    """Only config.sh has the remove-token, and there is no job that could look."""
     cage.start(RUNNER_STOP_TIMEOUT="60").idle()
     cage.simulator.fault(method="DELETE", path="/actions/runners/1", hold="removal")
     cage.life.signal()
@@ -114,7 +114,7 @@ def test_during_the_removal_of_an_idle_runner(cage: Cage) -> None:
 
 
 def test_environment_of_a_job(cage: Cage) -> None:
-    """A job gets what a user has set beside our settings, and nothing of ours."""
+    """A job gets the variables that a user has set, and none of gh-runner."""
     cage.start(RUNNER_LABELS="a", NO_PROXY="x", JAVA_HOME="/j", RUNNER_SUDO="1").idle()
     job = cage.simulator.queue_job("env")
     assert cage.life.wait() == 0
@@ -126,7 +126,7 @@ def test_environment_of_a_job(cage: Cage) -> None:
 
 
 def test_descriptors_of_the_listener(cage: Cage) -> None:
-    """run.sh has stdin, stdout and stderr, and nothing of ours."""
+    """run.sh has stdin, stdout and stderr, and no descriptor of gh-runner."""
     cage.start().idle()
     folder = Path(f"/proc/{cage.life.pid_of('run.sh')}/fd")
     # bash keeps its script open, above 10.
@@ -134,13 +134,13 @@ def test_descriptors_of_the_listener(cage: Cage) -> None:
 
 
 def arriving(cage: Cage, code: int = 0, **env: str) -> list[Result]:
-    """What a job finds that arrives while config.sh takes the idle runner off the list."""
+    """Return what a job finds that arrives while config.sh removes the idle runner."""
     cage.simulator.fault(method="DELETE", path="/actions/runners/1", hang=True)
-    # Between its worker and its first step a real job takes longer than the simulator's.
+    # A real job takes longer than the simulator's between its worker and its first step.
     hook = cage.life.directory / "hook.sh"
     hook.write_text("sleep 0.3\n")
     cage.life.env |= {"ACTIONS_RUNNER_HOOK_JOB_STARTED": str(hook), "RUNNER_DRAIN_TIMEOUT": "30"}
-    cage.life.env["RUNNER_STOP_TIMEOUT"] = "20"  # a quarter of it is for config.sh
+    cage.life.env["RUNNER_STOP_TIMEOUT"] = "20"  # config.sh has a quarter of it
     cage.start(**env).idle()
     cage.life.signal()
     cage.simulator.wait_for("request", method="DELETE", path="/actions/runners/1")
@@ -151,13 +151,13 @@ def arriving(cage: Cage, code: int = 0, **env: str) -> list[Result]:
 
 @pytest.mark.parametrize("credential", ["until-exit", "until-job"])
 def test_job_that_arrives_during_the_removal(cage: Cage, credential: str) -> None:
-    """config.sh is ended with its remove-token before the job's first step, which then goes on."""
+    """config.sh, which has a remove-token, is ended before the first step of the job."""
     looks = arriving(cage, RUNNER_CREDENTIAL=credential)
     assert unexpected(looks) == set()
 
 
 def test_runner_that_stays_is_not_removed_by_config_sh(cage: Cage) -> None:
-    """Who takes a second job may have a process of the first about, so no token is shown."""
+    """A runner with a second job may have a process of the first: no token is shown."""
     looked = cage.life.directory / "looked"
     looked.touch()
     looked.chmod(0o666)

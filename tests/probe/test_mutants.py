@@ -1,4 +1,4 @@
-"""With a protection taken out of the program the probe finds what it protects.
+"""A probe finds a secret once its protection is taken out of the program.
 
 So a probe that finds nothing has not merely looked in the wrong places.
 """
@@ -20,7 +20,7 @@ UNTIL_JOB = {"RUNNER_CREDENTIAL": "until-job", "RUNNER_ALLOW_PTRACE": "1"}
 JIT = {"RUNNER_REGISTRATION": "jit"}
 
 _NO_EXEC = replace("leave_environment", "os.execve(...)", "return vault")
-# A JIT configuration, made up again of its files.
+# Makes the JIT configuration again from its files.
 _CODE = (
     "(code := __import__('base64').b64encode)(__import__('json').dumps({name:"
     " code(open(os.path.join(settings.home, name), 'rb').read()).decode() for name in"
@@ -29,7 +29,7 @@ _CODE = (
 
 
 class Mutant(NamedTuple):
-    """Changes, and where whom they let find what."""
+    """Changes of the program, and what a look then finds: as which user, and where."""
 
     changes: tuple[Change, ...]
     uid: int
@@ -119,7 +119,7 @@ def test_probe_finds_a_health_check_of_the_same_power(new_life: Callable[..., Li
 
 @pytest.mark.parametrize("is_mutant", [False, True])
 def test_probe_reads_a_dumpable_pid_1(new_life: Callable[..., Life], is_mutant: bool) -> None:
-    """Where PID 1 is the runner's own user, only that it is not dumpable keeps a job out."""
+    """If PID 1 is the runner's own user, only its not being dumpable keeps a job out."""
     cage = Cage(new_life())
     if is_mutant:
         cage.life.program = mutated(cage.life.directory, DUMPABLE)
@@ -133,7 +133,7 @@ def test_probe_reads_a_dumpable_pid_1(new_life: Callable[..., Life], is_mutant: 
 def test_probe_finds_who_asks_beside_all_else(
     new_life: Callable[..., Life], is_mutant: bool
 ) -> None:
-    """Whoever still talks to GitHub when a job begins would give the credential away."""
+    """A process that still talks to GitHub as a job begins would give the credential away."""
     cage = Cage(new_life())
     if is_mutant:
         cage.life.program = mutated(cage.life.directory, NOT_DISMISSED)
@@ -144,7 +144,7 @@ def test_probe_finds_who_asks_beside_all_else(
 
 
 def test_probe_finds_config_sh_beside_a_job(new_life: Callable[..., Life]) -> None:
-    """Did config.sh remove go on while a job runs, the job would read its token."""
+    """If config.sh remove went on beside a job, the job would read its token."""
     cage = Cage(new_life())
     cage.life.program = mutated(cage.life.directory, BESIDE_A_JOB)
     runner, _root = arriving(cage, code=143)

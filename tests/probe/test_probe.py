@@ -1,4 +1,4 @@
-"""The probe itself: it finds what is hidden, wherever and in whatever form."""
+"""The probe finds a secret in every place and in every form."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLACES = {
 
 
 def test_every_place_and_form(tmp_path: Path) -> None:
-    """Each secret is found where it is, and the one in memory in each of its forms."""
+    """Each secret is found in its place, and the one in memory in each of its forms."""
     needles = {name: f"ghp_{secrets.token_hex(18)}+/=" for name in PLACES}
     probe.write(str(tmp_path / "needles"), needles)
     look: list[str | Path] = [PYTHON, probe.__file__, tmp_path / "needles", tmp_path]

@@ -1,4 +1,4 @@
-"""RUNNER_CREDENTIAL=until-job: not even root with CAP_SYS_PTRACE finds more than a remove-token."""
+"""RUNNER_CREDENTIAL=until-job: even root with CAP_SYS_PTRACE finds a remove-token at most."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REMOVE_TOKEN = "/actions/runners/remove-token"
 
 @pytest.fixture
 def cage(new_life: Callable[..., Life]) -> Cage:
-    """A cage whose life hands over, and whose jobs may do anything to its processes."""
+    """A cage whose life drops its credential, and whose jobs may look into all processes."""
     made = Cage(new_life())
     made.life.env |= {"RUNNER_CREDENTIAL": "until-job", "RUNNER_ALLOW_PTRACE": "1"}
     return made
@@ -25,14 +25,14 @@ def cage(new_life: Callable[..., Life]) -> Cage:
 
 @pytest.fixture
 def life(life: Life) -> Life:
-    """A life that hands over."""
+    """A life that drops its credential before a job."""
     life.env["RUNNER_CREDENTIAL"] = "until-job"
     return life
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_root_finds_nothing(cage: Cage, way: str) -> None:
-    """Root reads PID 1's environment, memory and descriptors, and no credential is in them."""
+    """Root reads the environment, memory and descriptors of PID 1, and finds no credential."""
     cage.start("sys_ptrace", **given(cage, way, "GITHUB_PERSONAL_TOKEN", cage.token)).idle()
     runner, root = cage.probed()
     assert {"mem", "fd"} <= root.looked.keys()
@@ -43,7 +43,7 @@ def test_root_finds_nothing(cage: Cage, way: str) -> None:
 
 
 def test_remove_token_is_all_that_root_finds(cage: Cage) -> None:
-    """What PID 1 keeps for the removal is there to be found: the probe does look at it."""
+    """Root finds the remove-token that PID 1 keeps, so the probe does look there."""
     cage.start("sys_ptrace").idle()
     begun = cage.life.directory / "begun"
     command = " ".join(cage.command())
@@ -58,7 +58,7 @@ def test_remove_token_is_all_that_root_finds(cage: Cage) -> None:
 
 
 def test_a_strict_umask_closes_no_hook(life: Life, simulator: Simulator) -> None:
-    """The runner's user can reach the hook, or every job would fail."""
+    """The runner's user can run the hook although the umask is strict."""
     job = simulator.queue_job("echo hello")
     life.start(namespace=[*NAMESPACE, "sh", "-c", 'umask 077; exec "$0" "$@"'])
     assert life.wait() == 0
@@ -66,7 +66,7 @@ def test_a_strict_umask_closes_no_hook(life: Life, simulator: Simulator) -> None
 
 
 def test_no_step_begins_before_the_credential_is_gone(life: Life, simulator: Simulator) -> None:
-    """However long GitHub takes, the job waits for it."""
+    """A job waits for GitHub's answer however long that takes."""
     simulator.fault(path=REMOVE_TOKEN, delay=0.5)
     job = simulator.queue_job("echo first step")
     assert life.start().wait() == 0, life.output
@@ -79,7 +79,7 @@ def test_no_step_begins_before_the_credential_is_gone(life: Life, simulator: Sim
 
 @pytest.mark.parametrize("fault", [{"status": 403}, {"refusal": "bad-credentials"}])
 def test_it_is_dropped_even_if_the_exchange_fails(cage: Cage, fault: dict[str, object]) -> None:
-    """A refusal is a warning, the job runs, and nothing is found."""
+    """If GitHub refuses, a warning says so, the job runs, and nothing is found."""
     cage.simulator.fault(path=REMOVE_TOKEN, **fault)
     cage.start("sys_ptrace").idle()
     _runner, root = cage.probed()
@@ -88,7 +88,7 @@ def test_it_is_dropped_even_if_the_exchange_fails(cage: Cage, fault: dict[str, o
 
 
 def test_cancelled_job(life: Life, simulator: Simulator) -> None:
-    """GitHub has dropped the runner of a cancelled job: "not found" is as good as removed."""
+    """GitHub has dropped the runner of a cancelled job, so "not found" means removed."""
     simulator.queue_job("exec sleep 60")
     life.start()
     until(lambda: simulator.tokens().get("remove"))
@@ -103,7 +103,7 @@ def test_cancelled_job(life: Life, simulator: Simulator) -> None:
 
 
 def test_stop_while_idle(life: Life, simulator: Simulator) -> None:
-    """Without a job the credential is still there, and the runner is removed as ever."""
+    """Without a job the credential is still there, and removes the runner."""
     life.start()
     simulator.wait_for("session_opened")
     life.signal()
@@ -113,7 +113,7 @@ def test_stop_while_idle(life: Life, simulator: Simulator) -> None:
 
 
 def test_stop_while_the_job_waits(life: Life, simulator: Simulator) -> None:
-    """A stop in the middle of the exchange cancels the job and takes the runner off the list."""
+    """A stop during the exchange cancels the job and removes the runner."""
     simulator.fault(path=REMOVE_TOKEN, delay=3.0)
     job = simulator.queue_job("echo never")
     life.start()
@@ -125,7 +125,7 @@ def test_stop_while_the_job_waits(life: Life, simulator: Simulator) -> None:
 
 
 def test_job_that_comes_with_the_stop_is_drained(life: Life, simulator: Simulator) -> None:
-    """With a drain a job that waits for its answer gets it after the stop, too."""
+    """With a drain a waiting job gets its answer after the stop as well."""
     simulator.fault(path=REMOVE_TOKEN, delay=1.0)
     job = simulator.queue_job("echo drained")
     life.start(RUNNER_DRAIN_TIMEOUT="20")
@@ -150,7 +150,7 @@ def test_job_that_comes_with_the_stop_is_drained(life: Life, simulator: Simulato
 def test_hook_of_the_user_comes_next(
     life: Life, simulator: Simulator, name: str, text: str, result: str, words: str | None
 ) -> None:
-    """A job-started hook that was set runs after ours, and decides as ever whether the job may."""
+    """A job-started hook of the user runs next, and decides whether the job may begin."""
     path = life.directory / (name or "none.sh")
     if name:
         path.write_text(text)
@@ -162,7 +162,7 @@ def test_hook_of_the_user_comes_next(
 
 
 def test_hook_and_pipes_are_roots(life: Life, simulator: Simulator) -> None:
-    """A job can read and run the hook, not change it; the pipes are gone when it begins."""
+    """A job can read and run the hook and not change it; the pipes are gone by then."""
     state = life.directory / "state"
     job = simulator.queue_job(f"stat -c '%A %U %n' ${HOOK}; ls {state}; echo >>${HOOK} || true")
     assert life.start().wait() == 0, life.output
@@ -174,7 +174,7 @@ def test_hook_and_pipes_are_roots(life: Life, simulator: Simulator) -> None:
 
 
 def test_leftovers_of_a_killed_life_are_no_obstacle(life: Life, simulator: Simulator) -> None:
-    """A container that is started again finds its old hook and pipes, and makes them anew."""
+    """A container that is started again replaces the hook and the pipes of before."""
     state = life.directory / "state"
     state.mkdir()
     for name in ("job-started.sh", "job-started.ask", "job-started.answer"):
@@ -184,7 +184,7 @@ def test_leftovers_of_a_killed_life_are_no_obstacle(life: Life, simulator: Simul
 
 
 def test_warning_about_the_environment(life: Life, simulator: Simulator) -> None:
-    """With the token in the environment a warning names the better ways in, with a file none."""
+    """A warning names the better ways for a token that came in the environment."""
     simulator.queue_job()
     assert life.start().wait() == 0
     [warning] = [line["event"] for line in life.log if "until-job drops" in line["event"]]
@@ -193,7 +193,7 @@ def test_warning_about_the_environment(life: Life, simulator: Simulator) -> None
 
 
 def test_no_warning_about_a_file(life: Life, simulator: Simulator) -> None:
-    """An env file leaves nothing that a warning could be about."""
+    """A token that came in an env file causes no warning."""
     path = life.directory / "env"
     path.write_text(f"GITHUB_PERSONAL_TOKEN={life.env.pop('GITHUB_PERSONAL_TOKEN')}\n")
     simulator.queue_job()
@@ -202,14 +202,14 @@ def test_no_warning_about_a_file(life: Life, simulator: Simulator) -> None:
 
 
 def test_not_without_ephemeral(life: Life, simulator: Simulator) -> None:
-    """A runner that takes a second job needs its credential longer than until the first."""
+    """A runner that takes a second job is refused: it needs its credential longer."""
     assert life.start(RUNNER_EPHEMERAL="0").wait() == 78
     assert "RUNNER_CREDENTIAL: until-job is for ephemeral runners" in life.error()
     assert simulator.requests() == []
 
 
 def test_hook_in_the_runners_own_env_file(life: Life, simulator: Simulator) -> None:
-    """The runner's .env would win over our hook, and the job would begin unasked."""
+    """A hook in the runner's .env is refused: it would replace the hook of gh-runner."""
     (life.home / ".env").write_text(f"LANG=C\n{HOOK}=/mine.sh\n")
     assert life.start().wait() == 78
     assert f"{HOOK}: is set in {life.home}/.env" in life.error()
@@ -217,7 +217,7 @@ def test_hook_in_the_runners_own_env_file(life: Life, simulator: Simulator) -> N
 
 
 def test_state_directory_that_cannot_be_written(life: Life, simulator: Simulator) -> None:
-    """Without a place for the pipes no job could ask, so nothing starts."""
+    """Without a directory for the pipes nothing starts."""
     assert life.start(RUNNER_STATE_DIR="/proc/gh-runner").wait() == 78
     assert "RUNNER_STATE_DIR: RUNNER_CREDENTIAL=until-job" in life.error()
     assert simulator.requests() == []

@@ -1,7 +1,7 @@
-"""Hide secrets in every place and form in which a probe looks; a program of its own.
+"""Hide secrets in every place and form in which a probe looks, and run a command.
 
-Usage: python -m tests.probe.victim NEEDLES DIRECTORY COMMAND... runs the command when all is
-hidden. The names of the needles are the places.
+Usage: python -m tests.probe.victim NEEDLES DIRECTORY COMMAND... The names of the needles are the
+places.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ ADD_KEY = {"x86_64": 248, "aarch64": 217}
 
 
 def main(argv: "list[str]") -> int:
-    """Hide everything, then run the command; its exit code."""
+    """Hide everything, run the command, and return its exit code."""
     needles, directory, *command = argv
     secrets = load(needles)
     kept = list(forms(secrets["memory"]).values())

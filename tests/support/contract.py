@@ -1,4 +1,4 @@
-"""GitHub's own description of its API: every request and every answer of a test must keep to it."""
+"""GitHub's description of its API, which every request and answer of a test must keep to."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ _API = OpenAPI.from_dict(_DESCRIPTION)
 
 
 def keep(response: requests.Response) -> requests.Response:
-    """Check an answer, and the request that it answers; a refusal only where it is described."""
+    """Check an answer and its request; a refusal is checked only where it is described."""
     request = RequestsOpenAPIRequest(response.request)
     _API.validate_request(request)
     try:

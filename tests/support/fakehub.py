@@ -1,4 +1,4 @@
-"""GitHub's answers for tests of the client, and a clock that only moves when somebody sleeps."""
+"""GitHub's answers for tests of the client, and a clock that moves only in a sleep."""
 
 import dataclasses
 import time
@@ -41,19 +41,19 @@ PLACES = {
 
 
 def root(base: str) -> str:
-    """The root of the API that an address of PLACES is below."""
+    """Return the root of the API to which an address of PLACES belongs."""
     return next(api for _, api in HOSTS.values() if base.startswith(api))
 
 
 class Clock:
-    """Time that passes only while somebody sleeps."""
+    """A clock that moves only while something sleeps."""
 
     def __init__(self) -> None:
         self.time = 1000.0
         self.slept: list[float] = []
 
     def now(self) -> float:
-        """The moment, as time.monotonic() would say it."""
+        """Return the moment, as time.monotonic() does."""
         return self.time
 
     def sleep(self, seconds: float) -> None:
@@ -63,7 +63,7 @@ class Clock:
 
 
 class Hub(responses.RequestsMock):
-    """A GitHub that answers as it is told."""
+    """A GitHub whose answers are given beforehand."""
 
     def __enter__(self) -> Self:
         """Begin to answer."""
@@ -71,7 +71,7 @@ class Hub(responses.RequestsMock):
         return self
 
     def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
-        """Miss the requests that were not made, unless something else went wrong before."""
+        """Complain about answers that nothing has asked for, unless the test has failed."""
         try:
             self.stop(allow_assert=kind is None)
         finally:
@@ -84,7 +84,7 @@ def hub() -> Hub:
 
 
 def parse(values: Mapping[str, str]) -> Settings:
-    """Settings of a repository with a classic token, unless the values say otherwise."""
+    """Return settings of a repository with a classic token, unless the values differ."""
     scope = (
         {}
         if {"GITHUB_URL", "GITHUB_OWNER", "GITHUB_ENTERPRISE"} & {*values}
@@ -97,7 +97,7 @@ def parse(values: Mapping[str, str]) -> Settings:
 
 
 def connect(values: Mapping[str, str] = MappingProxyType({}), clock: Clock | None = None) -> Client:
-    """An Client to the list of runners that the values name; see `parse`."""
+    """Return a Client for the list of runners that the values name; see `parse`."""
     secrets = {"GITHUB_PERSONAL_TOKEN": CLASSIC, **values}
     if "RUNNER_TOKEN" in values or "GITHUB_APP_ID" in values:
         del secrets["GITHUB_PERSONAL_TOKEN"]
@@ -106,7 +106,7 @@ def connect(values: Mapping[str, str] = MappingProxyType({}), clock: Clock | Non
 
 
 def at(clock: Clock, api: Client) -> Client:
-    """The same Client, by another clock."""
+    """Return the same Client with another clock."""
     fresh = clock.now() + 10 if api.fresh_until else 0.0
     return dataclasses.replace(
         api,
@@ -120,7 +120,7 @@ def at(clock: Clock, api: Client) -> Client:
 def entry(
     number: int, name: str, status: str = "online", *, busy: bool = False, labels: str = "linux"
 ) -> dict[str, Any]:
-    """An entry of the list of runners, as GitHub writes it."""
+    """Return an entry of the list of runners as GitHub writes it."""
     return {
         "id": number,
         "name": name,
@@ -132,7 +132,7 @@ def entry(
 
 
 def listing(*entries: dict[str, Any], total: int | None = None) -> dict[str, Any]:
-    """A page of the list of runners."""
+    """Return a page of the list of runners."""
     return {"total_count": len(entries) if total is None else total, "runners": list(entries)}
 
 

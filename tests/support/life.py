@@ -1,4 +1,4 @@
-"""One life of the real program, as PID 1 of a new PID namespace, against the simulator."""
+"""One life of the real program against the simulator, as PID 1 of a new PID namespace."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ TOKEN = "ghp_simulator"
 
 
 class Life:
-    """A container in all but name: a PID namespace, an environment, an exit code."""
+    """A container in all but name, with a runner, an environment and an exit code."""
 
     def __init__(self, simulator: Simulator, directory: Path, **options: Any) -> None:
-        """Prepare a runner distribution; nothing runs until `start`."""
+        """Write a runner distribution; nothing runs until `start`."""
         self.simulator = simulator
         self.home = directory / "runner"
         self.directory = directory
@@ -45,7 +45,7 @@ class Life:
         simulator.make_distribution(self.home, owner=USER, **options)
 
     def start(self, *arguments: str, namespace: Sequence[str] | None = None, **env: str) -> Life:
-        """Start the program; settings are given as keywords."""
+        """Start the program; keywords are settings."""
         environment = {k: v for k, v in {**self.env, **env}.items() if v != ""}
         with (self.directory / "log").open("wb") as log:
             self._container = Container(
@@ -65,20 +65,20 @@ class Life:
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
-        """The process that was started, outside the namespace."""
+        """The process outside the namespace that was started."""
         return self.container.process
 
     @property
     def pid_1(self) -> int:
-        """The pid, seen from here, of the process that is PID 1 inside."""
+        """The pid of PID 1, seen from outside."""
         return self.container.pid_1
 
     def inside(self) -> dict[int, str]:
-        """The processes of the namespace: their names by the pids that they have out here."""
+        """Return the processes of the namespace: their names by their pids outside."""
         return self.container.inside()
 
     def pid_of(self, comm: str) -> int:
-        """The pid, seen from here, of the first process inside with that name."""
+        """Return the pid, seen from outside, of a process with that name."""
         return int(until(lambda: [pid for pid, name in self.inside().items() if name == comm])[0])
 
     def signal(self, signum: int = signal.SIGTERM) -> Life:
@@ -91,29 +91,29 @@ class Life:
         return self.container.wait(timeout)
 
     def end(self) -> None:
-        """Kill whatever is left, as the end of a failed test must."""
+        """Kill every process that is left."""
         if self._container is not None:
             self._container.end()
 
     @property
     def output(self) -> str:
-        """All that was printed so far."""
+        """Everything that was printed so far."""
         return (self.directory / "log").read_text(errors="replace")
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """Our own log lines."""
+        """The log lines of gh-runner."""
         return [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
 
     def error(self) -> str:
-        """The message of the last error that was logged, with its hint."""
+        """Return the message of the last error in the log, with its hint."""
         errors = [f"{e['event']} {e.get('hint', '')}" for e in self.log if e["level"] == "error"]
         assert errors, self.output
         return errors[-1]
 
 
 def until(look: Any, timeout: float = 30) -> Any:
-    """Return what `look` returns as soon as that is true; for what sends no event."""
+    """Return what `look` returns once that is true; for what no event announces."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
@@ -125,7 +125,7 @@ def until(look: Any, timeout: float = 30) -> Any:
 
 @contextlib.contextmanager
 def directory() -> Iterator[Path]:
-    """A temporary directory that the runner's user can enter, as pytest's is not."""
+    """Make a directory that the runner's user may enter; pytest's own may not be entered."""
     path = Path(tempfile.mkdtemp(prefix="gh-runner-"))
     path.chmod(0o755)
     try:

@@ -1,9 +1,9 @@
-"""Copies of the package with something broken on purpose: a test has to notice.
+"""Copies of the package with something broken on purpose, which a test has to notice.
 
-A change names its place and a pattern of code, and both survive a move. A place is the end of a
-dotted name: `Listener.kill_job`, `stopping.stop`, `init.signals`, or "" for the whole package. A
-pattern is Python: formatting and comments do not count, and `...` stands for anything in its
-place, in a list of arguments or statements for any number of them.
+A change names a place and a pattern of code, so that it survives a move. A place is the end of a
+dotted name: `Listener.kill_job`, `stopping.stop`, `init.signals`; "" is the whole package. A
+pattern is Python, whose formatting does not count. In a pattern `...` stands for any expression,
+and in a list of arguments or statements for any number of them.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from _pytest.mark import ParameterSet
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = PROJECT / "entrypoint"
-# In the new code of a change, this name stands for the code that it replaces.
+# In the new code of a change this name stands for the code that is replaced.
 OLD = "OLD"
 
 
 @dataclass(frozen=True)
 class Change:
-    """In one place, code that fits `old` becomes `new`; without `old`, the place's whole body."""
+    """In a place, code that fits `old` becomes `new`; if `old` is None, the whole body does."""
 
     place: str
     old: str | None
@@ -36,7 +36,7 @@ class Change:
 
 
 def replace(place: str, old: str, new: str) -> Change:
-    """Replace an expression or a statement, which must be there exactly once."""
+    """Replace an expression or a statement that is in the place exactly once."""
     return Change(place, old, new)
 
 
@@ -46,7 +46,7 @@ def body(place: str, new: str) -> Change:
 
 
 def constant(name: str, value: str) -> Change:
-    """Give a module's constant another value; the name may begin with the module's."""
+    """Give a constant of a module another value; the module's name may come first."""
     *module, variable = name.split(".")
     return Change(".".join(module), f"{variable} = ...", f"{variable} = {value}")
 
@@ -80,7 +80,7 @@ def mutated(directory: Path, *changes: Change) -> list[str]:
 
 
 def changed(*changes: Change, package: Path = PACKAGE) -> dict[Path, ast.Module]:
-    """Return the modules that the changes concern, changed; nothing is written."""
+    """Return the modules that the changes concern, changed, without writing them."""
     modules: dict[Path, ast.Module] = {}
     for change in changes:
         path, tree = _change_once(change, package, modules)
@@ -129,7 +129,7 @@ def _change_once(
 
 
 class _Replacer(ast.NodeTransformer):
-    """Replaces what fits in the places of one name, and counts how often it did."""
+    """Replaces the code that fits in the places of one name, and counts how often."""
 
     def __init__(self, change: Change) -> None:
         self.count = 0
@@ -144,7 +144,7 @@ class _Replacer(ast.NodeTransformer):
                 self._old, self._is_expression = self._old.value, True
 
     def go_through(self, tree: ast.AST, name: str) -> None:
-        """Look for the place below a node whose dotted name this is."""
+        """Look for the place in a node with this dotted name."""
         if f".{name}".endswith(f".{self._place}") or not self._place:
             self._replace_in(tree)
             return
@@ -200,7 +200,7 @@ class _WithOld(ast.NodeTransformer):
 
 
 def _fits(pattern: object, code: object) -> bool:
-    """Whether code is what the pattern says, wherever it stands and for whatever it is used."""
+    """Return whether code fits a pattern; position and context do not count."""
     if isinstance(pattern, list):
         return isinstance(code, list) and _all_fit(pattern, code)
     if isinstance(pattern, ast.AST):
@@ -232,6 +232,6 @@ def _is_anything(pattern: object) -> bool:
 
 
 def _modules(package: Path) -> Iterator[tuple[Path, str]]:
-    """The modules of the package, with their dotted names."""
+    """Return the modules of the package with their dotted names."""
     for path in package.rglob("*.py"):
         yield path, ".".join(path.relative_to(package.parent).with_suffix("").parts)

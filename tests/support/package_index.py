@@ -1,4 +1,4 @@
-"""An index of Python packages on loopback, with packages that are made for one test."""
+"""An index of Python packages on loopback, with packages that are made for a test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Self
 
 
 def wheel(name: str, version: str, *metadata: str, size: int = 0) -> bytes:
-    """A package of one module, with further lines of metadata and `size` zero bytes of data."""
+    """Return a package of one module, with more lines of metadata and `size` zero bytes."""
     info = f"{name}-{version}.dist-info"
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *metadata, ""]
     members = {
@@ -31,12 +31,12 @@ def wheel(name: str, version: str, *metadata: str, size: int = 0) -> bytes:
 
 
 def file_name(name: str, version: str) -> str:
-    """What the file of a package is called."""
+    """Return the name of a package's file."""
     return f"{name}-{version}-py3-none-any.whl"
 
 
 class PackageIndex:
-    """The index: `files` is what it offers, `asked` the paths that it was asked for."""
+    """The index: `files` is what it offers, `asked` are the paths of its requests."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -46,7 +46,7 @@ class PackageIndex:
 
     @property
     def url(self) -> str:
-        """What PIP_INDEX_URL is to be."""
+        """The value for PIP_INDEX_URL."""
         return f"http://127.0.0.1:{self._server.server_port}/simple"
 
     def add(self, name: str, version: str, *metadata: str, size: int = 0) -> None:
@@ -54,7 +54,7 @@ class PackageIndex:
         self.files[file_name(name, version)] = wheel(name, version, *metadata, size=size)
 
     def lock(self, releases: Iterable[str]) -> str:
-        """A lock file with these releases (NAME==VERSION) and the checksums of their files."""
+        """Return a lock file with these releases (NAME==VERSION) and their checksums."""
         return "".join(
             f"{release} \\\n    --hash=sha256:{self._checksum(release)}\n" for release in releases
         )

@@ -1,4 +1,4 @@
-"""A certificate authority and servers' certificates, made for one test run."""
+"""A certificate authority and certificates of servers, made for one run of the tests."""
 
 import datetime
 import ipaddress
@@ -22,7 +22,7 @@ class Authority:
     key: ec.EllipticCurvePrivateKey
 
     def certify(self, host: str = "127.0.0.1", *, days: tuple[int, int] = (-1, 1)) -> Path:
-        """Make key and certificate of a server, in one file; valid within the given days."""
+        """Make key and certificate of a server in one file, valid within the given days."""
         key = ec.generate_private_key(ec.SECP256R1())
         alternative = x509.SubjectAlternativeName(
             [x509.IPAddress(ipaddress.ip_address(host))]
@@ -38,7 +38,7 @@ class Authority:
 
 
 def authority(folder: Path) -> Authority:
-    """Make an authority whose certificate is in the folder."""
+    """Make an authority and write its certificate into the folder."""
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
         _builder(_AUTHORITY, key, (-400, 400))

@@ -31,7 +31,7 @@ LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 @contextmanager
 def registry(name: str) -> Iterator[str]:
-    """Serve the image under a name; its reference, which `docker pull` takes."""
+    """Serve the image under a name; the value is the reference for `docker pull`."""
     blobs, manifest = _image()
 
     class Handler(BaseHTTPRequestHandler):
@@ -92,7 +92,7 @@ def _image() -> tuple[dict[str, bytes], bytes]:
 
 
 def _layer() -> bytes:
-    """The programs and what ldd says that they need."""
+    """Return the programs and the libraries that ldd names for them."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path in sorted({*_needed(), *(f"/bin/{program}" for program in PROGRAMS)}):

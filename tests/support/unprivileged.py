@@ -1,7 +1,8 @@
-"""Run a command as an ordinary user, also where root's home holds the interpreter.
+"""Run a command as an ordinary user, even if the interpreter is in the home of root.
 
-As a program, `unshare --mount python tests/unprivileged.py COMMAND…`: in a mount namespace of
-its own each directory that hides something needed is covered by one that does not.
+Usage: unshare --mount python tests/support/unprivileged.py COMMAND… In the new mount namespace each
+directory that the user may not enter, and that holds something needed, is covered by another one
+that the user may enter.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from pathlib import Path
 USER = "nobody"
 _PROJECT = Path(__file__).resolve().parents[2]
 _NEEDED = [_PROJECT, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()]
-_ROOM = Path("/mnt")  # in the private namespace a tmpfs, where the covers are built
+_ROOM = Path("/mnt")  # becomes a tmpfs in the new namespace, for the covers
 
 
 def prefix() -> list[str]:
-    """What to put before a command to run it as `nobody`; only root can."""
+    """Return the words that, before a command, run it as `nobody`; only root can."""
     return ["unshare", "--mount", sys.executable, str(Path(__file__).resolve())]
 
 

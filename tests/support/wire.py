@@ -1,4 +1,4 @@
-"""Servers that go wrong before any HTTP: TLS with a doubtful certificate, proxies that refuse."""
+"""Servers that fail before HTTP: TLS with doubtful certificates, proxies that refuse."""
 
 import contextlib
 import socket
@@ -12,14 +12,14 @@ Talk = Callable[[socket.socket], None]
 
 @contextlib.contextmanager
 def server(talk: Talk) -> Iterator[int]:
-    """Serve each connection by `talk`, in a thread of its own; yield the port on 127.0.0.1."""
+    """Serve each connection by `talk` in a thread; the value is the port on 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=_serve, args=(listening, talk))
         thread.start()
         try:
             yield listening.getsockname()[1]
         finally:
-            listening.shutdown(socket.SHUT_RDWR)  # wakes accept(2), which close alone does not
+            listening.shutdown(socket.SHUT_RDWR)  # wakes accept(2); close(2) alone does not
             thread.join()
 
 
@@ -53,7 +53,7 @@ def tls(certificate: Path) -> Talk:
 
 
 def says(answer: str, heard: list[str] | None = None) -> Talk:
-    """Give the same answer to every request; what was asked is added to `heard`."""
+    """Answer every request alike, and add what was asked to `heard`."""
 
     def talk(connection: socket.socket) -> None:
         request = connection.recv(65536).decode()
@@ -65,7 +65,7 @@ def says(answer: str, heard: list[str] | None = None) -> Talk:
 
 
 def proxy(upstream: int, heard: list[str]) -> Talk:
-    """Send requests for any host to one port on 127.0.0.1; their first lines go to `heard`."""
+    """Send requests for any host to one port on 127.0.0.1; `heard` gets their first lines."""
 
     def talk(connection: socket.socket) -> None:
         with socket.create_connection(("127.0.0.1", upstream), timeout=20) as server:
@@ -81,7 +81,7 @@ def proxy(upstream: int, heard: list[str]) -> Talk:
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
-    """Pass on all that comes; an answer may come in pieces."""
+    """Pass on all that comes, in as many pieces as it comes."""
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)

@@ -1,4 +1,4 @@
-"""Writes into a file which descriptors it was started with."""
+"""Writes the numbers of its open descriptors into a file."""
 
 import os
 import sys

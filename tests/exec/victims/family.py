@@ -1,4 +1,4 @@
-"""A main process and its child: on SIGTERM the main one asks the child what has come to it."""
+"""A process and its child: on SIGTERM the process asks the child which signals it got."""
 
 import os
 import signal

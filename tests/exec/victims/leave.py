@@ -1,4 +1,4 @@
-"""Leaves a process behind and ends with code 5. The argument says how that one takes SIGTERM."""
+"""Leaves a process behind and exits with 5; the argument says how that one takes SIGTERM."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ how = sys.argv[1]
 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 reading, writing = os.pipe()
 if os.fork() == 0:
-    os.setsid()  # out of reach of whoever signals a process group only
+    os.setsid()  # a signal to the process group does not reach it
     pid = os.fork()
     if pid == 0:
         if how == "stopped":
@@ -18,7 +18,7 @@ if os.fork() == 0:
             pass
         if how == "deaf":
             signal.sigwaitinfo({signal.SIGUSR1})
-        time.sleep(0.2 if how == "slow" else 0)  # cleaning up takes its time
+        time.sleep(0.2 if how == "slow" else 0)  # the time that a clean-up takes
         print("cleaned up", flush=True)
         os._exit(0)
     if how == "stopped":

@@ -1,4 +1,4 @@
-"""Makes N orphans that die all at once; ends with code 7 when none of them is left in /proc."""
+"""Makes N orphans that end at once; exits with 7 once none of them is left in /proc."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ for _ in range(0, int(sys.argv[1]), BATCH):
         os._exit(0)
     os.waitpid(middle, 0)
     os.close(reading)
-    os.close(writing)  # which they have waited for
+    os.close(writing)  # the orphans wait for the end of this pipe
 deadline = time.monotonic() + TIMEOUT
 while left := {name for name in set(os.listdir("/proc")) - before if name.isdigit()}:
     if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""PID 1 above the init under test: waits for it alone, and tells if it has left somebody."""
+"""PID 1 above the init under test: it reaps the init only, and tells if a process is left."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Prints the number of each signal that comes; ends after as many as it is told, with code 0."""
+"""Prints the number of each signal that comes; exits with 0 after as many as it is told."""
 
 import os
 import signal

@@ -1,6 +1,6 @@
-"""Counts the real-time signals that come, while its children and orphans come and go.
+"""Counts real-time signals, while its children and orphans come and go.
 
-The last one, SIGRTMAX, tells it to print how many came of each and to end with code 42.
+At SIGRTMAX, the last one, it prints how many of each came, and exits with 42.
 """
 
 import collections
@@ -12,7 +12,7 @@ signal.pthread_sigmask(signal.SIG_BLOCK, EVERY)
 
 
 def churn() -> None:
-    """Fork as fast as it goes, children that are waited for and orphans, until killed."""
+    """Fork children and orphans as fast as possible until killed."""
     while True:
         pid = os.fork()
         if pid == 0:
