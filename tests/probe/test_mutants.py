@@ -84,7 +84,7 @@ MUTANTS = {
     ),
 }
 SAME_POWER = body("_bounding_set", "return []")
-DUMPABLE = replace("entrypoint.__main__.run", "pid1.forbid_dumps()", "pass")
+DUMPABLE = body("pid1.forbid_dumps", "pass")
 NOT_DISMISSED = body("RegisteringChild.dismiss", "pass")
 BESIDE_A_JOB = body("remove_child._busy", "return _BUSY in child.output()")
 
