@@ -20,6 +20,7 @@ from entrypoint.settings.given import Given
 from entrypoint.settings.schema import Settings, environment
 
 Chosen = Callable[[Runner], bool]
+_AGAIN = 10.0  # seconds between two rounds; GitHub takes about a minute to call a runner offline
 
 
 def main(argv: Sequence[str]) -> int:
@@ -29,7 +30,10 @@ def main(argv: Sequence[str]) -> int:
         settings, secrets, _, others = sources.read(Given.part(environment()))
         environment().update(others)  # a proxy, for example
         log.configure(settings.log_level, settings.log_format)
-        sweep(settings, secrets, _chosen(options, settings), options)
+        meant = _meant(options, settings)
+        sweep(settings, secrets, _stale(meant), options)
+        if options.wait:
+            _until_gone(settings, secrets, meant, options)
     except Failure as failure:
         log.error(failure.message, hint=failure.hint, code=int(failure.code))
         return failure.code
@@ -55,6 +59,14 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
         metavar="SECONDS",
         help="time between the two looks (default: %(default)g)",
     )
+    parser.add_argument(
+        "--wait",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="go on for so long while one of them is listed, online or busy: GitHub needs some"
+        " time to see that a runner was killed. Exit code 74 if it stays (default: %(default)g)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     return parser.parse_args(argv)
 
@@ -66,8 +78,8 @@ def _seconds(value: str) -> float:
     return number
 
 
-def _chosen(options: argparse.Namespace, settings: Settings) -> Chosen:
-    """Return whether a runner is meant, by its name and labels; online ones never are."""
+def _meant(options: argparse.Namespace, settings: Settings) -> Chosen:
+    """Return whether a runner is meant, by its name and labels."""
     if options.prefix is None and not settings.name:
         raise Failure(
             ExitCode.CONFIG,
@@ -77,15 +89,36 @@ def _chosen(options: argparse.Namespace, settings: Settings) -> Chosen:
     ours = runner_names.made_from(settings.name)
     labels = {label.lower() for label in options.label}
 
-    def chosen(runner: Runner) -> bool:
+    def meant(runner: Runner) -> bool:
         if options.prefix is None:
             named = bool(ours.fullmatch(runner.name))
         else:
             named = runner.name.startswith(options.prefix)
-        offline = runner.status == "offline" and not runner.busy
-        return offline and named and labels <= {label.lower() for label in runner.labels}
+        return named and labels <= {label.lower() for label in runner.labels}
 
-    return chosen
+    return meant
+
+
+def _stale(meant: Chosen) -> Chosen:
+    """Return whether a runner may go: it is meant, and neither online nor busy."""
+    return lambda runner: meant(runner) and runner.status == "offline" and not runner.busy
+
+
+def _until_gone(
+    settings: Settings, secrets: Mapping[str, str], meant: Chosen, options: argparse.Namespace
+) -> None:
+    """Sweep again and again; a Failure (74) if one that is meant is still there in the end."""
+    deadline = time.monotonic() + options.wait
+    while left := _look(_api(settings, secrets), meant):
+        if time.monotonic() >= deadline:
+            names = ", ".join(runner.name for runner in left)
+            raise Failure(
+                ExitCode.LEFT,
+                f"GitHub still lists {names}, online or busy",
+                "it drops a lost job after some ten minutes; sweep again then",
+            )
+        time.sleep(min(_AGAIN, options.wait / 10))
+        sweep(settings, secrets, _stale(meant), options)
 
 
 def sweep(

@@ -1,6 +1,7 @@
 """Sweeping: what is offline and stays so goes, and nothing else."""
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ def options(*argv: str) -> argparse.Namespace:
 def run(hub: fakehub.Hub, *argv: str) -> list[str]:
     """Sweep; return what was changed."""
     settings = fakehub.parse({})
-    chosen = sweep._chosen(options(*argv), settings)
+    chosen = sweep._stale(sweep._meant(options(*argv), settings))
     slept: list[float] = []
     sweep.sweep(settings, TOKEN, chosen, options(*argv), slept.append)
     assert sum(slept) in (0, options(*argv).older_than)
@@ -133,7 +134,7 @@ def test_dry_run(capfd: pytest.CaptureFixture[str]) -> None:
 def test_who_is_meant(argv: list[str], name: str, labels: str, *, chosen: bool) -> None:
     """Without --prefix those that RUNNER_NAME makes; labels narrow it down."""
     settings = fakehub.parse({"RUNNER_NAME": "shop"})
-    meant = sweep._chosen(sweep._options(argv), settings)
+    meant = sweep._meant(sweep._options(argv), settings)
     assert meant(Runner(1, name, "offline", False, tuple(labels.split(",")))) is chosen
 
 
@@ -171,3 +172,28 @@ def test_whose(life: Life) -> None:
     life.start("sweep", RUNNER_NAME="")
     assert life.wait() == 78
     assert "--prefix" in life.error()
+
+
+def test_waits_until_a_killed_runner_is_gone(life: Life) -> None:
+    """--wait is for a runner that was killed just now, and that GitHub still calls online."""
+    life.simulator.settings(session_seconds=2.0)
+    life.start()
+    life.simulator.wait_for("listening")
+    (killed,) = life.simulator.runners()
+    assert killed["status"] == "online"
+    life.end()
+    life.start("sweep", "--prefix", killed["name"], "--older-than", "0", "--wait", "20")
+    assert life.wait() == 0, life.output
+    assert life.simulator.runners() == []
+
+
+def test_tells_of_what_stays(new_life: Callable[..., Life]) -> None:
+    """A runner that is well is not removed, and --wait says that it is there: 74."""
+    life, sweeper = new_life(), new_life()
+    life.start()
+    life.simulator.wait_for("listening")
+    (runner,) = life.simulator.runners()
+    words = ["--prefix", runner["name"], "--older-than", "0", "--wait", "0.5"]
+    assert sweeper.start("sweep", *words).wait() == 74
+    assert f"GitHub still lists {runner['name']}" in sweeper.error()
+    assert life.simulator.runners() == [runner]

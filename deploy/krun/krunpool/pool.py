@@ -34,7 +34,8 @@ from krunpool.life import Ended, Life
 from krunpool.log import Log
 from krunpool.runtimes import Krunvm, Podman, Runtime
 
-SWEEP_SECONDS = 240.0
+SWEEP_WAIT = 600  # seconds; GitHub drops a job that was lost after some ten minutes
+SWEEP_SECONDS = SWEEP_WAIT + 240.0  # with the time that the microVM takes for itself
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds between two failures of one loop
 
 
@@ -233,18 +234,14 @@ class Pool:
         return known.id if known else ""
 
     async def _sweep(self, name: str) -> bool:
-        """Take a runner that has not done it itself off GitHub's list; whether that worked.
-
-        GitHub needs some time to see that a runner is offline, so a look at once finds nothing.
-        """
+        """Take a runner that has not done it itself off GitHub's list; whether that worked."""
         await asyncio.sleep(self._config.sweep_after)
         try:
             folder = self._folder(f"{name}-sweep")
         except (OSError, Problem) as error:
             self._log.warning(f"cannot be swept: {error}", name)
             return False
-        again = f"{self._config.sweep_after / 2:g}"
-        words = ("sweep", "--prefix", f"{name}-", "--older-than", again)
+        words = ("sweep", "--prefix", f"{name}-", "--older-than", "0", "--wait", f"{SWEEP_WAIT}")
         try:
             process = await self._runtime.start(folder, self._config, words)
             ended = asyncio.create_task(process.wait())

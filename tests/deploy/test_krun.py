@@ -1,0 +1,315 @@
+"""deploy/krun/orchestrator with podman and our image, and an ordinary runtime in krun's place.
+
+The microVM itself is what that leaves out; test_krun_vm.py has one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from simulator import Distribution, Simulator
+from tests.image.conftest import CONFIGURATION as SIMULATOR_JSON
+from tests.image.conftest import WORK, alone, base, operating_system, slim
+from tests.image.engine import ROOT, Engine
+from tests.image.mirror import mirror
+from tests.image.test_podman import CONFIGURATION
+from tests.support.life import until
+
+ORCHESTRATOR = ROOT / "deploy/krun/orchestrator"
+IMAGE = "localhost/gh-runner-test:krun"
+TOKEN = "ghp_simulator"
+# A job that looks for the credential wherever its user and root may look.
+LOOK = """
+find() { grep -rlsa -e 'gh[p]_' /proc/*/environ /proc/*/cmdline /gh-runner /run /tmp /home /root; }
+{ find; sudo sh -c "$(declare -f find); find"; } | grep -v "^/home/runner/_work" | sort -u
+echo looked
+"""
+
+
+@pytest.fixture(scope="module")
+def podman(docker: Engine, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """The podman command, with our image in its store."""
+    if shutil.which("podman") is None:
+        pytest.skip("there is no podman")
+    configuration = tmp_path_factory.mktemp("podman") / "containers.conf"
+    configuration.write_text(CONFIGURATION)
+    engine = Engine("podman", {"CONTAINERS_CONF": str(configuration)})
+    with alone(), mirror(WORK) as releases:
+        built = slim(docker, base(docker, operating_system(docker), "slim"), releases)
+        docker("tag", built, "gh-runner-test:krun")
+        command = [docker.program, "save", "gh-runner-test:krun"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as saved:
+            engine("load", stdin=saved.stdout)
+    return engine
+
+
+@pytest.fixture(scope="module")
+def hub(docker: Engine) -> Iterator[Simulator]:
+    """A GitHub at an address of the host that podman's containers reach, too."""
+    name = f"gh-runner-test-krun-{os.getpid()}"
+    docker("network", "create", name)
+    bridge: list[dict[str, Any]] = json.loads(docker("network", "inspect", name))
+    with Simulator("--host", bridge[0]["IPAM"]["Config"][0]["Gateway"]) as running:
+        yield running
+    docker("network", "rm", name)
+
+
+class Pool:
+    """The orchestrator with podman and runc."""
+
+    def __init__(self, podman: Engine, hub: Simulator, directory: Path) -> None:
+        """Prepare it; the simulated runner takes no time but for a cancel."""
+        self._podman, self.hub, self.directory = podman, hub, directory
+        self._process: subprocess.Popen[bytes] | None = None
+        times = asdict(Distribution.scaled(hub.url, 0, cancel_scale=1))
+        (directory / "simulator.json").write_text(json.dumps(times))
+        (directory / "token").write_text(TOKEN)
+        self.prefix = f"krun-{os.getpid()}-{directory.name[-8:]}"
+
+    def start(
+        self,
+        *words: str,
+        runner: tuple[str, ...] = (),
+        env: Mapping[str, str] = MappingProxyType({}),
+    ) -> Pool:
+        """Start it; `runner` are words after the --."""
+        ours = ["-R", "podman+runc", "-p", self.prefix, "-d", f"{self.directory}/shared", "-v"]
+        theirs = ["-i", IMAGE, "-p", "acme/shop", "-T", f"@{self.directory}/token", "-d", ""]
+        theirs += ["-M", f"{self.directory}/simulator.json:{SIMULATOR_JSON}:ro"]
+        settings = {"GITHUB_API_URL": self.hub.url, "GITHUB_ALLOW_HTTP": "1"}
+        settings["ORCHESTRATOR_SWEEP"] = "0.2"  # seconds
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, ORCHESTRATOR, *ours, *words, "--", *theirs, *runner],
+                env={**os.environ, **self._podman.env, **settings, **env},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        return self
+
+    def signal(self, signum: int = signal.SIGTERM) -> Pool:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(signum)
+        return self
+
+    def wait(self, timeout: float = 60) -> int:
+        """Return its exit code."""
+        assert self._process is not None
+        return self._process.wait(timeout)
+
+    @property
+    def log(self) -> str:
+        """All that it and its runners have printed."""
+        return (self.directory / "log").read_text(errors="replace")
+
+    def containers(self) -> list[dict[str, Any]]:
+        """Return what podman knows of its containers, running or not."""
+        known: list[dict[str, Any]] = json.loads(self._podman("ps", "--all", "--format", "json"))
+        return [found for found in known if found["Names"][0].startswith(self.prefix)]
+
+    def end(self) -> None:
+        """Leave nothing of a failed test."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+        for container in self.containers():
+            self._podman("rm", "--force", "--time", "0", container["Id"], check=False)
+        if (self.directory / "log").exists():
+            sys.stdout.write(self.log)
+
+
+@pytest.fixture
+def pool(podman: Engine, hub: Simulator, tmp_path: Path) -> Iterator[Pool]:
+    """A pool whose GitHub knows of no runner and no job."""
+    hub.reset()
+    hub.settings(session_seconds=2.0)  # after which one that was killed is offline
+    made = Pool(podman, hub, tmp_path)
+    yield made
+    made.end()
+
+
+def listening(hub: Simulator, number: int, after: int = 0) -> int:
+    """Wait until so many runners have opened a session; the id of the last event."""
+    for _ in range(number):
+        after = hub.wait_for("session_opened", after=after, timeout=60)["id"]
+    return after
+
+
+def test_register_job_replacement_and_stop(pool: Pool, hub: Simulator) -> None:
+    """Two runners register; a job finds no credential; it is replaced; a stop leaves nothing."""
+    pool.start("-n", "2")
+    last = listening(hub, 2)
+    first = {container["Id"] for container in pool.containers()}
+    job = hub.queue_job(LOOK)
+    hub.wait_for("job_completed", job_id=job["id"])
+    assert hub.job(job["id"])["log"] == "looked\n"
+    listening(hub, 1, last)
+    until(lambda: len(pool.containers()) == 2)
+    assert len(first & {container["Id"] for container in pool.containers()}) == 1
+    assert {label["name"] for label in hub.runners()[0]["labels"]} >= {"krun", "ubuntu"}
+    begin = time.monotonic()
+    assert pool.signal().wait() == 143
+    assert time.monotonic() - begin < 20
+    assert hub.runners() == []
+    assert pool.containers() == []
+    assert list((pool.directory / "shared").iterdir()) == []
+    assert TOKEN not in pool.log
+
+
+def test_stop_in_a_job(pool: Pool, hub: Simulator) -> None:
+    """A stop cancels the job, which is reported, and takes the runner off the list."""
+    job = hub.queue_job("echo begun; sleep 60")
+    pool.start(env={"RUNNER_CANCEL_TIMEOUT": "1"})
+    hub.wait_for("job_output", timeout=60)
+    assert pool.signal().wait() == 143
+    assert hub.job(job["id"])["status"] == "completed"
+    assert hub.runners() == []
+    assert pool.containers() == []
+
+
+def test_drain(pool: Pool, hub: Simulator) -> None:
+    """With a drain the job runs to its end."""
+    job = hub.queue_job("echo begun; sleep 3; echo done")
+    pool.start(env={"RUNNER_DRAIN_TIMEOUT": "30"})
+    hub.wait_for("job_output", timeout=60)
+    assert pool.signal().wait() == 143
+    assert hub.job(job["id"])["result"] == "succeeded"
+    assert hub.runners() == []
+
+
+def test_longest_life(pool: Pool, hub: Simulator) -> None:
+    """-k replaces an idle runner, and -r ends the loop."""
+    assert pool.start(runner=("-k", "3", "-r", "2")).wait() == 0
+    assert len({event["runner_id"] for event in hub.events() if event["kind"] == "listening"}) == 2
+    assert hub.runners() == []
+
+
+def test_wrong_token(pool: Pool, hub: Simulator) -> None:
+    """A token that GitHub refuses is tried once."""
+    (pool.directory / "token").write_text("ghp_wrong")
+    assert pool.start("-n", "2").wait() == 77
+    assert pool.log.count("the loop ends") == 1
+    assert hub.runners() == []
+
+
+def test_resources_and_mounts(pool: Pool, hub: Simulator, tmp_path: Path) -> None:
+    """Processors, memory, labels, name and a cache arrive where they belong."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    words = ("-c", "1", "-m", "512", "-L", "gpu", "-u", "runner", "-M", f"{cache}:/opt/cache")
+    job = hub.queue_job("id -un; sudo touch /opt/cache/hit; echo $RUNNER_NAME", labels=["gpu"])
+    pool.start(runner=(*words, "-r", "2"))
+    done = hub.wait_for("job_completed", job_id=job["id"], timeout=60)
+    user, name = hub.job(job["id"])["log"].split()
+    assert user == "runner"
+    assert name.startswith(f"{pool.prefix}-1-")
+    assert (cache / "hit").exists()
+    listening(hub, 1, done["id"])  # the next one, which stays
+    limits = json.loads(pool._podman("inspect", pool.containers()[0]["Id"]))[0]["HostConfig"]
+    assert limits["Memory"] == 512 * 2**20
+    assert limits["NanoCpus"] == 10**9
+    assert pool.signal().wait() == 143
+
+
+def test_the_checkout_in_the_images_place(pool: Pool, hub: Simulator) -> None:
+    """-D runs the program of this checkout."""
+    job = hub.queue_job("cat /proc/1/cmdline | tr '\\0' ' '")
+    assert pool.start(runner=("-D", "/checkout", "-r", "1")).wait() == 0
+    assert "/checkout" in hub.job(job["id"])["log"]
+    assert hub.runners() == []
+
+
+def test_a_runner_that_is_killed(pool: Pool, hub: Simulator, podman: Engine) -> None:
+    """As with a microVM whose monitor ends: another one comes, and the old one is swept."""
+    pool.start()
+    last = listening(hub, 1)
+    (old,) = hub.runners()
+    podman("kill", pool.containers()[0]["Id"])
+    listening(hub, 1, last)
+    hub.wait_for("runner_removed", runner_id=old["id"], timeout=60)
+    assert pool.signal().wait() == 143
+    assert hub.runners() == []
+    assert pool.containers() == []
+
+
+@pytest.mark.parametrize("victim", ["client", "monitor"])
+def test_an_engine_that_is_killed(pool: Pool, hub: Simulator, victim: str) -> None:
+    """Without podman's client or conmon the runner is neither forgotten nor left on the list."""
+    pool.start()
+    last = listening(hub, 1)
+    (container,) = pool.containers()
+    mark = b"\0run\0" if victim == "client" else b"conmon\0"
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes()
+            if mark in words and container["Names"][0].encode() in words and b"-p" in words:
+                os.kill(int(process.name), signal.SIGKILL)
+    if victim == "monitor":
+        listening(hub, 1, last)  # another one in its place
+    else:
+        until(lambda: "its client was killed; it lives on" in pool.log)
+    assert pool.signal().wait(120) == 143
+    assert hub.runners() == []
+    assert pool.containers() == []
+
+
+def test_power_cut(pool: Pool, hub: Simulator, podman: Engine) -> None:
+    """Orchestrator and containers die at once: the next one leaves no trace of them."""
+    pool.start("-n", "2")
+    last = listening(hub, 2)
+    pool.signal(signal.SIGKILL).wait()
+    podman("kill", *(container["Id"] for container in pool.containers()))
+    pool.start()
+    listening(hub, 1, last)
+    until(lambda: len(hub.runners()) == 1)
+    assert pool.signal().wait(120) == 143
+    assert hub.runners() == []
+    assert pool.containers() == []
+    assert list((pool.directory / "shared").iterdir()) == []
+
+
+def test_a_killed_orchestrator(pool: Pool, hub: Simulator) -> None:
+    """What a killed one has left is stopped in order by the next, before it starts its own."""
+    pool.start()
+    last = listening(hub, 1)
+    pool.signal(signal.SIGKILL).wait()
+    assert len(hub.runners()) == 1
+    pool.start()
+    listening(hub, 1, last)
+    assert len(hub.runners()) == 1
+    assert "that was killed has left it" in pool.log
+    assert pool.signal().wait() == 143
+    assert hub.runners() == []
+
+
+def test_two_with_one_prefix(pool: Pool, hub: Simulator) -> None:
+    """The end of one does not touch the other's runner."""
+    pool.start()
+    last = listening(hub, 1)
+    (first,) = hub.runners()
+    process = pool._process
+    pool.start()
+    listening(hub, 1, last)
+    assert pool.signal().wait() == 143
+    assert hub.runners() == [first]
+    assert len(pool.containers()) == 1
+    assert process is not None
+    process.terminate()
+    assert process.wait(30) == 143
+    assert hub.runners() == []
