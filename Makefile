@@ -63,7 +63,7 @@ test-deploy: deps engine $(FOR_ALL) ## Run each way to deploy: register, job, re
 	$(BIN)/pytest tests/deploy $(ARGS)
 
 test-action: deps $(FOR_AWS) ## Run the action that starts runners on ECS
-	$(BIN)/pytest tests/action $(ARGS)
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/action $(ARGS)
 
 cover: deps $(FOR_ALL) ## Run the tests and show which lines they miss
 	$(BIN)/pytest $(SIDE_BY_SIDE) $(WITHOUT_ENGINE) --cov $(ARGS)
