@@ -103,10 +103,13 @@ class Story:
             at = datetime.fromisoformat(record.pop("timestamp")).timestamp()
         except (ValueError, KeyError, AttributeError, TypeError):
             return None
-        if record["event"] == "registered":
+        if record.get("source") == "runner":
+            return Moment(at, RUNNER, record["body"])
+        if record["event_name"] == "runner.registered":
             self.mark("registered", at)
-        if record["event"] == "leaving":
-            self.meaning = record["meaning"]
-        del record["level"]
-        words = [record.pop("event"), *(f"{name}={value}" for name, value in record.items())]
+        if record["event_name"] == "life.ended":
+            self.meaning = record["body"].partition(": ")[2]
+        for name in ("severity_text", "severity_number", "event_name"):
+            del record[name]
+        words = [record.pop("body"), *(f"{name}={value}" for name, value in record.items())]
         return Moment(at, PID_1, "  ".join(words))

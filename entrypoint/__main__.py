@@ -72,7 +72,7 @@ def run() -> int:
         log.configure(
             os.environ.get("RUNNER_LOG_LEVEL", ""), os.environ.get("RUNNER_LOG_FORMAT", "")
         )
-        log.error(failure.message, hint=failure.hint, code=int(failure.code))
+        log.error("life.failed", failure.message, hint=failure.hint, code=int(failure.code))
         return failure.code
 
 

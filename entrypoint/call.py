@@ -34,11 +34,13 @@ def answer(function: Callable[[], Any]) -> bytes:
     try:
         return json.dumps({"result": function()}).encode()
     except Failure as failure:
-        told = (
-            int(failure.code),
-            redaction.redact(failure.message),
-            redaction.redact(failure.hint),
-        )
+        told = {
+            "code": int(failure.code),
+            "message": redaction.redact(failure.message),
+            "hint": redaction.redact(failure.hint),
+            "problems": [redaction.redact(problem) for problem in failure.problems],
+            "fields": redaction.redact_all(failure.fields),
+        }
         return json.dumps({"failure": told}).encode()
 
 
@@ -57,8 +59,14 @@ def result(child: Child) -> Any:
     told, said = json.loads(child.answer() or b"{}"), child.output()
     child.close()
     if "failure" in told:
-        code, message, hint = told["failure"]
-        raise Failure(ExitCode(code), message, hint)
+        parts = told["failure"]
+        raise Failure(
+            ExitCode(parts["code"]),
+            parts["message"],
+            parts["hint"],
+            tuple(parts["problems"]),
+            **parts["fields"],
+        )
     if "result" not in told:
         raise Failure(
             ExitCode.DEFECT, f"a child process ended with {child.outcome}: {redaction.redact(said)}"

@@ -68,9 +68,22 @@ class Failure(Exception):
     the hint says what to do. Neither may hold a secret.
     """
 
-    def __init__(self, code: ExitCode, message: str, hint: str = "") -> None:
-        """Keep the three parts; `hint` may be empty where the message says it all."""
+    def __init__(
+        self,
+        code: ExitCode,
+        message: str,
+        hint: str = "",
+        problems: tuple[str, ...] = (),
+        **fields: str | int,
+    ) -> None:
+        """Keep the parts; `hint` may be empty where the message says it all.
+
+        `problems` are those that the message lists, each by itself. `fields` are for machines:
+        of a refusal by GitHub its `kind`, `method`, `path`, `status` and `request_id`.
+        """
         super().__init__(message)
+        self.problems = problems
+        self.fields = fields
         self.code = code
         self.message = message
         self.hint = hint

@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
         if options.wait:
             _until_gone(settings, secrets, meant, options)
     except Failure as failure:
-        log.error(failure.message, hint=failure.hint, code=int(failure.code))
+        log.error("sweep.failed", failure.message, hint=failure.hint, code=int(failure.code))
         return failure.code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -131,18 +131,18 @@ def sweep(
     """Look twice, and remove what was offline both times; raises a Failure where GitHub refuses."""
     first = set(_look(_api(settings, secrets), chosen))
     if not first:
-        log.info("nothing to sweep", target=str(settings.target))
+        log.info("sweep.nothing", "nothing to sweep", target=str(settings.target))
         return
-    log.info("looking again", offline=len(first), seconds=options.older_than)
+    log.info("sweep.looking", "looking again", offline=len(first), seconds=options.older_than)
     sleep(options.older_than)
     api = _api(settings, secrets)  # the wait may have been longer than an App's token lives
     stale = [runner for runner in _look(api, chosen) if runner in first]
     if options.dry_run:
         for runner in stale:
-            log.info("would be removed", name=runner.name, id=runner.id)
+            log.info("sweep.would_remove", "would be removed", name=runner.name, id=runner.id)
         return
     ends = [_remove(client.until(api, _deadline(settings)), runner, chosen) for runner in stale]
-    log.info("swept", removed=ends.count(Removal.DELETED), stale=len(stale))
+    log.info("sweep.done", "swept", removed=ends.count(Removal.DELETED), stale=len(stale))
 
 
 def _look(api: Client, chosen: Chosen) -> list[Runner]:
@@ -155,7 +155,7 @@ def _remove(api: Client, runner: Runner, chosen: Chosen) -> Removal:
     if now is None:
         return Removal.GONE
     removal = runners.delete(api, runner.id) if chosen(now) else Removal.BUSY
-    log.info(removal.value, name=runner.name, id=runner.id)
+    log.info("sweep.removed", removal.value, name=runner.name, id=runner.id)
     return removal
 
 

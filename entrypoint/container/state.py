@@ -28,6 +28,7 @@ class State:
             self._directory = files.open_directory(directory)
         except OSError as error:
             log.warning(
+                "state.unwritten",
                 "no state file can be written, so `gh-runner status` goes by the processes alone",
                 hint=f"RUNNER_STATE_DIR: {directory}: {error.strerror}",
             )
@@ -60,7 +61,7 @@ class State:
         try:
             files.put(self._directory, FILE, json.dumps(self._facts).encode())
         except OSError as error:
-            log.debug("the state could not be written", why=error.strerror)
+            log.debug("state.unwritten", "the state could not be written", why=error.strerror)
 
 
 def _now() -> str:

@@ -32,7 +32,9 @@ def leave(*sentences: str, path: str = PATH) -> None:
             os.ftruncate(descriptor, 0)
             os.write(descriptor, _line(sentences))
     except OSError as error:
-        log.debug("no termination message", path=path, why=error.strerror)
+        log.debug(
+            "termination_message.unwritten", "no termination message", path=path, why=error.strerror
+        )
     finally:
         os.close(descriptor)
 

@@ -192,7 +192,11 @@ def request(  # noqa: PLR0913 - what a request is made of
         if pause is None or given_up:
             raise explain(answer, question, attempt, given_up)
         log.warning(
-            "GitHub is asked again", why=row.name, status=answer.status, seconds=round(pause, 1)
+            "github.asked_again",
+            "GitHub is asked again",
+            why=row.name,
+            status=answer.status,
+            seconds=round(pause, 1),
         )
         api.sleep(pause)
 

@@ -62,7 +62,7 @@ def _last_day(api: Client, version: str) -> datetime | None:
         body = client.request(api, "GET", path, also=(404,)).body
         return min((_moment(body[key]) for key in keys if body.get(key)), default=None)
     except (Failure, ValueError, TypeError, AttributeError) as error:
-        log.debug("no word on the runner's version", why=str(error))
+        log.debug("github.unasked", "no word on the runner's version", why=str(error))
         return None
 
 

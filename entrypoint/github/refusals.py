@@ -315,7 +315,16 @@ def explain(answer: Answer, asked: Request, tries: int = 1, given_up: str = "") 
         + (f" (tried {tries} times)" if tries > 1 else "")
         + (f"; {given_up}" if given_up else "")
     )
-    return Failure(row.code, message, row.remedy.format_map(_context(answer, asked)))
+    return Failure(
+        row.code,
+        message,
+        row.remedy.format_map(_context(answer, asked)),
+        kind=row.name,
+        method=asked.method,
+        path=asked.path,
+        status=answer.status,
+        request_id=request_id,
+    )
 
 
 def _context(answer: Answer, asked: Request) -> dict[str, str]:

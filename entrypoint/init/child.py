@@ -62,14 +62,17 @@ class Parent:
         env: Mapping[str, str],
         cwd: str = "/",
         capture: bool = False,
+        output: int | None = None,
     ) -> Child:
         """Start a program in a session of its own, stdin empty, no signal blocked or ignored.
 
         `env` is its whole environment; the program is looked up on our own PATH. It inherits
-        stdout and stderr, or with `capture` writes both into `Child.output()`. Our own working
+        stdout and stderr, or writes both into the descriptor `output`, or with `capture` into
+        `Child.output()`. Our own working
         directory is / afterwards. Raises OSError if it cannot be started.
         """
-        output = memory_file("output") if capture else None
+        captured = memory_file("output") if capture else None
+        output = captured if capture else output
         actions: list[tuple[int, ...] | tuple[int, int, str, int, int]]
         actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
         if output is not None:
@@ -87,11 +90,11 @@ class Parent:
             )
         except OSError as error:
             error.add_note("posix_spawn(3)")
-            _close(output)
+            _close(captured)
             raise
         finally:
             os.chdir("/")
-        return self._adopt(Child(pid, output=output))
+        return self._adopt(Child(pid, output=captured))
 
     def fork(
         self, function: Callable[[], bytes], *, capture: bool = False, session: bool = True

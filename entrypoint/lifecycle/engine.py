@@ -64,7 +64,12 @@ def running(pid_1: Init, settings: Settings, environ: MutableMapping[str, str]) 
     child = pid_1.spawn(command, env=environment)
     try:
         _await(pid_1, child, kind, output)
-        log.info("the engine is ready", engine=kind, seconds=round(time.monotonic() - started, 3))
+        log.info(
+            "engine.ready",
+            "the engine is ready",
+            engine=kind,
+            seconds=round(time.monotonic() - started, 3),
+        )
         if kind == "podman":
             environ["DOCKER_HOST"] = f"unix://{SOCKETS[kind]}"
         yield

@@ -85,6 +85,7 @@ def words_of_a_listener(listener: Listener) -> str:
     words = listener.growth()
     if _CONFLICT in words:
         log.warning(
+            "session.conflict",
             "another process holds a session of this registration; GitHub's runner tries for four"
             " minutes, and then ends",
             hint="give each container a configuration of its own",
@@ -147,13 +148,14 @@ class Suspicion:
             self._is_told = True
             self._scene.seen.stuck("a job has come, and no worker has started")
             log.warning(
+                "job.not_started",
                 "a job may have come, and no worker has started",
                 seconds=round(time.monotonic() - self._begun),
                 limit=LEASE,
                 listed=listed.value,
             )
         elif listed is Listed.UNKNOWN and self._scene.remover.can_ask:
-            log.warning("GitHub cannot be asked; the suspicion stays")
+            log.warning("github.unasked", "GitHub cannot be asked; the suspicion stays")
 
     def _require_patience(self, listed: Listed, now: float) -> None:
         """Raise Abandoned once GitHub has given the job up; never on an answer that failed."""
@@ -189,7 +191,7 @@ class RunningJob:
         self._end = now + (scene.settings.job_timeout or math.inf)
         self._look_at = now + JOB_LOOK
         self._worker_gone = math.inf
-        log.debug("a worker is at work")
+        log.info("job.started", "a job has begun", job=scene.listener.job_name())
 
     @property
     def moment(self) -> float:
@@ -222,7 +224,9 @@ class RunningJob:
         self._look_at = now + (min(SECOND_LOOK, JOB_LOOK) if missed else JOB_LOOK)
         if self._misses == 1:
             self._scene.seen.stuck("GitHub does not list the runner of a running job")
-            log.warning("GitHub does not list the runner although its worker goes on")
+            log.warning(
+                "job.unlisted", "GitHub does not list the runner although its worker goes on"
+            )
         elif not missed:
             self._scene.seen.stuck("")
         if self._misses == _MISSES:
@@ -239,12 +243,14 @@ class RunningJob:
             self._worker_gone = now
         if now >= self._worker_gone + LEAVE_TIME:
             self._scene.seen.stuck("the listener stays although its worker has ended")
-            log.warning("the worker has ended, and the listener stays: it is interrupted")
+            log.warning(
+                "listener.stays", "the worker has ended, and the listener stays: it is interrupted"
+            )
             self._scene.listener.interrupt()
             self._scene.pid_1.wait_for(
                 self._scene.listener.ended, time.monotonic() + INTERRUPT_TIME
             )
             if not self._scene.listener.ended():
-                log.warning("the listener did not leave and is killed")
+                log.warning("listener.killed", "the listener did not leave and is killed")
                 self._scene.listener.kill()
         return self

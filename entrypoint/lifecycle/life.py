@@ -13,6 +13,7 @@ from entrypoint.errors import ExitCode, Failure, refused_by_kernel
 from entrypoint.init.pid1 import Init, Stopped
 from entrypoint.lifecycle import engine, outcome, stop_file, stopping, watching
 from entrypoint.lifecycle.hangs import Abandoned, Scene
+from entrypoint.lifecycle.log_lines import converted
 from entrypoint.lifecycle.until_job import UntilJob, until_job
 from entrypoint.registration.record import Progress
 from entrypoint.registration.register import RegisteringChild, registered
@@ -36,6 +37,7 @@ def run(
 ) -> ExitCode:
     """Live, end everything that is left, and return the exit code; see `live` for the rest."""
     log.configure(environ.get("RUNNER_LOG_LEVEL", ""), environ.get("RUNNER_LOG_FORMAT", ""))
+    log.colour(wanted=not environ.get("NO_COLOR"))
     failure = None
     try:
         code = live(pid_1, environ, given, vault, child)
@@ -47,7 +49,7 @@ def run(
         tell(failure)
     pid_1.begin_cleanup()
     pid_1.sweep(SWEEP_GRACE)
-    log.info("leaving", code=int(code), meaning=code.meaning)
+    log.info("life.ended", f"exit code {int(code)}: {code.meaning}", code=int(code))
     last_words = (failure.message, failure.hint) if failure else (code.meaning,)
     termination_message.leave(*last_words)
     return code
@@ -76,7 +78,8 @@ def live(
         exits.enter_context(engine.running(pid_1, settings, environ))
         exits.enter_context(registered(pid_1, child, settings, remover, prepared))
         seen.enter(state.LISTENING, id=remover.registration.id)
-        listener = Listener(pid_1, settings, environ, credential.hook)
+        output = exits.enter_context(converted(pid_1))
+        listener = Listener(pid_1, settings, environ, credential.hook, output)
         scene = Scene(pid_1, settings, listener, remover, seen)
         try:
             return listen(scene, credential, child.progress)
@@ -94,13 +97,13 @@ def listen(scene: Scene, credential: UntilJob, progress: Progress) -> ExitCode:
             if not watching.until_end(scene):
                 return ExitCode.DONE
     except Stopped as stop:
-        log.info("stopping", signal=str(stop))
+        log.info("stop.requested", "stopping", signal=str(stop))
         scene.seen.enter(state.STOPPING)
         if not stopping.stop(scene, credential, drain=scene.settings.drain_timeout):
             raise
     except Abandoned as end:
         scene.pid_1.begin_cleanup()
-        log.warning("stopping", why=end.failure.message)
+        log.warning("life.abandoned", "stopping", why=end.failure.message)
         scene.seen.enter(state.STOPPING)
         stopping.stop(scene, credential, drain=0)
         raise end.failure from None
@@ -125,9 +128,11 @@ def prepare(
     redaction.hide_user_info(environ)  # a proxy's password, which config.sh may repeat
     log.configure(prepared["settings"]["log_level"], prepared["settings"]["log_format"])
     if version := prepared["settings"]["version"]:
-        log.info("starting", runner=version, released=prepared["settings"]["released"])
+        log.info(
+            "life.started", "starting", runner=version, released=prepared["settings"]["released"]
+        )
     for note in prepared["notes"]:
-        log.warning(note)
+        log.warning("settings.note", note)
     return prepared
 
 
@@ -139,7 +144,9 @@ def as_failure(error: Exception) -> Failure:
         return refused
     import traceback  # 4 ms of each start
 
-    log.error("a defect in gh-runner", traceback="".join(traceback.format_exception(error)))
+    log.error(
+        "life.defect", "a defect in gh-runner", traceback="".join(traceback.format_exception(error))
+    )
     return Failure(
         ExitCode.DEFECT,
         "a defect in gh-runner, please report it",
@@ -151,4 +158,11 @@ def tell(failure: BaseException | None) -> None:
     """Log a failure, and before it the one that it came upon."""
     if isinstance(failure, Failure):
         tell(failure.__context__)
-        log.error(failure.message, hint=failure.hint, code=int(failure.code))
+        log.error(
+            "life.failed",
+            failure.message,
+            problems=list(failure.problems),
+            hint=failure.hint,
+            code=int(failure.code),
+            **failure.fields,
+        )

@@ -33,6 +33,7 @@ def judge(
         _tell_result(listener)
         return ExitCode.DONE
     log.warning(
+        "job.none",
         "no job has run",
         diag=listener.last_words(),
         free_disk=kernel.free_disk(settings.workdir_path),
@@ -43,21 +44,41 @@ def judge(
     if not registration.ours and _is_gone(settings, listener):
         # A controller that has made the registration frees the slot at once after a 0; after any
         # other code it would try the same dead configuration again (docs/adr/0005).
-        log.warning("the given registration is used up or gone at GitHub; there is nothing to do")
+        log.warning(
+            "runner.used_up",
+            "the given registration is used up or gone at GitHub; there is nothing to do",
+        )
         return ExitCode.DONE
     raise _without_job(settings, listener)
 
 
 def _tell_result(listener: Listener) -> None:
-    """Say what only we know: how a worker without a listener has ended, and who was killed."""
-    if listener.worker is not None and listener.worker.outcome is not None:
-        code = listener.worker.outcome
+    """Say what became of the job. A job can write into the log of the listener, which tells it."""
+    job, code = listener.job_name(), None if listener.worker is None else listener.worker.outcome
+    if code is None:
+        result = listener.reported_result() or "unknown"
+        log.info(
+            "job.completed",
+            f"the job {result}, as the runner reports",
+            job=job,
+            result=result,
+            reported_by="the listener's log",
+        )
+    else:
+        result = WORKER_RESULTS.get(code, f"unknown, the worker ended with {code}")
         log.warning(
+            "job.completed",
             "the listener was killed, and the job went on without it",
-            result=WORKER_RESULTS.get(code, f"unknown, the worker ended with {code}"),
+            job=job,
+            result=result,
+            reported_by="the worker's exit code",
         )
     if kills := kernel.oom_kills() - listener.oom_kills_before:
-        log.warning("the kernel has killed processes for want of memory", oom_kill=kills)
+        log.warning(
+            "container.oom_kill",
+            "the kernel has killed processes for want of memory",
+            oom_kill=kills,
+        )
 
 
 def _is_gone(settings: Settings, listener: Listener) -> bool:

@@ -68,10 +68,13 @@ class Watcher:
         try:
             self._child = self._start()
         except OSError as error:  # the limit of processes
-            log.debug("no process looks for the stop file", why=error.strerror)
+            log.debug(
+                "stop_file.unwatched", "no process looks for the stop file", why=error.strerror
+            )
             return
         if not self._spare:
             log.warning(
+                "stop_file.unwatched",
                 "what looks for the stop file was killed too often; from now on a kill"
                 " of it goes unnoticed",
                 path=self._path,

@@ -26,7 +26,7 @@ def watch(path: str, digest: str) -> NoReturn:
     file = StopFile(path, digest)
     while os.getppid() == parent:  # not PID 1 of its namespace, our parent can die without us
         if file.asks():
-            log.info("a stop by file", path=path)
+            log.info("stop_file.found", "a stop by file", path=path)
             terminate(parent)
         time.sleep(LOOK_EVERY)
     os._exit(0)
@@ -84,7 +84,7 @@ class StopFile:
         try:
             os.unlink(self._name, dir_fd=folder)
         except OSError as error:  # a read-only mount: the same file does not count twice
-            log.debug("the stop file stays", path=self._path, why=error.strerror)
+            log.debug("stop_file.kept", "the stop file stays", path=self._path, why=error.strerror)
         return True
 
     def _read(self, folder: int) -> bytes:
@@ -104,4 +104,4 @@ class StopFile:
         """Warn of each thing once: a job may go on doing it for ever."""
         if event not in self._warned:
             self._warned.add(event)
-            log.warning(event, path=self._path, why=why)
+            log.warning("stop_file.ignored", event, path=self._path, why=why)

@@ -63,7 +63,7 @@ def _drained(scene: Scene, drain: float) -> bool:
     A listener that is not ephemeral would stay, and take the next job.
     """
     pid_1, listener = scene.pid_1, scene.listener
-    log.info("a job is running and may end", seconds=drain)
+    log.info("job.draining", "a job is running and may end", seconds=drain)
     left, end = pid_1.stop.left(), time.monotonic() + drain
     stays = not scene.settings.ephemeral
     while True:
@@ -96,10 +96,14 @@ def _off_the_list(scene: Scene) -> bool:
         # GitHub was not asked about a registration that is not ours.
         return remover.registration.ours or not job_arrives(pid_1, listener)
     except OSError as error:  # fork failed at the pids limit: the job's processes must go first
-        log.warning("GitHub cannot be asked", why=error.strerror)
+        log.warning("github.unasked", "GitHub cannot be asked", why=error.strerror)
         return False
     except Failure as failure:
-        log.warning("GitHub does not take the runner off its list", why=failure.message)
+        log.warning(
+            "runner.not_removed",
+            "GitHub does not take the runner off its list",
+            why=failure.message,
+        )
         return not listener.busy() and not job_arrives(pid_1, listener)
 
 
@@ -125,12 +129,12 @@ def leave(pid_1: Init, listener: Listener) -> None:
 
 def _cancel(pid_1: Init, settings: Settings, listener: Listener, deadline: float) -> None:
     """Have the job cancelled and reported: the worker alone would wait for it for too long."""
-    log.info("cancelling the job", seconds=settings.cancel_timeout)
+    log.info("job.cancelling", "cancelling the job", seconds=settings.cancel_timeout)
     listener.interrupt()
     killing = min(time.monotonic() + settings.cancel_timeout, deadline - REPORT_TIME)
     over = pid_1.wait_for(listener.ended, killing, hurry=True)
     if not over:
-        log.info("killing the job's processes")
+        log.info("job.killing", "killing the job's processes")
     while not over:
         listener.kill_job()
         # And again: a worker that has just started comes to its step later, cancelled or not.
@@ -138,5 +142,5 @@ def _cancel(pid_1: Init, settings: Settings, listener: Listener, deadline: float
         if time.monotonic() >= deadline:
             break
     if not over:
-        log.warning("the listener did not leave in time and is killed")
+        log.warning("listener.killed", "the listener did not leave in time and is killed")
         listener.kill()

@@ -57,7 +57,7 @@ class UntilJob:
             self._child.dismiss()
         finally:
             self._at_work = False
-        log.info("the credential is gone, and a job begins")
+        log.info("credential.dropped", "the credential is gone, and a job begins")
         self.hook.answer()
 
 

@@ -111,12 +111,12 @@ def _left_idle(scene: Scene) -> bool:
 
     Where GitHub cannot be asked it stays: it may have got that job.
     """
-    log.info("no job came within RUNNER_IDLE_TIMEOUT")
+    log.info("idle.timeout", "no job came within RUNNER_IDLE_TIMEOUT")
     try:
         if not scene.remover.remove() or scene.listener.busy():
             return False
     except Failure as failure:
-        log.warning("the runner goes on listening", why=failure.message)
+        log.warning("runner.kept", "the runner goes on listening", why=failure.message)
         return False
     if not scene.remover.registration.ours and stopping.job_arrives(scene.pid_1, scene.listener):
         return False

@@ -25,7 +25,11 @@ def ask(
     try:
         api = runners.connect(settings, vault.read(), time.monotonic() + settings.github_timeout)
     except Failure as failure:
-        log.debug("GitHub could not be asked beside the registration", why=failure.message)
+        log.debug(
+            "github.unasked",
+            "GitHub could not be asked beside the registration",
+            why=failure.message,
+        )
         return
     if earlier:
         _remove_earlier(api, earlier)
@@ -39,15 +43,24 @@ def _remove_earlier(api: Client, earlier: Mapping[str, Any]) -> None:
         found = runners.get(api, earlier["id"])
         if found is not None and found.name == earlier["name"] and not found.busy:
             runners.delete(api, found.id)
-            log.info("removed the runner of an earlier start", name=found.name, id=found.id)
+            log.info(
+                "runner.earlier_removed",
+                "removed the runner of an earlier start",
+                name=found.name,
+                id=found.id,
+            )
     except Failure as failure:
-        log.debug("the runner of an earlier start may still be listed", why=failure.message)
+        log.debug(
+            "runner.earlier_kept",
+            "the runner of an earlier start may still be listed",
+            why=failure.message,
+        )
 
 
 def _advise(api: Client, version: str, progress: Progress) -> None:
     """Warn of the day on which GitHub stops accepting this version; reject it if it has passed."""
     try:
         if said := deprecation.warning(api, version):
-            log.warning(said)
+            log.warning("runner.version_deprecated", said)
     except Failure as failure:
         progress.reject_version(failure)

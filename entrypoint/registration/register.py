@@ -138,8 +138,15 @@ def registered(
         _configure(pid_1, child, settings, registration, started)
         child.forget_token()
         took = round(time.monotonic() - started, 3)
-        said = "registered" if registration.ours else "the registration was given"
-        log.info(said, name=registration.name, id=registration.id, seconds=took)
+        log.info(
+            "runner.registered" if registration.ours else "runner.given",
+            "registered" if registration.ours else "the registration was given",
+            name=registration.name,
+            id=registration.id,
+            target=str(settings.target),
+            labels=list(settings.labels),
+            seconds=took,
+        )
         child.progress.require_version()
         yield registration
     finally:

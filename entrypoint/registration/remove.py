@@ -57,7 +57,9 @@ class Remover:
         Raises a Failure (74) if GitHub has not said either by `until` or by the deadline.
         """
         if not self.registration.ours:
-            log.info("the registration is left to its maker", name=self.registration.name)
+            log.info(
+                "runner.left", "the registration is left to its maker", name=self.registration.name
+            )
             return True
         started = time.monotonic()
         try:
@@ -69,7 +71,9 @@ class Remover:
         if removed:
             self.registration.gone()
             took = round(time.monotonic() - started, 3)
-            log.info("off GitHub's list", name=self.registration.name, seconds=took)
+            log.info(
+                "runner.removed", "off GitHub's list", name=self.registration.name, seconds=took
+            )
         return removed
 
     def _remove(self, until: float) -> bool | None:
@@ -117,9 +121,18 @@ class Remover:
         exchange = functools.partial(self._exchange_in_child, token, deadline)
         try:
             if call.wait(self._init, exchange, deadline) is None:
-                log.warning("GitHub gave no remove-token in time", seconds=_EXCHANGE_TIMEOUT)
+                log.warning(
+                    "credential.not_exchanged",
+                    "GitHub gave no remove-token in time",
+                    seconds=_EXCHANGE_TIMEOUT,
+                )
         except Failure as failure:
-            log.warning("GitHub gave no remove-token", why=failure.message, hint=failure.hint)
+            log.warning(
+                "credential.not_exchanged",
+                "GitHub gave no remove-token",
+                why=failure.message,
+                hint=failure.hint,
+            )
         self._vault.forget()
         self._vault, self.has_credential = token, False
 
@@ -143,10 +156,10 @@ class Remover:
                 self._init, functools.partial(self._look_in_child, deadline), deadline
             )
         except Failure as failure:
-            log.warning("could not look at GitHub's list", why=failure.message)
+            log.warning("github.unasked", "could not look at GitHub's list", why=failure.message)
             return Listed.UNKNOWN
         except OSError as error:  # fork failed, at the pids limit for example
-            log.warning("could not look at GitHub's list", why=error.strerror)
+            log.warning("github.unasked", "could not look at GitHub's list", why=error.strerror)
             return Listed.UNKNOWN
         return Listed.UNKNOWN if found is None else Listed(found)
 
@@ -166,6 +179,7 @@ class Remover:
             if not told:
                 told = True
                 log.warning(
+                    "runner.busy",
                     "GitHub says that the runner is busy, and is asked again",
                     name=self.registration.name,
                     limit=round(min(give_up, self._init.stop.deadline) - time.monotonic()),
@@ -180,7 +194,9 @@ class Remover:
         try:
             return self.remove()
         except OSError as error:
-            log.warning("all other processes are ended first", why=error.strerror)
+            log.warning(
+                "processes.ended_first", "all other processes are ended first", why=error.strerror
+            )
             self._init.sweep(_STORM_GRACE)
             return self.remove()
 

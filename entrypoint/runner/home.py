@@ -92,7 +92,9 @@ def announce_logs(home: str, user: Account) -> None:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.fcntl(descriptor, fcntl.F_NOTIFY, fcntl.DN_CREATE | fcntl.DN_MULTISHOT)
     except OSError as error:
-        log.debug("new logs are not announced", folder=folder, why=error.strerror)
+        log.debug(
+            "listener.unwatched", "new logs are not announced", folder=folder, why=error.strerror
+        )
 
 
 def announce_growth(home: str) -> int | None:
@@ -109,7 +111,7 @@ def announce_growth(home: str) -> int | None:
     try:
         fcntl.fcntl(descriptor, fcntl.F_NOTIFY, fcntl.DN_MODIFY)
     except OSError as error:
-        log.debug("the growth of logs is not announced", why=error.strerror)
+        log.debug("listener.unwatched", "the growth of logs is not announced", why=error.strerror)
         os.close(descriptor)
         return None
     return descriptor
@@ -152,7 +154,9 @@ def claim(home: str) -> None:
             "give each runner a directory of its own; `gh-runner status` tells of the one here",
         ) from None
     except OSError as error:  # not every file system can do it
-        log.debug("the directory is not held", path=home, why=error.strerror)
+        log.debug(
+            "runner.directory_not_held", "the directory is not held", path=home, why=error.strerror
+        )
 
 
 def clear(home: str, work: str) -> list[str]:

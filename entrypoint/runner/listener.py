@@ -21,9 +21,16 @@ from entrypoint.runner.program import LISTENER, WORKER
 from entrypoint.settings.schema import Settings
 
 # How a worker's exit code tells the result of its job (TaskResultUtil in actions/runner).
-WORKER_RESULTS = {100: "succeeded", 101: "succeeded with issues", 102: "failed", 103: "cancelled"}
+WORKER_RESULTS = {
+    100: "succeeded",
+    101: "succeeded with issues",
+    102: "failed",
+    103: "was cancelled",
+}
 _LISTENING = "Listening for Jobs"
 _WORKER_CODE = re.compile(r"Worker finished for job [^\n]*Code: (\d{1,9})")
+_RESULT = re.compile(r"completed with result: (\w{1,20})")
+_RESULTS = {"Succeeded": "succeeded", "Failed": "failed", "Canceled": "was cancelled"}
 _JOB = re.compile(r"Running job: ([^\n]+)")
 _LONGEST_NAME = 100  # characters
 _KILL_TIMEOUT = 2.0  # seconds for what was killed to be gone
@@ -38,6 +45,7 @@ class Listener:
         settings: Settings,
         environ: Mapping[str, str],
         hook: StartedHook | None = None,
+        output: int | None = None,
     ) -> None:
         """Start run.sh as the runner's user; a new log of the listener's will wake PID 1.
 
@@ -59,6 +67,7 @@ class Listener:
             program.as_user(settings, user, program.run_command(settings)),
             env=program.environment(environ, settings, user),
             cwd=settings.home,
+            output=output,
         )
         pid_1.on_wake.append(self.look)
 
@@ -136,6 +145,14 @@ class Listener:
         """Return the name of the job, as the listener's log has it; "" where it has none."""
         named = _JOB.search(self._words())
         return named[1].strip()[:_LONGEST_NAME] if named else ""
+
+    def reported_result(self) -> str:
+        """Return what became of the job by the listener's log; "" where that does not tell."""
+        words = self._words()
+        if found := _RESULT.findall(words):
+            return _RESULTS.get(found[-1], str(found[-1]).lower())
+        codes = [int(code) for code in _WORKER_CODE.findall(words)]
+        return WORKER_RESULTS.get(codes[-1], "was killed") if codes else ""
 
     def _words(self) -> str:
         path, _ = self._listener_log()

@@ -149,7 +149,8 @@ def _news(found: Sequence[str], problems: Sequence[str]) -> list[str]:
 
 def wrong(problems: list[str]) -> Failure:
     """Make the one Failure that tells all problems of the settings."""
-    return Failure(ExitCode.CONFIG, "the settings are wrong: " + "; ".join(problems))
+    message = "the settings are wrong: " + "; ".join(problems)
+    return Failure(ExitCode.CONFIG, message, problems=tuple(problems))
 
 
 def contradictions(settings: Settings, given: Given) -> list[str]:

@@ -52,7 +52,8 @@ def test_one_job(life: Life, simulator: Simulator) -> None:
     assert simulator.job(job["id"])["result"] == "succeeded"
     assert simulator.job(job["id"])["log"] == "hello\n"
     assert simulator.runners() == []
-    assert [line["event"] for line in life.log] == ["registered", "leaving"]
+    told = [line["event_name"] for line in life.log]
+    assert told == ["runner.registered", "job.started", "job.completed", "life.ended"]
 
 
 def test_the_first_event_tells_the_runner(life: Life) -> None:

@@ -37,6 +37,7 @@ class Life:
             "GITHUB_PERSONAL_TOKEN": TOKEN,
             "GITHUB_API_URL": simulator.url,
             "RUNNER_NAME": "r",
+            "RUNNER_LOG_FORMAT": "json",
             "RUNNER_USER": USER,
             "RUNNER_HOME": str(self.home),
             "RUNNER_STATE_DIR": str(directory / "state"),
@@ -102,8 +103,13 @@ class Life:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """The log lines of gh-runner."""
-        return [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
+        """Return the log lines of gh-runner: `event` is what they say, `level` how bad it is."""
+        lines = [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
+        return [
+            {**line, "event": line["body"], "level": line["severity_text"].lower()}
+            for line in lines
+            if line.get("source") != "runner"
+        ]
 
     def error(self) -> str:
         """Return the message of the last error in the log, with its hint."""

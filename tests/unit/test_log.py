@@ -36,12 +36,13 @@ def lines(capture: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 def test_json_is_one_object_a_line(capfd: pytest.CaptureFixture[str]) -> None:
     """A line has a time in UTC, a level, an event and the fields, whatever is in them."""
     log.configure("info", "json")
-    log.info("said\nin two lines", number=7, seconds=0.5, path=os, nothing=None)
+    log.info("it.happened", "said\nin two lines", number=7, seconds=0.5, path=os, nothing=None)
     [record] = lines(capfd)
-    assert list(record)[:3] == ["timestamp", "level", "event"]
-    assert record["level"] == "info"
-    assert record["event"] == "said\nin two lines"
-    assert (record["number"], record["seconds"], record["nothing"]) == (7, 0.5, None)
+    assert list(record)[:3] == ["timestamp", "severity_text", "severity_number"]
+    assert (record["severity_text"], record["severity_number"]) == ("INFO", 9)
+    assert (record["event_name"], record["body"]) == ("it.happened", "said\nin two lines")
+    assert (record["number"], record["seconds"]) == (7, 0.5)
+    assert "nothing" not in record
     age = datetime.now(UTC) - datetime.fromisoformat(record["timestamp"])
     assert 0 <= age.total_seconds() < 5
 
@@ -51,8 +52,8 @@ def test_levels(capfd: pytest.CaptureFixture[str], least: str, told: int) -> Non
     """Lines below the least level are not written; an unknown level is that of every day."""
     log.configure(least, "json")
     for say in (log.debug, log.info, log.warning, log.error):
-        say("event")
-    assert [line["level"] for line in lines(capfd)] == list(log.LEVELS[-told:])
+        say("it.happened", "event")
+    assert [line["severity_text"].lower() for line in lines(capfd)] == list(log.LEVELS[-told:])
 
 
 @pytest.mark.parametrize(
@@ -68,9 +69,9 @@ def test_levels(capfd: pytest.CaptureFixture[str], least: str, told: int) -> Non
 def test_tokens_are_known_by_their_form(capfd: pytest.CaptureFixture[str], secret: str) -> None:
     """A token of GitHub's is never written, even if nobody has told the log of it."""
     log.configure("info", "json")
-    log.info(f"it is {secret}, is it not?", value=secret)
+    log.info("it.happened", f"it is {secret}, is it not?", value=secret)
     [record] = lines(capfd)
-    assert record["event"] == "it is ***, is it not?"
+    assert record["body"] == "it is ***, is it not?"
     assert record["value"] == "***"
 
 
@@ -78,8 +79,8 @@ def test_secrets_that_were_named(capfd: pytest.CaptureFixture[str]) -> None:
     """A secret of any form is left out once it is known, and each line of a key as well."""
     log.configure("info", "json")
     redaction.hide("plain-word", "-----BEGIN KEY-----\nMIIEabcdefgh\n-----END KEY-----")
-    log.info("with plain-word and MIIEabcdefgh in it")
-    assert lines(capfd)[0]["event"] == "with *** and *** in it"
+    log.info("it.happened", "with plain-word and MIIEabcdefgh in it")
+    assert lines(capfd)[0]["body"] == "with *** and *** in it"
 
 
 def test_console_on_a_terminal() -> None:
@@ -87,7 +88,7 @@ def test_console_on_a_terminal() -> None:
     ours, theirs = pty.openpty()
     log.write_to(theirs)
     log.configure("info", "auto")
-    log.info("registered", name="r-1")
+    log.info("runner.registered", "registered", name="r-1")
     text = os.read(ours, 4096).decode()
     assert "registered" in text
     assert "name" in text
@@ -95,12 +96,56 @@ def test_console_on_a_terminal() -> None:
         json.loads(text)
 
 
+def for_people(*arguments: Any, **fields: Any) -> list[str]:
+    """The lines of an error, without their time."""
+    reader, writer = os.pipe()
+    log.write_to(writer)
+    log.configure("info", "auto")
+    log.error(*arguments, **fields)
+    return os.read(reader, 65_536).decode().partition("Z: ")[2].splitlines()
+
+
+def test_an_error_for_people() -> None:
+    """The message, each problem on a line of its own, the remedy on a line of its own."""
+    problems = ["GITHUB_OWNER: is missing", "RUNNER_NAME: is too long"]
+    said = for_people(
+        "life.failed",
+        f"the settings are wrong: {'; '.join(problems)}",
+        problems=problems,
+        hint="see the README",
+        code=78,
+        kind="",
+    )
+    assert said == [
+        "error: the settings are wrong:",
+        "  - GITHUB_OWNER: is missing",
+        "  - RUNNER_NAME: is too long",
+        "  → see the README",
+    ]
+
+
+def test_a_terminal_obeys_nothing_foreign() -> None:
+    """A control character in a foreign text does not reach a terminal."""
+    assert for_people("life.failed", "said \x1b[2J\x07bell") == ["error: said  [2J bell"]
+
+
+@pytest.mark.parametrize(("wanted", "coloured"), [(True, True), (False, False)])
+def test_colours(wanted: bool, coloured: bool) -> None:
+    """Colours are for terminals, and NO_COLOR turns them off."""
+    ours, theirs = pty.openpty()
+    log.write_to(theirs)
+    log.configure("info", "auto")
+    log.colour(wanted=wanted)
+    log.warning("it.happened", "beware")
+    assert ("\x1b[33m" in os.read(ours, 4096).decode()) is coloured
+
+
 def test_nobody_reads() -> None:
     """A reader that has gone away is no reason to end."""
     reader, writer = os.pipe()
     os.close(reader)
     log.write_to(writer)
-    log.info("to nobody")
+    log.info("it.happened", "to nobody")
 
 
 def test_a_long_line_arrives_whole() -> None:
@@ -108,8 +153,8 @@ def test_a_long_line_arrives_whole() -> None:
     reader, writer = os.pipe()
     log.write_to(writer)
     log.configure("info", "json")
-    log.info("x" * 60_000)
-    assert json.loads(os.read(reader, 65_536))["event"] == "x" * 60_000
+    log.info("it.happened", "x" * 60_000)
+    assert json.loads(os.read(reader, 65_536))["body"] == "x" * 60_000
 
 
 def test_a_reader_that_does_not_read_holds_up_no_stop(life: Life, simulator: Simulator) -> None:
@@ -138,7 +183,7 @@ def test_a_life_says_nothing_secret(life: Life, simulator: Simulator) -> None:
 @pytest.mark.parametrize("name", ["RUNNER_LOG_LEVEL", "RUNNER_LOG_FORMAT"])
 def test_wrong_settings_of_the_log_are_told(life: Life, simulator: Simulator, name: str) -> None:
     """How should the log say that its own settings are wrong? In its usual form."""
-    given: dict[str, Any] = {name: "loud"}
-    assert life.start(**given).wait() == 78, life.output
-    assert f"{name}: 'loud' is not one of" in life.error()
+    life.env |= {name: "loud"}
+    assert life.start().wait() == 78, life.output
+    assert f"{name}: 'loud' is not one of" in life.output
     assert simulator.requests() == []

@@ -1,0 +1,133 @@
+"""Turns the lines of GitHub's programs into JSON records, in a child of PID 1."""
+
+from __future__ import annotations
+
+import collections
+import os
+import re
+import select
+import signal
+from contextlib import suppress
+from types import FrameType
+
+import structlog
+
+from entrypoint import log
+
+_LONGEST = 3000  # bytes; a record stays below the 4096 that a pipe takes as a whole (pipe(7))
+_LARGEST_BACKLOG = 1 << 22  # bytes that wait for a reader that stalls; what comes then is counted
+_READ = 1 << 16  # bytes
+_PATIENCE = 500  # milliseconds that a reader has to make room before lines are left out
+_LAST_PATIENCE = 200  # milliseconds that a reader has at the end
+_LEVELS = {"INFO": "info", "WARN": "warning", "ERR": "error", "VERB": "debug"}
+# The head of a line of GitHub's own trace, which ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT=1 prints.
+_HEAD = re.compile(r"\[(?:[A-Z]+ )?\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ (INFO|WARN|ERR|VERB)\b")
+
+
+class _Ended(Exception):
+    """PID 1 wants this child to end."""
+
+
+def convert(reader: int) -> None:
+    """Write a record for each line until nobody can write any more, or until SIGTERM."""
+    # PID 1's children are not dumpable: where they are not root, their /proc files are closed.
+    with suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as file:
+        file.write("gh-runner-log")
+    signal.signal(signal.SIGTERM, _end)
+    os.set_blocking(reader, False)
+    lines = Lines()
+    try:
+        while lines.take_in(reader, wait=True):
+            lines.write(0)
+    except _Ended:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while lines.take_in(reader, wait=False):
+            lines.write(0)
+    lines.finish()
+
+
+def _end(_signum: int, _frame: FrameType | None) -> None:
+    raise _Ended
+
+
+class Lines:
+    """What has been read and not been written yet."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._rest = b""
+        self._backlog: collections.deque[str] = collections.deque()
+        self._size = self._dropped = 0
+        self._is_told = False
+        # structlog makes each record, and hands it to the backlog.
+        self._logger = structlog.wrap_logger(
+            self,
+            processors=[
+                structlog.processors.EventRenamer("body"),
+                log.stamp,
+                log.censor,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+            wrapper_class=structlog.BoundLogger,
+        )
+
+    def info(self, record: str) -> None:
+        """Take a rendered record."""
+        self._backlog.append(record)
+        self._size += len(record)
+
+    debug = warning = error = info
+
+    def take_in(self, reader: int, *, wait: bool) -> bool:
+        """Read some of what there is; False when nobody can write any more, or nothing is left."""
+        poll = select.poll()
+        poll.register(reader, select.POLLIN)
+        if self._backlog:
+            poll.register(1, select.POLLOUT)
+        poll.poll(None if wait else 0)
+        try:
+            found = os.read(reader, _READ)
+        except BlockingIOError:
+            return wait
+        *lines, self._rest = (self._rest + found).split(b"\n")
+        for line in lines:
+            self._add(line)
+        while len(self._rest) > _LONGEST:
+            self._add(self._rest[:_LONGEST])
+            self._rest = self._rest[_LONGEST:]
+        if self._size > _LARGEST_BACKLOG:  # a reader that is slow, and not stalled, loses nothing
+            self.write(_PATIENCE)
+        return bool(found)
+
+    def _add(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        if self._size > _LARGEST_BACKLOG:
+            self._dropped += 1
+            return
+        if self._dropped:
+            said = f"{self._dropped} lines were left out, because nobody reads this log"
+            self._logger.warning(said, event_name="log.dropped")
+            self._dropped = 0
+        if len(line) > _LONGEST and not self._is_told:
+            self._is_told = True
+            self._logger.warning("a long line is divided", event_name="log.divided")
+        for start in range(0, len(line), _LONGEST):
+            text = line[start : start + _LONGEST].decode(errors="replace").rstrip("\r")
+            head = _HEAD.match(text)
+            level = _LEVELS[head[1]] if head else "info"
+            getattr(self._logger, level)(text, event_name="runner.said", source="runner")
+
+    def write(self, patience: int) -> None:
+        """Write for as long as there is room; `patience` is in milliseconds."""
+        poll = select.poll()
+        poll.register(1, select.POLLOUT)
+        while self._backlog and poll.poll(patience):
+            record = self._backlog.popleft()
+            self._size -= len(record)
+            log.write_line(record)
+
+    def finish(self) -> None:
+        """Write what is left, for as long as there is a reader."""
+        self._add(self._rest)
+        self.write(_LAST_PATIENCE)

@@ -1,0 +1,125 @@
+"""The whole log of a container: lines for people, or one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from typing import Any
+
+import pytest
+
+from simulator import Simulator
+from tests.support.life import NAMESPACE, Life
+
+STRANGE = r"""printf '\xff\xfe no UTF-8\n'; echo '{"a": 1}'; head -c 1000000 /dev/zero | tr '\0' x; echo"""
+    r"printf '\xff\xfe no UTF-8\n'; echo '{\"a\": 1}'; head -c 1000000 /dev/zero | tr '\0' x; echo"
+)
+
+
+def records(life: Life) -> list[dict[str, Any]]:
+    """Every line as a record; none may be anything else."""
+    return [json.loads(line) for line in life.output.splitlines()]
+
+
+def test_every_line_is_one_object(life: Life, simulator: Simulator) -> None:
+    """With RUNNER_LOG_FORMAT=json the runner's own lines are records, too."""
+    simulator.queue_job("exit 0")
+    assert life.start().wait() == 0
+    told = records(life)
+    assert {"timestamp", "severity_text", "event_name", "body"} <= set(told[0])
+    [listening] = [r for r in told if "Listening for Jobs" in r["body"]]
+    assert (listening["source"], listening["event_name"]) == ("runner", "runner.said")
+    assert told[-1]["event_name"] == "life.ended"
+
+
+def test_plain_lines_for_people(life: Life, simulator: Simulator) -> None:
+    """Without a setting nothing in the log is JSON, and an error has its remedy on its own line."""
+    del life.env["RUNNER_LOG_FORMAT"]
+    simulator.queue_job("exit 0")
+    assert life.start().wait() == 0
+    assert not [line for line in life.output.splitlines() if line.startswith("{")]
+    assert "exit code 0: one job ran to its end" in life.output.splitlines()[-1]
+
+
+def test_wrong_settings_for_people(life: Life) -> None:
+    """Each problem has a line of its own, and the exit code comes last."""
+    del life.env["RUNNER_LOG_FORMAT"]
+    life.env |= {"RUNNER_EPHEMERAL": "maybe", "RUNNER_IDLE_TIMEOUT": "10m"}
+    assert life.start().wait() == 78
+    lines = life.output.splitlines()
+    assert [line[:19] for line in lines if line.startswith("  - ")] == [
+        "  - RUNNER_EPHEMERA",
+        "  - RUNNER_IDLE_TIM",
+    ]
+    assert "exit code 78: the settings are wrong" in lines[-1]
+    assert "hint" not in life.output
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [("exit 0", "succeeded"), ("exit 3", "failed")],
+)
+def test_last_lines_tell_what_became_of_the_job(
+    life: Life, simulator: Simulator, script: str, said: str
+) -> None:
+    """Succeeded or failed, as the runner reports it; the exit code rests on neither."""
+    simulator.queue_job(script, name="build")
+    assert life.start().wait() == 0
+    [done] = [r for r in records(life) if r["event_name"] == "job.completed"]
+    assert (done["job"], done["result"]) == ("build", said)
+    assert "reports" in done["body"]
+
+
+def test_refusal_has_fields(life: Life) -> None:
+    """Kind, method, status and GitHub's request id are fields, not words to be searched."""
+    assert life.start(GITHUB_PERSONAL_TOKEN="ghp_unknown0000").wait() == 77
+    [failed] = [r for r in records(life) if r["event_name"] == "life.failed"]
+    assert (failed["method"], failed["status"]) == ("POST", 401)
+    assert failed["kind"]
+    assert failed["request_id"]
+
+
+def chatty(life: Life, words: str) -> None:
+    """Let the listener say something once it listens."""
+    script = life.home / "run-helper.sh.template"
+    script.write_text(f"#!/bin/bash\n{words}\nexit 0\n")
+    script.chmod(0o755)
+    (life.home / "run-helper.sh").unlink(missing_ok=True)
+
+
+def test_a_burst_arrives_whole_and_in_order(life: Life) -> None:
+    """A hundred thousand lines of the runner's: all of them, in their order."""
+    chatty(life, "seq 100000")
+    life.start().wait(120)
+    said = [r["body"] for r in records(life) if r.get("source") == "runner"]
+    numbers = [word for word in said if word.isdigit()]
+    assert numbers == [str(n) for n in range(1, 100_001)]
+
+
+def test_strange_lines(life: Life) -> None:
+    """Bytes that are no UTF-8, JSON of the runner's own, a line of a megabyte: the life goes on."""
+    chatty(life, STRANGE)
+    life.start().wait(60)
+    told = records(life)
+    assert '{"a": 1}' in [r["body"] for r in told]
+    assert sum(r["body"].count("x") for r in told if r.get("source") == "runner") >= 1_000_000
+    assert [r["event_name"] for r in told].count("log.divided") == 1
+
+
+def test_a_reader_that_stalls_holds_up_no_job(life: Life, simulator: Simulator) -> None:
+    """Nobody reads the log: the job runs all the same, and lines that were lost are counted."""
+    pipe = life.directory / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    job = simulator.queue_job("exit 0")
+    life.start(namespace=[*NAMESPACE, "sh", "-c", f'exec "$0" "$@" >{pipe} 2>&1'])
+    found: list[bytes] = []
+    simulator.wait_for("job_completed")
+    thread = threading.Thread(target=lambda: found.append(os.read(reader, 1 << 20)))
+    thread.start()
+    assert life.wait() == 0
+    thread.join()
+    assert simulator.job(job["id"])["result"] == "succeeded"
+    assert [json.loads(line) for line in b"".join(found).splitlines()]
+    os.close(reader)
