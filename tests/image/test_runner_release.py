@@ -90,7 +90,7 @@ def test_a_life_tells_its_runner(start: StartRunner, github: Simulator) -> None:
     container = start(RUNNER_LOG_FORMAT="json")
     assert container.wait() == 0
     first = json.loads(container.logs().splitlines()[0])
-    assert first["event"] == "starting"
+    assert first["event_name"] == "life.started"
     assert (first["runner"], first["released"]) == (VERSION, RELEASED)
 
 

@@ -12,9 +12,12 @@ import pytest
 from simulator import Simulator
 from tests.support.life import NAMESPACE, Life
 
-STRANGE = r"""printf '\xff\xfe no UTF-8\n'; echo '{"a": 1}'; head -c 1000000 /dev/zero | tr '\0' x; echo"""
-    r"printf '\xff\xfe no UTF-8\n'; echo '{\"a\": 1}'; head -c 1000000 /dev/zero | tr '\0' x; echo"
-)
+STRANGE = """\
+printf '\\xff\\xfe no UTF-8\\n'
+echo '{"a": 1}'
+head -c 1000000 /dev/zero | tr '\\0' x
+echo
+"""
 
 
 def records(life: Life) -> list[dict[str, Any]]:
