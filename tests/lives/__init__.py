@@ -1,1 +1,1 @@
-"""One runner's life on the simulator: a file a subject."""
+"""One runner's life on the simulator; a file for each subject."""

@@ -1,4 +1,4 @@
-"""The doctor: what `run` would meet with, told without registering anything."""
+"""`gh-runner check` tells what `run` would meet, and registers nothing."""
 
 import json
 import time
@@ -15,7 +15,7 @@ ALL += ["credential", "permissions", "group", "labels"]
 
 
 def checked(life: Life, *argv: str, **settings: str) -> tuple[int, dict[str, dict[str, Any]]]:
-    """Run it; return its exit code, and its findings by what was checked."""
+    """Run it, and return its exit code and its findings by name."""
     life.start("check", "--json", *argv, **settings)
     code = life.wait()
     told = json.loads(life.output)
@@ -25,7 +25,7 @@ def checked(life: Life, *argv: str, **settings: str) -> tuple[int, dict[str, dic
 
 
 def test_all_is_well(life: Life) -> None:
-    """Where `run` would work every finding is fine and the exit code 0."""
+    """If `run` would work, every finding is fine and the exit code is 0."""
     code, found = checked(life)
     assert code == 0
     assert [*found] == ALL
@@ -34,7 +34,7 @@ def test_all_is_well(life: Life) -> None:
 
 
 def test_table(life: Life) -> None:
-    """For people there is a line for each check, with a mark and a remedy."""
+    """A person gets a line for each check, with a mark and a remedy."""
     life.simulator.fault(path="/registration-token$", refusal="not-accessible")
     life.start("check")
     assert life.wait() == 77
@@ -44,7 +44,7 @@ def test_table(life: Life) -> None:
 
 
 def test_settings_are_wrong(life: Life) -> None:
-    """Wrong settings are told as `run` tells them, and nothing is asked."""
+    """Wrong settings are told as `run` tells them, and GitHub is not asked."""
     code, found = checked(life, GITHUB_OWNER="a/b", RUNNER_EPHEMERAL="x")
     assert code == 78
     assert [*found] == ["settings"]
@@ -54,7 +54,7 @@ def test_settings_are_wrong(life: Life) -> None:
 
 
 def test_runner_is_missing(life: Life) -> None:
-    """A directory without GitHub's runner is found, and the rest is looked at all the same."""
+    """A directory without GitHub's runner is told, and the other checks go on."""
     code, found = checked(life, RUNNER_HOME="/usr")
     assert code == 78
     assert "/usr holds no config.sh" in found["runner"]["said"]
@@ -72,7 +72,7 @@ def test_runner_is_missing(life: Life) -> None:
     ],
 )
 def test_refusals(fault: dict[str, Any], check: str, code: int, life: Life) -> None:
-    """Each refusal is told at its check, with the exit code of `run`, and ends the questions."""
+    """A refusal is told at its check with the exit code of `run`; no more is asked."""
     life.simulator.fault(**fault)
     result, found = checked(life)
     assert result == code
@@ -82,14 +82,14 @@ def test_refusals(fault: dict[str, Any], check: str, code: int, life: Life) -> N
 
 
 def test_name_resolution(life: Life) -> None:
-    """A host that has no address is told as that."""
+    """A host without an address is told as that."""
     code, found = checked(life, GITHUB_API_URL="https://no.invalid")
     assert code == 75
     assert "check the container's DNS" in found["name"]["remedy"]
 
 
 def test_unknown_group(life: Life) -> None:
-    """A runner group is looked up, and those that there are are told."""
+    """An unknown runner group is told, with the groups that there are."""
     life.simulator.add_group("builders")
     code, found = checked(life, GITHUB_REPOSITORY="", RUNNER_GROUP="builder")
     assert code == 78
@@ -107,7 +107,7 @@ def test_version(life: Life) -> None:
 
 
 def test_age_of_the_version(life: Life) -> None:
-    """How long ago the runner was released decides whether GitHub may soon give it no jobs."""
+    """The age of the runner tells whether GitHub may soon give it no jobs."""
     today = datetime.now(UTC).date()
     for age, verdict in ((5, "fine"), (40, "warning")):
         released = str(today - timedelta(days=age))
@@ -117,7 +117,7 @@ def test_age_of_the_version(life: Life) -> None:
 
 
 def test_clock(life: Life) -> None:
-    """A clock that is wrong is told, although only an App suffers from it."""
+    """A wrong clock is told, although only an App suffers from it."""
     hour_ago = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() - 3600))
     answer = f"HTTP/1.1 200 OK\nDate: {hour_ago}\nContent-Length: 2\nConnection: close\n\n{{}}"
     with wire.server(wire.says(answer)) as port:
@@ -127,7 +127,7 @@ def test_clock(life: Life) -> None:
 
 
 def test_expiry(life: Life) -> None:
-    """A token that expires within days is told in time."""
+    """A token that expires within days is told."""
     soon = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(time.time() + 3 * 86400))
     life.simulator.fault(
         path="/actions/runners",
@@ -142,7 +142,7 @@ def test_expiry(life: Life) -> None:
 
 
 def test_registration_token(life: Life) -> None:
-    """RUNNER_TOKEN is looked at without making another token, and its limits are told."""
+    """RUNNER_TOKEN is looked at without another token, and its limits are told."""
     life.simulator.fault(
         path="/actions/runners", status=200, body={"total_count": 0, "runners": []}
     )
@@ -153,7 +153,7 @@ def test_registration_token(life: Life) -> None:
 
 
 def test_no_secret_is_printed(life: Life) -> None:
-    """Neither the table nor the JSON ever holds the credential."""
+    """Neither the table nor the JSON holds the credential."""
     secret = life.env["GITHUB_PERSONAL_TOKEN"]
     life.simulator.fault(path="/meta$", status=403, body={"message": f"no {secret}"})
     life.simulator.fault(path="/actions/runners", status=403, body={"message": f"no {secret}"})

@@ -9,7 +9,7 @@ from tests.support.life import Life, until
 def test_runner_that_is_not_ephemeral_leaves_after_the_drained_job(
     life: Life, simulator: Simulator
 ) -> None:
-    """It neither stays until the drain is over nor takes a further job."""
+    """The runner leaves after the job, before the drain is over, and takes no other job."""
     end = life.directory / "end"
     job = simulator.queue_job(f"until [ -e {end} ]; do sleep 0.05; done")
     life.start(RUNNER_EPHEMERAL="0", RUNNER_DRAIN_TIMEOUT="60")

@@ -1,4 +1,4 @@
-"""The container engine that jobs find: a real dockerd, in a mount namespace of its own."""
+"""The container engine for jobs: a real dockerd in a mount namespace of its own."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from simulator import Simulator
 from tests.support.life import NAMESPACE, Life
 
 DOCKERD = shutil.which("dockerd")
-# Its places and its network are its own: with --bridge=none it would take docker0 away from an
-# engine of this machine.
+# It has its own folders and its own network: with --bridge=none it would delete docker0, which an
+# engine of this machine may use.
 _PREPARE = f"""
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /var/lib/docker && mount -t tmpfs tmpfs /var/lib/containers
@@ -52,7 +52,7 @@ def test_engine_is_ready_before_github_lists_the_runner(life: Life, simulator: S
 
 
 def test_podmans_service_is_an_engine_too(life: Life, simulator: Simulator) -> None:
-    """A job finds it by DOCKER_HOST, and it goes with the runner."""
+    """A job finds podman's service by DOCKER_HOST, and the service ends with the runner."""
     simulator.queue_job(
         "echo engine: $(curl -s --unix-socket ${DOCKER_HOST#unix://} http://d/_ping)\n"
         "docker import /dev/null empty >&2; docker image ls --format '{{.Repository}}'"
@@ -65,7 +65,7 @@ def test_podmans_service_is_an_engine_too(life: Life, simulator: Simulator) -> N
 
 
 def test_engine_that_does_not_start_ends_in_69(life: Life, simulator: Simulator) -> None:
-    """Nothing is registered, and the message has the engine's own words."""
+    """Nothing is registered, and the message quotes the engine."""
     life.start(namespace=PRIVATE, RUNNER_ENGINE="docker", RUNNER_ENGINE_OPTIONS="--no-such-option")
     assert life.wait() == 69
     assert "no-such-option" in life.error()
@@ -73,7 +73,7 @@ def test_engine_that_does_not_start_ends_in_69(life: Life, simulator: Simulator)
 
 
 def test_state_directory_that_is_none_ends_in_69(life: Life, simulator: Simulator) -> None:
-    """An engine whose log nobody can keep is not started, and the place is named."""
+    """An engine whose log cannot be written is not started, and the place is named."""
     file = life.directory / "file"
     file.touch()
     life.start(namespace=PRIVATE, RUNNER_ENGINE="docker", RUNNER_STATE_DIR=f"{file}/state")
@@ -96,7 +96,7 @@ def test_stop_while_the_engine_starts(life: Life, simulator: Simulator) -> None:
 
 
 def test_container_of_a_cancelled_job_is_stopped(life: Life, simulator: Simulator) -> None:
-    """A job that waits for a container of its own is reported in time, and nothing goes on."""
+    """A cancelled job with a container is reported in time, and the container is gone."""
     host = " ".join(f"-v {path}:{path}:ro" for path in ("/usr", "/lib", "/lib64"))
     job = simulator.queue_job(
         "tar -c -T /dev/null | docker import - empty\n"
@@ -118,7 +118,7 @@ def test_container_of_a_cancelled_job_is_stopped(life: Life, simulator: Simulato
 
 
 def test_engine_outlives_the_job_that_a_stop_cancels(life: Life, simulator: Simulator) -> None:
-    """What the job has started goes, the engine is the last to go."""
+    """The job's processes end first, and the engine last."""
     job = simulator.queue_job("echo begun; trap '' INT TERM; while :; do sleep 1; done")
     life.start(
         namespace=PRIVATE,
@@ -138,7 +138,7 @@ def test_engine_outlives_the_job_that_a_stop_cancels(life: Life, simulator: Simu
 def test_engine_takes_a_smaller_mtu_from_the_default_route(
     tmp_path: Path, mtu: str, expected: int | None
 ) -> None:
-    """Only an MTU below Ethernet's has to be told; larger ones fit what is nested in them."""
+    """An MTU below that of Ethernet is passed on; a larger one fits as it is."""
     (tmp_path / "eth0").mkdir()
     (tmp_path / "eth0/mtu").write_text(mtu)
     routes = tmp_path / "route"

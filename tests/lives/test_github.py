@@ -27,7 +27,7 @@ NOBODY = {"GITHUB_OWNER": "", "GITHUB_REPOSITORY": ""}
 
 
 def works(life: Life, scope: str = "repos/acme/shop", **settings: str) -> list[str]:
-    """Let it run one job, and return the calls that it made of the REST API."""
+    """Let the life do one job, and return its calls of the REST API."""
     job = life.simulator.queue_job("exit 0", scope=scope)
     life.start(**settings)
     assert life.wait() == 0, life.output
@@ -37,7 +37,7 @@ def works(life: Life, scope: str = "repos/acme/shop", **settings: str) -> list[s
 
 
 def rest_calls(simulator: Simulator) -> list[str]:
-    """Method and path of all requests to the REST API, config.sh's own left out."""
+    """Return method and path of all calls of the REST API but those of config.sh."""
     scopes = ("/repos/", "/orgs/", "/enterprises/", "/app/")
     return [
         f"{r['method']} {r['path']}"
@@ -49,12 +49,12 @@ def rest_calls(simulator: Simulator) -> list[str]:
 @both_ways
 @pytest.mark.parametrize("scope", SCOPES)
 def test_scopes(scope: str, way: dict[str, str], life: Life) -> None:
-    """A runner of a repository, an organization or an enterprise takes its job and is gone."""
+    """A runner of a repository, an organization or an enterprise does its job and is gone."""
     works(life, scope, **NOBODY, **SCOPES[scope], **way)
 
 
 def test_jit_costs_one_call(life: Life) -> None:
-    """JIT with a token and the default group: one call before the listener, none after the job."""
+    """JIT with a token and the default group makes one call, and none after the job."""
     calls = works(life, **JIT, RUNNER_VERSION="")
     assert calls == ["POST /repos/acme/shop/actions/runners/generate-jitconfig"]
     assert len(os.listdir(life.home)) > 0
@@ -62,7 +62,7 @@ def test_jit_costs_one_call(life: Life) -> None:
 
 
 def know_app(simulator: Simulator) -> dict[str, str]:
-    """Make the App known to GitHub; return its settings."""
+    """Make the App known to GitHub, and return its settings."""
     public = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     permissions = {"administration": "write", "organization_self_hosted_runners": "write"}
     installation = {"id": 42, "account": "acme", "permissions": permissions}
@@ -82,7 +82,7 @@ def test_app(way: dict[str, str], life: Life) -> None:
 
 
 def test_app_makes_a_new_token_at_the_end(life: Life) -> None:
-    """When its token has expired long ago, an App still takes its idle runner off the list."""
+    """An App whose token has expired still removes its idle runner."""
     life.start(**know_app(life.simulator))
     life.simulator.wait_for("session_opened", timeout=20)
     life.simulator.expire_tokens()
@@ -92,7 +92,7 @@ def test_app_makes_a_new_token_at_the_end(life: Life) -> None:
 
 
 def registration_token(simulator: Simulator) -> str:
-    """A registration token, as somebody makes it by hand."""
+    """Make a registration token, as a person does by hand."""
     request = urllib.request.Request(
         f"{simulator.url}/repos/acme/shop/actions/runners/registration-token",
         method="POST",
@@ -109,7 +109,7 @@ def registration_token(simulator: Simulator) -> str:
 
 
 def test_registration_token(life: Life) -> None:
-    """A registration token registers, its limits are told first, and a stop in time removes."""
+    """A registration token registers and removes; its limits are told first."""
     token = registration_token(life.simulator)
     life.start(GITHUB_PERSONAL_TOKEN="", RUNNER_TOKEN=token)
     life.simulator.wait_for("session_opened", timeout=20)
@@ -122,7 +122,7 @@ def test_registration_token(life: Life) -> None:
 
 @pytest.fixture
 def tls(tmp_path: Path) -> Iterator[tuple[Simulator, Path]]:
-    """A GitHub behind a certificate of a private authority; the authority's file."""
+    """Serve GitHub with the certificate of a private authority; the value is its file."""
     authority = pki.authority(tmp_path)
     with Simulator("--certificate", str(authority.certify())) as simulator:
         yield simulator, authority.path
@@ -130,7 +130,7 @@ def tls(tmp_path: Path) -> Iterator[tuple[Simulator, Path]]:
 
 @both_ways
 def test_private_authority(way: dict[str, str], tls: tuple[Simulator, Path], life: Life) -> None:
-    """With RUNNER_CA_FILE everything works over TLS, and the listener is told of it too."""
+    """With RUNNER_CA_FILE the life and its listener trust the authority."""
     simulator, path = tls
     life.simulator = simulator
     simulator.make_distribution(life.home, owner="nobody")
@@ -143,7 +143,7 @@ def test_private_authority(way: dict[str, str], tls: tuple[Simulator, Path], lif
 
 @pytest.mark.parametrize("bypass", ["", "other.invalid"])
 def test_proxy(bypass: str, life: Life) -> None:
-    """GitHub is reached through HTTP_PROXY, by a name that only the proxy knows."""
+    """A life reaches GitHub through HTTP_PROXY by a name that only the proxy knows."""
     heard: list[str] = []
     port = int(life.simulator.url.rpartition(":")[2])
     with wire.server(wire.proxy(port, heard)) as proxy:
@@ -162,14 +162,14 @@ def test_proxy(bypass: str, life: Life) -> None:
 
 @pytest.mark.parametrize("bypass", ["127.0.0.1", "*"])
 def test_no_proxy(bypass: str, life: Life) -> None:
-    """Hosts that NO_PROXY names are reached without the proxy."""
+    """A life reaches the hosts of NO_PROXY without the proxy."""
     settings = {"HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": bypass}
     life.start("check", **settings)
     assert life.wait() == 0, life.output
 
 
 def test_a_deprecated_version_is_warned_of(life: Life) -> None:
-    """The day on which GitHub stops accepting the version is told while there is time."""
+    """A warning names the day on which GitHub stops accepting the version."""
     day = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() + 30 * 86400))
     known = {"runner_version": "2.336.0", "registration_deprecates_at": day}
     life.simulator.fault(path="/deprecations/2.336.0$", status=200, body=known)
@@ -181,7 +181,7 @@ def test_a_deprecated_version_is_warned_of(life: Life) -> None:
 
 
 def test_a_version_that_is_no_longer_accepted(life: Life) -> None:
-    """A version whose day has passed ends with 7, and nothing stays registered."""
+    """After that day the life ends with 7, and nothing stays registered."""
     life.simulator.deprecate("2.336.0", registration_at="2020-01-01T00:00:00Z")
     life.start(RUNNER_VERSION="2.336.0")
     assert life.wait() == 7, life.output
@@ -193,14 +193,14 @@ def test_a_version_that_is_no_longer_accepted(life: Life) -> None:
 def test_a_listener_that_is_refused_for_its_version(
     way: dict[str, str], life: Life, simulator: Simulator
 ) -> None:
-    """It says 1 and not 7 where it gets no session; what GitHub says of the version tells why."""
+    """A listener without a session says 1; what GitHub says of the version makes it 7."""
     simulator.deprecate("2.336.0", registration_at="2020-01-01T00:00:00Z", told_at="session")
     simulator.fault(path="/_services/session", hold="session")
     life.start(RUNNER_VERSION="2.336.0", **way)
     simulator.wait_for("answer", path="/deprecations/")
     simulator.wait_for("fault")
     us = life.inside()[life.pid_1]
-    until(lambda: list(life.inside().values()).count(us) == 1)  # who has asked beside PID 1 is gone
+    until(lambda: list(life.inside().values()).count(us) == 1)  # the child that asked beside PID 1 has ended
     simulator.release("session")
     assert life.wait() == 7, life.output
     assert "until 2020-01-01" in life.error()

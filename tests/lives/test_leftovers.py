@@ -12,7 +12,7 @@ from tests.support.life import NAMESPACE, Life
 
 
 def test_runner_of_a_killed_start_is_removed(life: Life, simulator: Simulator) -> None:
-    """After `docker kill` and `docker start` GitHub lists one runner: the one that is alive."""
+    """After `docker kill` and `docker start` GitHub lists one runner, the one that lives."""
     life.start()
     simulator.wait_for("listening")
     [first] = simulator.runners()
@@ -27,7 +27,7 @@ def test_runner_of_a_killed_start_is_removed(life: Life, simulator: Simulator) -
 
 
 def test_what_a_living_runner_has_made_is_not_left(life: Life, simulator: Simulator) -> None:
-    """`gh-runner` typed into `docker exec`, or a volume that two share, costs nobody his runner."""
+    """A second gh-runner in the container, or on the same volume, removes no living runner."""
     life.start()
     simulator.wait_for("listening")
     second = subprocess.run(
@@ -41,7 +41,7 @@ def test_what_a_living_runner_has_made_is_not_left(life: Life, simulator: Simula
 
 
 def test_worker_folders_are_cleared_and_all_else_is_kept(life: Life, simulator: Simulator) -> None:
-    """Only what a worker makes for itself goes; check-outs, tools and users' files stay."""
+    """Only the worker's own folders are cleared; check-outs, tools and other files stay."""
     work = life.home / "_work"
     for name in ("_temp", "_actions", "_tool", "shop"):
         (work / name).mkdir(parents=True)
@@ -56,7 +56,7 @@ def test_worker_folders_are_cleared_and_all_else_is_kept(life: Life, simulator: 
 
 
 def test_symbolic_link_in_the_work_folder_is_not_followed(life: Life, simulator: Simulator) -> None:
-    """A link that a job has left in place of its own folder leads nowhere."""
+    """A link that a job put in place of such a folder is not followed."""
     precious = life.directory / "precious"
     precious.mkdir()
     (precious / "file").touch()
@@ -69,7 +69,7 @@ def test_symbolic_link_in_the_work_folder_is_not_followed(life: Life, simulator:
 
 
 def test_mount_below_a_worker_folder_is_not_entered(life: Life, simulator: Simulator) -> None:
-    """A cache that somebody has mounted into the worker's own folder keeps what it holds."""
+    """A cache that is mounted into such a folder keeps its files."""
     cache, place = life.directory / "cache with spaces", life.home / "_work/_temp/cache \\"
     cache.mkdir()
     (cache / "file").touch()
@@ -82,7 +82,7 @@ def test_mount_below_a_worker_folder_is_not_entered(life: Life, simulator: Simul
 
 
 def test_record_in_the_way_is_told(life: Life, simulator: Simulator) -> None:
-    """What cannot be deleted is named, before GitHub knows of a runner."""
+    """A file that cannot be deleted is named before GitHub has registered a runner."""
     (life.home / ".runner").mkdir()
     assert life.start().wait() == 78
     assert f"{life.home}/.runner is in the way" in life.error()
@@ -91,14 +91,14 @@ def test_record_in_the_way_is_told(life: Life, simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("number", ['"x"', "null", "-1", '"\u00b2"'])
 def test_record_that_makes_no_sense(life: Life, simulator: Simulator, number: str) -> None:
-    """A record that a job has changed is cleared all the same, and names no runner."""
+    """A record that a job has changed is deleted, and names no runner."""
     (life.home / ".runner").write_text(f'{{"agentId": {number}, "agentName": "r-1"}}')
     simulator.queue_job(":")
     assert life.start().wait() == 0
 
 
 def test_record_that_is_no_file(life: Life, simulator: Simulator) -> None:
-    """A FIFO in place of the record keeps nobody waiting."""
+    """A FIFO in place of the record does not make the start wait."""
     os.mkfifo(life.home / ".runner")
     simulator.queue_job(":")
     assert life.start().wait() == 0

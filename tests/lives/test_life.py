@@ -1,4 +1,4 @@
-"""Whole lives: register, one job, leave. And a stop at any moment of the way in."""
+"""Whole lives: register, one job, leave; and a stop at any moment before the runner listens."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from tests.support.life import NAMESPACE, TOKEN, Life, directory, until
 US = "gh-runner"
 LIVES, AT_ONCE = 100, 4
 DOCKER_STOP = 10  # seconds
-# Seconds. A loaded machine is no reason to fail (the benchmark has 50 ms); whoever waited for
-# something, as for config.sh, would wait for 3 at least.
+# Seconds. The benchmark has 50 ms, but this machine may be loaded. A program that waited for
+# config.sh would need at least 3.
 AT_ONCE_MEANS = 2.5
 # What GitHub's runner itself gives to each job.
 RUNNERS_OWN = {
@@ -37,7 +37,7 @@ RUNNERS_OWN = {
 
 
 def our_calls(simulator: Simulator) -> list[str]:
-    """What we ourselves have asked GitHub for, config.sh and the listener left out."""
+    """Return the requests of gh-runner, without those of config.sh and of the listener."""
     return [
         f"{request['method']} {request['path'].rpartition('/')[2]}"
         for request in simulator.requests()
@@ -46,7 +46,7 @@ def our_calls(simulator: Simulator) -> list[str]:
 
 
 def test_one_job(life: Life, simulator: Simulator) -> None:
-    """Register, one job, leave: exit code 0, and nobody on GitHub's list."""
+    """A runner registers, does one job, leaves with 0, and is off GitHub's list."""
     job = simulator.queue_job("echo hello")
     assert life.start().wait() == 0, life.output
     assert simulator.job(job["id"])["result"] == "succeeded"
@@ -57,7 +57,7 @@ def test_one_job(life: Life, simulator: Simulator) -> None:
 
 
 def test_the_first_event_tells_the_runner(life: Life) -> None:
-    """An operator sees from the first line how old the runner of an image is."""
+    """The first line tells an operator how old the image's runner is."""
     life.simulator.queue_job()
     life.start(RUNNER_VERSION="2.336.0", RUNNER_RELEASED="2026-08-20").wait()
     first = life.log[0]
@@ -69,7 +69,7 @@ def test_the_first_event_tells_the_runner(life: Life) -> None:
 
 
 def test_a_life_with_a_job_asks_github_once(life: Life, simulator: Simulator) -> None:
-    """One request before config.sh, and none after: the job's end needs none."""
+    """There is one request before config.sh, and none after the job."""
     simulator.queue_job()
     assert life.start().wait() == 0, life.output
     assert our_calls(simulator) == ["POST registration-token"]
@@ -87,7 +87,7 @@ def test_a_stopped_life_asks_github_three_times_more(life: Life, simulator: Simu
 
 
 def test_second_runner_in_the_same_directory(life: Life, simulator: Simulator) -> None:
-    """`docker start` of the same container: a new name, and no quarrel with the old files."""
+    """`docker start` of the same container gets a new name, in spite of the old files."""
     names = set()
     for _ in range(2):
         job = simulator.queue_job()
@@ -98,7 +98,7 @@ def test_second_runner_in_the_same_directory(life: Life, simulator: Simulator) -
 
 
 def test_start_after_a_kill(life: Life, simulator: Simulator) -> None:
-    """What SIGKILL has left is cleared, here and on GitHub's list: one registration is alive."""
+    """What SIGKILL left is cleared: the files, and the registration at GitHub."""
     life.start()
     simulator.wait_for("session_opened")
     life.end()
@@ -107,14 +107,14 @@ def test_start_after_a_kill(life: Life, simulator: Simulator) -> None:
     simulator.wait_for("session_opened", after=after)
     simulator.wait_for("runner_removed", after=after)
     assert "cleared what an earlier start has left: .runner" in life.output
-    simulator.wait_for("runner_removed", after=after)  # which happens beside all else
+    simulator.wait_for("runner_removed", after=after)  # its removal goes on beside the registration
     assert len(simulator.runners()) == 1
     assert life.signal().wait() == 143, life.output
     assert simulator.runners() == []
 
 
 def test_not_ephemeral(life: Life, simulator: Simulator) -> None:
-    """With RUNNER_EPHEMERAL=0 it does job after job, until it is stopped."""
+    """With RUNNER_EPHEMERAL=0 the runner does one job after another until it is stopped."""
     life.start(RUNNER_EPHEMERAL="0")
     for _ in range(2):
         job = simulator.queue_job()
@@ -124,7 +124,7 @@ def test_not_ephemeral(life: Life, simulator: Simulator) -> None:
 
 
 def test_closed_streams(life: Life, simulator: Simulator) -> None:
-    """Without stdin, stdout and stderr all is as always, only that nobody reads of it."""
+    """Without stdin, stdout and stderr the life is the same."""
     job = simulator.queue_job("echo hello")
     life.start(namespace=[*NAMESPACE, "sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-'])
     assert life.wait() == 0
@@ -134,7 +134,7 @@ def test_closed_streams(life: Life, simulator: Simulator) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_hundred_lives_in_a_row(simulator: Simulator) -> None:
-    """A hundred jobs, a hundred exits with 0, and no trace of any of them."""
+    """A hundred jobs end with a hundred times 0, and leave no trace."""
     for _ in range(LIVES):
         simulator.queue_job()
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -146,7 +146,7 @@ def test_a_hundred_lives_in_a_row(simulator: Simulator) -> None:
 
 
 def whole_life(simulator: Simulator) -> int:
-    """One life with a job; its exit code, once it is sure that no process and no file is left."""
+    """Live one life with a job, check that no process and no file is left; the exit code."""
     with directory() as path:
         life = Life(simulator, path)
         temporary = path / "tmp"
@@ -165,7 +165,7 @@ def whole_life(simulator: Simulator) -> int:
 
 
 def processes_with(text: str) -> list[str]:
-    """The command lines that hold a text: each process of a runner names its directory."""
+    """Return the command lines that hold a text, such as a runner's directory."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -174,7 +174,7 @@ def processes_with(text: str) -> list[str]:
 
 
 def files(root: Path) -> set[str]:
-    """All files below a directory."""
+    """Return all files below a directory."""
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
 
@@ -189,7 +189,7 @@ def files(root: Path) -> set[str]:
     ids=lambda env: " ".join(env) or "as usual",
 )
 def test_idle_runner_sleeps(life: Life, simulator: Simulator, env: dict[str, Any]) -> None:
-    """While the listener waits for a job PID 1 uses no processor time at all."""
+    """While the listener waits for a job, PID 1 uses no processor time."""
     life.start(**env)
     simulator.wait_for("session_opened")
 
@@ -205,7 +205,7 @@ def test_idle_runner_sleeps(life: Life, simulator: Simulator, env: dict[str, Any
 
 
 def test_orphans_are_reaped(life: Life, simulator: Simulator) -> None:
-    """Processes that a job leaves to PID 1 never stay as zombies."""
+    """Processes that a job leaves to PID 1 do not stay as zombies."""
     job = simulator.queue_job(
         "for i in $(seq 50); do (setsid sh -c 'sleep 0.01 &'); done\n"
         "while ps -eo stat= | grep -q ^Z; do sleep 0.1; done\n"
@@ -216,7 +216,7 @@ def test_orphans_are_reaped(life: Life, simulator: Simulator) -> None:
 
 
 def test_job_environment_has_nothing_of_ours(life: Life, simulator: Simulator) -> None:
-    """Not one of our settings, no secret, no trace of how it was handed on."""
+    """A job sees no setting and no secret of gh-runner, and no trace of how it came in."""
     token_file = life.directory / "token"
     token_file.write_text(TOKEN)
     token_file.chmod(0o600)
@@ -238,19 +238,19 @@ def test_job_environment_has_nothing_of_ours(life: Life, simulator: Simulator) -
 
 @pytest.mark.parametrize("comm", ["run.sh", "run-helper.sh", "Runner.Listener"])
 def test_listener_hears_every_signal(life: Life, simulator: Simulator, comm: str) -> None:
-    """No signal is blocked, or a job would never end; and a shell finds SIGPIPE as it expects."""
+    """No signal is blocked (else no job would end), and SIGPIPE has its default."""
     life.start()
     simulator.wait_for("session_opened")
     status = Path(f"/proc/{life.pid_of(comm)}/status").read_text()
-    if comm == "Runner.Listener":  # which is Python here, and ignores SIGPIPE by itself
+    if comm == "Runner.Listener":  # it is Python here, which ignores SIGPIPE itself
         assert signals(status, "SigBlk") == set()
-    else:  # bash, which blocks SIGCHLD by itself while it waits
+    else:  # bash blocks SIGCHLD itself while it waits
         assert signals(status, "SigBlk") <= {signal.SIGCHLD}
         assert signals(status, "SigIgn") & {signal.SIGPIPE, signal.SIGXFSZ} == set()
 
 
 def test_job_hears_every_signal(life: Life, simulator: Simulator) -> None:
-    """In a step no signal is blocked or ignored."""
+    """No signal is blocked or ignored in a step."""
     job = simulator.queue_job("exec cat /proc/self/status")
     assert life.start().wait() == 0, life.output
     status = simulator.job(job["id"])["log"]
@@ -259,13 +259,13 @@ def test_job_hears_every_signal(life: Life, simulator: Simulator) -> None:
 
 
 def signals(status: str, line: str) -> set[int]:
-    """The signals of one line of /proc/PID/status; glibc keeps 32 and 33 for itself."""
+    """Return the signals in a line of /proc/PID/status, without the two of glibc."""
     [mask] = [int(text.split()[1], 16) for text in status.splitlines() if text.startswith(line)]
     return {number for number in range(1, 65) if mask >> (number - 1) & 1} - {32, 33}
 
 
 def test_ordinary_user(life: Life, simulator: Simulator) -> None:
-    """A container that runs as the runner's user from the start works as well."""
+    """A container that starts as the runner's user works as well."""
     job = simulator.queue_job("id -un")
     user_namespace = [NAMESPACE[0], "--user", "--map-current-user", *NAMESPACE[1:]]
     life.start(namespace=[*unprivileged.prefix(), *user_namespace])
@@ -275,7 +275,7 @@ def test_ordinary_user(life: Life, simulator: Simulator) -> None:
 
 
 def test_ordinary_user_cannot_become_another(life: Life, simulator: Simulator) -> None:
-    """Without root only its own user can run the jobs."""
+    """Without root, jobs can run as the container's own user only."""
     user_namespace = [NAMESPACE[0], "--user", "--map-current-user", *NAMESPACE[1:]]
     life.start(namespace=[*unprivileged.prefix(), *user_namespace], RUNNER_USER="daemon")
     assert life.wait() == 78, life.output
@@ -284,7 +284,7 @@ def test_ordinary_user_cannot_become_another(life: Life, simulator: Simulator) -
 
 
 def test_not_as_pid_1(life: Life, simulator: Simulator) -> None:
-    """Under another init (`docker run --init`) it reaps and sweeps its own descendants only."""
+    """Under another init (`docker run --init`) only its own descendants are reaped and swept."""
     job = simulator.queue_job("setsid sleep 300 & echo $!")
     assert life.start(namespace=[]).wait() == 0, life.output
     orphan = int(simulator.job(job["id"])["log"])
@@ -294,7 +294,7 @@ def test_not_as_pid_1(life: Life, simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_stop_while_python_starts(life: Life, simulator: Simulator, signum: int) -> None:
-    """A stop that comes before the first line of Python has run is not lost."""
+    """A stop before the first line of Python is not lost."""
     life.start()
     pid_1 = life.pid_1
     until(lambda: is_started(pid_1, life.program))
@@ -312,7 +312,7 @@ def test_stop_while_python_starts(life: Life, simulator: Simulator, signum: int)
 def test_stop_while_github_keeps_us_waiting(
     life: Life, simulator: Simulator, fault: dict[str, Any]
 ) -> None:
-    """Whatever GitHub does to the first request, a stop is acted upon at once."""
+    """A stop takes effect at once, whatever GitHub does to the first request."""
     simulator.fault(path="/registration-token", times=0, **fault)
     life.start()
     simulator.wait_for("request")
@@ -324,14 +324,14 @@ def test_stop_while_github_keeps_us_waiting(
 
 @pytest.mark.parametrize("stops", [1, 2])
 def test_stop_while_config_sh_hangs(life: Life, simulator: Simulator, stops: int) -> None:
-    """config.sh may end its work, but not for ever; then GitHub is asked by name."""
+    """config.sh may finish, but only for a while; then GitHub is asked by name."""
     simulator.fault(path="/actions/runners/register", hang=True, after=True)
     life.start()
     simulator.wait_for("runner_registered")
     stopped = time.monotonic()
     for _ in range(stops):
         life.signal()
-        until(lambda: not pending(life.pid_1))  # or two would merge
+        until(lambda: not pending(life.pid_1))  # two pending signals would merge
     assert life.wait() == 143, life.output
     assert time.monotonic() - stopped < DOCKER_STOP
     assert simulator.runners() == []
@@ -340,7 +340,7 @@ def test_stop_while_config_sh_hangs(life: Life, simulator: Simulator, stops: int
 def test_stop_while_it_is_unknown_whether_github_has_registered(
     life: Life, simulator: Simulator
 ) -> None:
-    """A request that GitHub has swallowed may still register: that cannot be called clean."""
+    """If GitHub may register the runner later, the end is not called clean."""
     simulator.fault(path="/actions/runner-registration", hang=True)
     life.start()
     simulator.wait_for("request", path="/actions/runner-registration")
@@ -352,12 +352,12 @@ def test_stop_while_it_is_unknown_whether_github_has_registered(
 
 
 def pending(pid: int) -> set[int]:
-    """The signals that a process has not taken yet."""
+    """Return the signals that a process has not taken yet."""
     return signals(Path(f"/proc/{pid}/status").read_text(), "ShdPnd")
 
 
 def test_stop_while_config_sh_works(new_life: Callable[..., Life], simulator: Simulator) -> None:
-    """In the middle of the real one's second it is let go on, and then undone."""
+    """A config.sh that works may finish; then its registration is removed."""
     life = new_life(scale=0.5)
     simulator.fault(path="/actions/runners/register", after=True, hold="answer")
     life.start()
@@ -367,12 +367,12 @@ def test_stop_while_config_sh_works(new_life: Callable[..., Life], simulator: Si
     simulator.release("answer")
     assert life.wait() == 143, life.output
     assert simulator.runners() == []
-    assert list(life.home.glob(".credentials*")) == []  # which it only deletes once it has all
+    assert list(life.home.glob(".credentials*")) == []  # GitHub deletes it only once it has all of the request
     assert "session_opened" not in [event["kind"] for event in simulator.events()]
 
 
 def test_idle_stop_is_acted_upon_at_once(life: Life, simulator: Simulator) -> None:
-    """The log tells of the stop in the moment in which it arrives."""
+    """The log tells of the stop when it comes."""
     life.start()
     simulator.wait_for("session_opened")
     stopped = time.time()

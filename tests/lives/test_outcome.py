@@ -1,4 +1,4 @@
-"""What the container's exit code says, although run.sh turns most of the listener's into 0."""
+"""The exit code of the container, although run.sh turns most of the listener's into 0."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.life import Life, until
 
 
 def test_killed_listener_does_not_end_the_job(life: Life, simulator: Simulator) -> None:
-    """The worker goes on as an orphan: it is waited for, and its result is told."""
+    """The worker goes on without its listener; its end is awaited, and its result told."""
     end = life.directory / "end"
     job = simulator.queue_job(f"echo begun; until [ -e {end} ]; do sleep 0.05; done")
     life.start()
@@ -38,7 +38,7 @@ def test_stop_reaches_the_job_of_a_killed_listener(life: Life, simulator: Simula
 
 
 def test_killed_worker_is_a_job_that_has_ended(life: Life, simulator: Simulator) -> None:
-    """GitHub is told that the job failed; the runner has done its one job."""
+    """GitHub is told that the job failed, and the runner has done its job."""
     job = simulator.queue_job("echo begun; sleep 60")
     life.start()
     simulator.wait_for("job_output", text="begun")
@@ -49,13 +49,13 @@ def test_killed_worker_is_a_job_that_has_ended(life: Life, simulator: Simulator)
 
 
 def test_failed_job_is_no_failure_of_the_runner(life: Life, simulator: Simulator) -> None:
-    """The exit code tells of the runner; GitHub tells of the job."""
+    """The exit code tells about the runner; GitHub tells about the job."""
     simulator.queue_job("exit 3")
     assert life.start().wait() == 0
 
 
 def test_job_that_deletes_the_logs_was_a_job(life: Life, simulator: Simulator) -> None:
-    """A job that makes room on the disk leaves no log of its worker, and was there all the same."""
+    """A job counts although it has deleted the log of its worker."""
     simulator.queue_job(f"rm -r {life.home}/_diag")
     assert life.start().wait() == 0
     assert simulator.runners() == []
@@ -74,7 +74,7 @@ def test_work_folder_that_has_gone_is_told(life: Life, simulator: Simulator) -> 
 
 
 def test_registration_that_vanishes_ends_in_76(life: Life, simulator: Simulator) -> None:
-    """Somebody removes the idle runner: the listener leaves with 0, but there was no job."""
+    """If the idle runner is removed at GitHub, the listener leaves with 0, without a job."""
     simulator.settings(poll_seconds=0.2)
     life.start()
     simulator.wait_for("session_opened")
@@ -84,7 +84,7 @@ def test_registration_that_vanishes_ends_in_76(life: Life, simulator: Simulator)
 
 
 def test_version_that_is_no_longer_accepted_ends_in_7(life: Life, simulator: Simulator) -> None:
-    """Whoever reads the log knows that the image is to be rebuilt; nothing stays registered."""
+    """The log says to rebuild the image, and nothing stays registered."""
     simulator.settings(poll_seconds=0.2)
     life.start()
     simulator.wait_for("session_opened")
@@ -95,7 +95,7 @@ def test_version_that_is_no_longer_accepted_ends_in_7(life: Life, simulator: Sim
 
 
 def test_failing_listener_shows_the_end_of_its_log(life: Life, simulator: Simulator) -> None:
-    """Exit 76 comes with what the listener itself wrote, the free disk and a clean list."""
+    """With 76 the log shows the end of the listener's log and the free disk."""
     simulator.fault(path="/oauth2/token", method="POST", status=400, times=0)
     life.start()
     assert life.wait() == 76

@@ -1,4 +1,4 @@
-"""The real program, refused in every way: its exit code, its message, and nothing registered."""
+"""Every refusal of GitHub: the exit code, the message, and no runner registered."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from tests.unit.settings.test_parsers import PEM
 REGISTRATION = "/registration-token$"
 JIT = {"RUNNER_REGISTRATION": "jit"}
 APP = {"GITHUB_PERSONAL_TOKEN": "", "GITHUB_APP_ID": "7"}
-SHORT = {75: "2"}  # by exit code: seconds for what is tried again, else there is all the time
+SHORT = {75: "2"}  # seconds by exit code, for what is tried again
 
 # By row of the table: what goes wrong, the settings, exit code, and a part of the message.
 Row = tuple[dict[str, Any], dict[str, str], int, str]
@@ -89,7 +89,7 @@ UNREACHED: dict[str, tuple[dict[str, str], int, str]] = {
 
 
 def refused(life: Life, code: int, words: str, **settings: str) -> str:
-    """Start it, and check how it ended: nothing may be on GitHub's list."""
+    """Start a life, and check how it ended, and that GitHub lists no runner."""
     life.start(**{"GITHUB_TIMEOUT": SHORT.get(code, ""), **settings})
     assert life.wait() == code, life.output
     message = life.error()
@@ -111,7 +111,7 @@ def test_answered(row: str, life: Life) -> None:
 
 @pytest.mark.parametrize("row", UNREACHED)
 def test_unreached(row: str, life: Life) -> None:
-    """What goes wrong on the way names what to look at."""
+    """If GitHub is not reached, the message names what to look at."""
     settings, code, words = UNREACHED[row]
     refused(life, code, words, **settings)
     assert next(r for r in REFUSALS if r.name == row).code == code
@@ -119,7 +119,7 @@ def test_unreached(row: str, life: Life) -> None:
 
 @pytest.fixture
 def authority(tmp_path: Path) -> pki.Authority:
-    """A private authority that nobody trusts yet."""
+    """Make a private authority that the system does not trust."""
     return pki.authority(tmp_path)
 
 
@@ -136,14 +136,14 @@ def authority(tmp_path: Path) -> pki.Authority:
 def test_certificates(
     certificate: dict[str, Any], trusted: bool, words: str, life: Life, authority: pki.Authority
 ) -> None:
-    """A doubtful certificate ends it at once, and the remedy is the one that helps."""
+    """A doubtful certificate ends the life at once, with the remedy that helps."""
     settings = {"RUNNER_CA_FILE": str(authority.path)} if trusted else {}
     with wire.server(wire.tls(authority.certify(**certificate))) as port:
         refused(life, 78, words, GITHUB_API_URL=f"https://127.0.0.1:{port}", **settings)
 
 
 def test_proxy_wants_a_password(life: Life) -> None:
-    """A proxy that wants to be logged in to is told, and how to."""
+    """A proxy that wants a password is told, and how to give it."""
     answer = "HTTP/1.1 407 Proxy Authentication Required\nContent-Length: 0\n\n"
     with wire.server(wire.says(answer)) as port:
         proxy = f"http://127.0.0.1:{port}"
@@ -156,7 +156,7 @@ def test_proxy_wants_a_password(life: Life) -> None:
     [({}, "must belong to the same App"), ({"GITHUB_APP_INSTALLATION_ID": "1"}, "the same App")],
 )
 def test_unknown_app(given: dict[str, str], words: str, life: Life) -> None:
-    """A key that GitHub does not know for that App is told as that."""
+    """A key that GitHub does not know for the App is told as that."""
     refused(life, 77, words, **APP, GITHUB_APP_PRIVATE_KEY=KEY, **given)
 
 
@@ -167,20 +167,20 @@ def test_app_not_installed(life: Life) -> None:
 
 
 def test_app_key_is_no_key(life: Life) -> None:
-    """A key that is none is told before GitHub is asked."""
+    """A key that is no key is told before GitHub is asked."""
     refused(life, 78, "GITHUB_APP_PRIVATE_KEY", **APP, GITHUB_APP_PRIVATE_KEY=PEM)
     assert life.simulator.requests() == []
 
 
 def test_registration_token_is_not_accepted(life: Life) -> None:
-    """A registration token that GitHub does not accept is told by `check`."""
+    """`check` tells that GitHub does not accept the registration token."""
     life.start("check", GITHUB_PERSONAL_TOKEN="", RUNNER_TOKEN="A" * 29)
     assert life.wait() == 77
     assert "a registration token is valid for one hour" in life.output
 
 
 def test_every_row_is_proved() -> None:
-    """No row of the table is without a test of the real program."""
+    """Each row of the table has a test of the real program."""
     others = {
         "certificate",
         "clock",
@@ -194,7 +194,7 @@ def test_every_row_is_proved() -> None:
 
 
 def test_unknown_group(life: Life) -> None:
-    """A runner group that is not there is a wrong setting, however the runner is registered."""
+    """An unknown runner group is a wrong setting, for JIT and config.sh alike."""
     for registration in ("jit", "config"):
         refused(
             life,

@@ -1,4 +1,4 @@
-"""Registering: whatever GitHub or config.sh answers ends in a message, a code, and nobody left."""
+"""Whatever GitHub or config.sh answers ends with a message, a code, and no runner left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOKEN_PATH = "/registration-token"
 US = "gh-runner"
 
 # What GitHub answers to the request for a registration token; the message names what is missing.
-# (Refusals that look as GitHub's own are in test_run_refused.py.)
+# (GitHub's own refusals are in test_refused.py.)
 NO_ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
     "HTML": ({"status": 200, "body": "<html>log in"}, "something else than GitHub's API"),
     "HTML and 404": ({"status": 404, "body": "<html>"}, "something else than GitHub's API"),
@@ -34,7 +34,7 @@ STOPPED_WHILE_ENDED = [
 
 @pytest.mark.parametrize("case", NO_ANSWERS)
 def test_answer_that_is_none_of_githubs(life: Life, simulator: Simulator, case: str) -> None:
-    """A success without a token is somebody else's answer: no listener starts, and 78 says why."""
+    """A success without a token is not GitHub's: no listener starts, and 78 says why."""
     fault, words = NO_ANSWERS[case]
     simulator.fault(path=TOKEN_PATH, **fault)
     assert life.start().wait() == 78, life.output
@@ -53,14 +53,14 @@ def test_trouble_that_passes_is_no_failure(life: Life, simulator: Simulator) -> 
 
 
 def test_unknown_group(life: Life, simulator: Simulator) -> None:
-    """A runner group that the organization does not have is a setting that is wrong."""
+    """A runner group that the organization does not have is a wrong setting."""
     assert life.start(GITHUB_REPOSITORY="", RUNNER_GROUP="Nobody").wait() == 78, life.output
     assert "no runner group 'Nobody'" in life.error()
     assert simulator.runners() == []
 
 
 def test_failing_config_sh_is_quoted(life: Life, simulator: Simulator) -> None:
-    """If GitHub fails while config.sh registers, its own words are in the message."""
+    """If GitHub fails while config.sh registers, the message has GitHub's words."""
     simulator.fault(path="/actions/runners/register", status=500, times=0)
     assert life.start().wait() == 76, life.output
     assert "config.sh ended with 1" in life.error()
@@ -69,7 +69,7 @@ def test_failing_config_sh_is_quoted(life: Life, simulator: Simulator) -> None:
 
 
 def test_lost_answer_leaves_nobody(life: Life, simulator: Simulator) -> None:
-    """GitHub registers, and config.sh never hears of it: the runner is found by its name."""
+    """If GitHub's answer is lost, the runner is found by its name and removed."""
     simulator.fault(path="/actions/runners/register", after=True, status=500, times=0)
     assert life.start().wait() == 76, life.output
     assert simulator.last_event()
@@ -78,7 +78,7 @@ def test_lost_answer_leaves_nobody(life: Life, simulator: Simulator) -> None:
 
 
 def test_stop_while_a_config_sh_that_hangs_is_ended(life: Life, simulator: Simulator) -> None:
-    """GitHub has registered, config.sh is given up, and just then comes a stop: nobody is left."""
+    """A stop comes as a hanging config.sh is ended; the runner at GitHub is removed."""
     life.program = mutated(life.directory, *STOPPED_WHILE_ENDED)
     simulator.fault(path="/actions/runners/register", after=True, hang=True)
     assert life.start(GITHUB_TIMEOUT="4").wait() == 143, life.output
@@ -87,14 +87,14 @@ def test_stop_while_a_config_sh_that_hangs_is_ended(life: Life, simulator: Simul
 
 
 def test_token_that_expires_under_way(life: Life, simulator: Simulator) -> None:
-    """A registration token that GitHub no longer takes is quoted as config.sh tells it."""
+    """If GitHub no longer takes the token, config.sh is quoted."""
     simulator.settings(token_seconds=-1.0)
     assert life.start().wait() == 77, life.output
     assert "Http response code: NotFound" in life.error()
 
 
 def test_config_sh_that_aborts(life: Life, simulator: Simulator) -> None:
-    """A program that dies is told by its exit code and its last lines."""
+    """The message has the exit code and the last lines of a config.sh that dies."""
     (life.home / "config.sh").write_text("#!/bin/sh\necho 'Aborted (core dumped)'\nkill -ABRT $$\n")
     assert life.start().wait() == 76, life.output
     assert "config.sh ended with 134 and said:\nAborted (core dumped)" in life.error()
@@ -109,7 +109,7 @@ def test_config_sh_that_cannot_be_executed(life: Life) -> None:
 
 
 def test_what_is_registered(life: Life, simulator: Simulator) -> None:
-    """Name, labels and the fact that it is ephemeral arrive at GitHub."""
+    """GitHub gets the name, the labels, and that the runner is ephemeral."""
     life.start(RUNNER_LABELS="gpu,big box")
     simulator.wait_for("session_opened")
     [runner] = simulator.runners()
@@ -120,7 +120,7 @@ def test_what_is_registered(life: Life, simulator: Simulator) -> None:
 
 
 def test_no_default_labels(life: Life, simulator: Simulator) -> None:
-    """RUNNER_NO_DEFAULT_LABELS leaves only ours."""
+    """With RUNNER_NO_DEFAULT_LABELS only the labels of RUNNER_LABELS are left."""
     life.start(RUNNER_LABELS="gpu", RUNNER_NO_DEFAULT_LABELS="1")
     simulator.wait_for("session_opened")
     [runner] = simulator.runners()
@@ -130,7 +130,7 @@ def test_no_default_labels(life: Life, simulator: Simulator) -> None:
 def test_registration_of_an_earlier_start_is_cleared(
     new_life: Callable[..., Life], simulator: Simulator
 ) -> None:
-    """`.runner` left over would make config.sh refuse; it is cleared, and the log says so."""
+    """A left `.runner` would make config.sh refuse; it is deleted, and the log says so."""
     life = new_life()
     for name in (".runner", ".credentials", ".credentials_rsaparams", ".runner_migrated"):
         (life.home / name).write_text("{}")

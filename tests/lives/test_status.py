@@ -1,4 +1,4 @@
-"""What a health check sees: healthy while it registers, waits and works, not without listener."""
+"""Health checks: a runner is healthy while it registers, waits and works."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATUS = [sys.executable, "-I", "-m", "entrypoint", "status"]
 
 
 def status(life: Life, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `gh-runner status` inside, as HEALTHCHECK does."""
+    """Run `gh-runner status` in the container, as HEALTHCHECK does."""
     enter = ["nsenter", f"--target={life.pid_1}", "--pid", "--mount"]
     return subprocess.run(
         [*enter, *STATUS, *arguments],
@@ -32,13 +32,13 @@ def status(life: Life, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def facts(life: Life) -> dict[str, Any]:
-    """What `gh-runner status --json` says."""
+    """Return what `gh-runner status --json` says."""
     found: dict[str, Any] = json.loads(status(life, "--json").stdout)
     return found
 
 
 def test_idle_runner_is_healthy(life: Life, simulator: Simulator) -> None:
-    """A runner that waits for a job is healthy, and says its name and id."""
+    """A runner that waits for a job is healthy, and tells its name and id."""
     life.start()
     simulator.wait_for("listening")
     done = status(life)
@@ -59,7 +59,7 @@ def test_working_runner_is_busy(life: Life, simulator: Simulator) -> None:
 
 
 def test_registering_runner_is_healthy(life: Life, simulator: Simulator) -> None:
-    """A slow GitHub is no reason to be replaced."""
+    """A slow GitHub does not make the runner unhealthy."""
     simulator.fault(path="/registration-token", hang=True)
     life.start()
     simulator.wait_for("request", path="/registration-token")
@@ -68,7 +68,7 @@ def test_registering_runner_is_healthy(life: Life, simulator: Simulator) -> None
 
 
 def test_runner_without_listener_is_not_healthy(life: Life, simulator: Simulator) -> None:
-    """A listener that is gone while nobody cleans up is what the health check is for."""
+    """A runner is unhealthy if its listener is gone and PID 1 does nothing about it."""
     life.start()
     simulator.wait_for("listening")
     os.kill(life.pid_1, signal.SIGSTOP)
@@ -81,7 +81,7 @@ def test_runner_without_listener_is_not_healthy(life: Life, simulator: Simulator
 
 
 def test_state_file_tells_of_the_end(life: Life, simulator: Simulator) -> None:
-    """Whoever reads the file afterwards knows that it is over, and why."""
+    """After the end the state file tells that it is over, and why."""
     simulator.fault(path="/registration-token", status=401, times=0)
     assert life.start().wait() == 77
     state = json.loads((life.directory / "state/state.json").read_text())
@@ -90,7 +90,7 @@ def test_state_file_tells_of_the_end(life: Life, simulator: Simulator) -> None:
 
 
 def test_nothing_is_healthy_where_no_runner_is(tmp_path: Any) -> None:
-    """Without a state file there is nothing to be healthy."""
+    """Without a state file nothing is healthy."""
     done = subprocess.run(
         STATUS,
         env={"PATH": os.environ["PATH"], "RUNNER_STATE_DIR": str(tmp_path)},
@@ -104,7 +104,7 @@ def test_nothing_is_healthy_where_no_runner_is(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("arguments", [["--yaml"], ["now"], ["--json", "--json"], ["--state"]])
 def test_misuse_is_told(arguments: list[str]) -> None:
-    """An argument that means nothing is refused in one line."""
+    """An unknown argument is refused in one line."""
     done = subprocess.run([*STATUS, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 78
     assert len(done.stderr.splitlines()) == 1

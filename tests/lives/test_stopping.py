@@ -1,4 +1,4 @@
-"""A stop at any moment: no job is lost, no runner stays, and `docker stop`'s time suffices."""
+"""A stop at any moment: no job is lost, no runner stays, and `docker stop` waits long enough."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.life import Life, until
 
 DOCKER_STOP = 10  # seconds
 
-# Jobs that the real worker needs 12 to 14 s to cancel, or that resist otherwise.
+# The real worker needs 12 to 14 s to cancel such a job.
 STUBBORN = {
     "plain": "sleep 60",
     "deaf": "trap '' INT TERM; while :; do sleep 1; done",
@@ -26,9 +26,9 @@ STUBBORN = {
 def test_idle_runner_leaves_the_list_before_its_listener_is_signalled(
     life: Life, simulator: Simulator
 ) -> None:
-    """A job cannot be lost to a listener that is signalled only once nobody can reach it."""
+    """The listener is signalled only once GitHub can give it no job."""
     life.start()
-    simulator.wait_for("listening")  # else it might hear of its removal before any signal
+    simulator.wait_for("listening")  # a shorter poll might tell it of its removal before the signal
     assert life.signal().wait() == 143
     assert simulator.runners() == []
     removed = simulator.wait_for("runner_removed")
@@ -39,7 +39,7 @@ def test_idle_runner_leaves_the_list_before_its_listener_is_signalled(
 def test_stop_of_an_idle_runner_asks_github_at_most_three_times(
     life: Life, simulator: Simulator
 ) -> None:
-    """A stop is cheap in requests: a remove token and the proof that the runner is gone."""
+    """A stop needs a remove-token and the proof that the runner is gone."""
     life.start()
     simulator.wait_for("session_opened")
     before = len(simulator.requests())
@@ -52,7 +52,7 @@ def test_stop_of_an_idle_runner_asks_github_at_most_three_times(
 def test_stubborn_job_is_reported_and_nobody_stays(
     script: str, new_life: Callable[..., Life], simulator: Simulator
 ) -> None:
-    """With the real times, a job that does not want to end has a result within ten seconds."""
+    """With the real times a job that resists has a result within ten seconds."""
     life = new_life(scale=0.2, cancel_scale=1.0)
     job = simulator.queue_job(script)
     life.start()
@@ -78,7 +78,7 @@ def test_cancelled_job_may_clean_up(new_life: Callable[..., Life], simulator: Si
 def test_second_stop_kills_the_job_at_once(
     new_life: Callable[..., Life], simulator: Simulator
 ) -> None:
-    """Whoever presses Ctrl-C twice does not wait for RUNNER_CANCEL_TIMEOUT."""
+    """A second stop does not wait for RUNNER_CANCEL_TIMEOUT."""
     life = new_life(cancel_scale=1.0)
     job = simulator.queue_job("trap '' INT TERM; echo deaf; while :; do sleep 1; done")
     life.start(RUNNER_STOP_TIMEOUT="30", RUNNER_CANCEL_TIMEOUT="20")
@@ -107,7 +107,7 @@ def test_drained_job_runs_to_its_end(life: Life, simulator: Simulator) -> None:
 
 
 def test_drain_does_not_keep_an_idle_runner(life: Life, simulator: Simulator) -> None:
-    """The drain is for a job; a runner without one leaves at once."""
+    """A drain is for a job; a runner without a job leaves at once."""
     life.start(RUNNER_DRAIN_TIMEOUT="300")
     simulator.wait_for("session_opened")
     assert life.signal().wait() == 143
@@ -117,7 +117,7 @@ def test_drain_does_not_keep_an_idle_runner(life: Life, simulator: Simulator) ->
 def test_job_is_cancelled_when_its_drain_is_over(
     new_life: Callable[..., Life], simulator: Simulator
 ) -> None:
-    """A drain has an end, after which the job is cancelled as without one."""
+    """When a drain is over, the job is cancelled."""
     life = new_life()
     job = simulator.queue_job("echo begun; sleep 60")
     life.start(RUNNER_DRAIN_TIMEOUT="0.3")
@@ -128,7 +128,7 @@ def test_job_is_cancelled_when_its_drain_is_over(
 
 
 def test_unreachable_github_ends_in_74_with_the_way_out(life: Life, simulator: Simulator) -> None:
-    """If GitHub fails for all of the time, the last message names runner, id and command."""
+    """If GitHub fails all the time, the last message names the runner, its id and a command."""
     life.start(RUNNER_STOP_TIMEOUT="3")
     simulator.wait_for("session_opened")
     [runner] = simulator.runners()
@@ -140,7 +140,7 @@ def test_unreachable_github_ends_in_74_with_the_way_out(life: Life, simulator: S
 
 
 def test_fork_bomb_is_ended(new_life: Callable[..., Life], simulator: Simulator) -> None:
-    """Processes that fork faster than one can list them are stopped first, then killed."""
+    """Processes that fork faster than they can be listed are stopped first, then killed."""
     life = new_life(cancel_scale=1.0)
     job = simulator.queue_job(
         "echo begun; ulimit -u 300; f() { trap '' INT TERM; while :; do sleep 0.01 & done; }; f"
@@ -156,7 +156,7 @@ def test_fork_bomb_is_ended(new_life: Callable[..., Life], simulator: Simulator)
 def test_job_that_arrives_during_a_stop_is_told_though_its_listener_is_killed(
     life: Life, simulator: Simulator
 ) -> None:
-    """The worker is known from its first moment on, also while GitHub is being asked."""
+    """The worker is known from its first moment, even while GitHub is being asked."""
     simulator.fault(path="/remove-token$", hold="removal")
     life.start()
     simulator.wait_for("session_opened")
@@ -175,7 +175,7 @@ def test_job_that_arrives_during_a_stop_is_told_though_its_listener_is_killed(
 def test_job_whose_worker_is_slow_to_start_is_waited_for(
     new_life: Callable[..., Life], simulator: Simulator
 ) -> None:
-    """A signal before the worker is there would lose the job of a runner that GitHub calls busy."""
+    """A signal before the worker's start would lose the job, so the stop waits for it."""
     life = new_life(worker_start=4.0)
     life.start(RUNNER_CANCEL_TIMEOUT="0.5")
     simulator.wait_for("session_opened")
@@ -191,7 +191,7 @@ def test_job_whose_worker_is_slow_to_start_is_waited_for(
 def test_job_that_arrives_while_github_cannot_be_asked_is_cancelled_in_time(
     new_life: Callable[..., Life], simulator: Simulator
 ) -> None:
-    """Half of the time goes into asking; a job that is there by then is told all the same."""
+    """Half of the time is for asking GitHub; a job that has come by then is reported."""
     life = new_life(cancel_scale=1.0)
     life.start()
     simulator.wait_for("session_opened")
@@ -206,7 +206,7 @@ def test_job_that_arrives_while_github_cannot_be_asked_is_cancelled_in_time(
 
 
 def test_answer_that_never_comes_is_no_end(life: Life, simulator: Simulator) -> None:
-    """A request that hangs is given up while there is time for another one."""
+    """A request that hangs is given up in time for another one."""
     simulator.queue_job("sleep 60")
     life.start(RUNNER_CANCEL_TIMEOUT="0.5")
     simulator.wait_for("worker_started")
@@ -220,7 +220,7 @@ def test_answer_that_never_comes_is_no_end(life: Life, simulator: Simulator) -> 
 def test_time_that_github_takes_for_a_refusal_counts(
     new_life: Callable[..., Life], simulator: Simulator
 ) -> None:
-    """RUNNER_STOP_TIMEOUT bounds the whole, also where asking for the removal has taken long."""
+    """RUNNER_STOP_TIMEOUT holds for all of the stop, even if GitHub's refusal took long."""
     life = new_life(cancel_scale=1.0)
     life.start()
     simulator.wait_for("session_opened")
@@ -237,7 +237,7 @@ def test_time_that_github_takes_for_a_refusal_counts(
 def test_drain_does_not_prolong_the_stop_itself(
     new_life: Callable[..., Life], simulator: Simulator
 ) -> None:
-    """What asking GitHub has taken before the drain is not given again after it."""
+    """The time for asking GitHub before the drain is not given a second time after it."""
     life = new_life(cancel_scale=1.0)
     life.start(RUNNER_DRAIN_TIMEOUT="60")
     simulator.wait_for("session_opened")
@@ -255,7 +255,7 @@ def test_drain_does_not_prolong_the_stop_itself(
 def test_worker_is_known_though_its_listener_is_killed_at_once(
     life: Life, simulator: Simulator
 ) -> None:
-    """The first sign of a worker is its process; its log comes when the listener is gone."""
+    """A worker is known by its process: its log comes after the listener is gone."""
     job = simulator.queue_job("sleep 60")
     life.start(RUNNER_CANCEL_TIMEOUT="0.5")
     worker = life.pid_of("Runner.Worker")
@@ -273,7 +273,7 @@ def test_worker_is_known_though_its_listener_is_killed_at_once(
 def test_step_that_begins_after_the_kill_is_killed_too(
     new_life: Callable[..., Life], simulator: Simulator
 ) -> None:
-    """An impatient stop may come before the job has any process; the worker starts it later."""
+    """A worker starts its step after an impatient stop, and the step is killed as well."""
     life = new_life(cancel_scale=1.0)
     simulator.fault(path="/jobstarted$", delay=1)
     job = simulator.queue_job(STUBBORN["deaf"])

@@ -17,7 +17,7 @@ LIMIT = 120
 
 @pytest.fixture
 def limited() -> Iterator[Path]:
-    """A control group that holds no more than a few processes, as `docker run --pids-limit`."""
+    """Make a control group for few processes, as `docker run --pids-limit` does."""
     v1 = Path("/sys/fs/cgroup/pids")
     root = v1 if v1.is_dir() else Path("/sys/fs/cgroup")
     group = root / f"gh-runner-{os.getpid()}"
@@ -33,7 +33,7 @@ def limited() -> Iterator[Path]:
 def test_full_limit_of_processes_does_not_keep_the_runner_registered(
     life: Life, simulator: Simulator, limited: Path
 ) -> None:
-    """Where no process can be started any more, the job goes first, and then the registration."""
+    """If no process can be started, the job is killed first, and then the runner removed."""
     job = simulator.queue_job(
         "trap '' INT TERM; echo begun; while :; do setsid sleep 300 2>/dev/null & done"
     )

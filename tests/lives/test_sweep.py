@@ -1,4 +1,4 @@
-"""Sweeping: what is offline and stays so goes, and nothing else."""
+"""`gh-runner sweep` removes runners that stay offline, and no others."""
 
 import argparse
 from collections.abc import Callable
@@ -18,12 +18,12 @@ OLD = entry(1, "old-1", "offline")
 
 
 def options(*argv: str) -> argparse.Namespace:
-    """The command line as it is read."""
+    """Return the options of a command line."""
     return sweep._options(["--prefix", "old", *argv])
 
 
 def run(hub: fakehub.Hub, *argv: str) -> list[str]:
-    """Sweep; return what was changed."""
+    """Sweep, and return what was changed at GitHub."""
     settings = fakehub.parse({})
     chosen = sweep._stale(sweep._meant(options(*argv), settings))
     slept: list[float] = []
@@ -33,7 +33,7 @@ def run(hub: fakehub.Hub, *argv: str) -> list[str]:
 
 
 def looks(hub: fakehub.Hub, *pages: list[dict[str, Any]]) -> None:
-    """What GitHub's list holds at each look."""
+    """Let GitHub's list hold this at each look."""
     for page in pages:
         hub.get(RUNNERS, json=listing(*page))
 
@@ -84,7 +84,7 @@ def test_what_changes_between_the_looks_stays(now: list[dict[str, Any]]) -> None
     ],
 )
 def test_others_stay(found: dict[str, Any]) -> None:
-    """Online or busy runners and those of other names are not even waited for."""
+    """Runners that are online or busy, or have other names, are not waited for."""
     with fakehub.hub() as hub:
         looks(hub, [found])
         assert run(hub) == []
@@ -92,7 +92,7 @@ def test_others_stay(found: dict[str, Any]) -> None:
 
 
 def test_back_at_the_last_moment() -> None:
-    """A runner that comes back after both looks stays, as does one that gets a job."""
+    """A runner stays if it comes back after both looks, or gets a job."""
     other = entry(2, "old-2", "offline")
     with fakehub.hub() as hub:
         looks(hub, [OLD, other], [OLD, other])
@@ -112,7 +112,7 @@ def test_somebody_else_was_faster() -> None:
 
 
 def test_dry_run(capfd: pytest.CaptureFixture[str]) -> None:
-    """With --dry-run nothing is removed, and what would be is told."""
+    """With --dry-run nothing is removed, and what would be removed is told."""
     with fakehub.hub() as hub:
         looks(hub, [OLD], [OLD])
         assert run(hub, "--dry-run") == []
@@ -132,7 +132,7 @@ def test_dry_run(capfd: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_who_is_meant(argv: list[str], name: str, labels: str, *, chosen: bool) -> None:
-    """Without --prefix those that RUNNER_NAME makes; labels narrow it down."""
+    """Without --prefix the names of RUNNER_NAME are meant; labels narrow them down."""
     settings = fakehub.parse({"RUNNER_NAME": "shop"})
     meant = sweep._meant(sweep._options(argv), settings)
     assert meant(Runner(1, name, "offline", False, tuple(labels.split(",")))) is chosen
@@ -140,14 +140,14 @@ def test_who_is_meant(argv: list[str], name: str, labels: str, *, chosen: bool) 
 
 @pytest.mark.parametrize("seconds", ["-1", "soon", "nan"])
 def test_wrong_usage(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A time that is none is refused."""
+    """A time that is no time is refused."""
     with pytest.raises(SystemExit):
         sweep._options(["--older-than", seconds])
     assert "--older-than" in capsys.readouterr().err
 
 
 def test_after_kill(life: Life) -> None:
-    """What a killed container has left is swept; the program needs no runner for that."""
+    """The registration of a killed container is removed; no runner is needed for that."""
     life.simulator.settings(session_seconds=0.2)
     life.start()
     life.simulator.wait_for("session_opened", timeout=20)
@@ -160,7 +160,7 @@ def test_after_kill(life: Life) -> None:
 
 
 def test_refused(life: Life) -> None:
-    """A refusal ends with the same message and code as that of `run`."""
+    """A refusal has the message and the code that it has in `run`."""
     life.simulator.fault(path="/actions/runners", refusal="bad-credentials")
     life.start("sweep")
     assert life.wait() == 77
@@ -168,7 +168,7 @@ def test_refused(life: Life) -> None:
 
 
 def test_whose(life: Life) -> None:
-    """Nobody's runners are removed by an omission."""
+    """An option that is left out does not remove the runners of others."""
     life.start("sweep", RUNNER_NAME="")
     assert life.wait() == 78
     assert "--prefix" in life.error()

@@ -1,4 +1,4 @@
-"""Idle for too long, a ghost, a listener in a loop."""
+"""Runners that are idle for too long, ghosts, and listeners in a loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_idle_runner_leaves_after_its_time(life: Life, simulator: Simulator) -> 
 
 
 def test_job_of_the_last_moment_runs_on(life: Life, simulator: Simulator) -> None:
-    """GitHub refuses to remove a runner that has just got a job: then the job comes first."""
+    """GitHub refuses to remove a runner that has just got a job, and the job runs first."""
     simulator.fault(path="/remove-token$", hold="removal")
     life.start(RUNNER_IDLE_TIMEOUT="0.5")
     simulator.wait_for("fault")
@@ -52,8 +52,8 @@ def test_watchdog_forgives_a_github_that_fails(life: Life, simulator: Simulator)
 
 
 def test_looping_listener_is_given_up(new_life: Callable[..., Life], simulator: Simulator) -> None:
-    """run.sh starts a failing listener again without end; RUNNER_MAX_RESTARTS is an end."""
-    life = new_life(relaunch=0.4)  # the next start must not come before the end is told
+    """run.sh starts a failing listener for ever; RUNNER_MAX_RESTARTS limits that."""
+    life = new_life(relaunch=0.4)  # the end is told before the next start
     with (life.home / "config.sh").open("a") as script:
         script.write("\necho unusable > .credentials\n")
     assert life.start(RUNNER_MAX_RESTARTS="0").wait() == 76
@@ -62,7 +62,7 @@ def test_looping_listener_is_given_up(new_life: Callable[..., Life], simulator: 
 
 
 def test_runner_whose_removal_fails_goes_on_listening(life: Life, simulator: Simulator) -> None:
-    """Where GitHub cannot be asked when the idle time is up, a job that arrives is done."""
+    """If GitHub cannot be asked at the end of the idle time, a job that comes is done."""
     simulator.fault(path=r"/remove-token$|/actions/runners/\d", status=401, times=0)
     life.start(RUNNER_IDLE_TIMEOUT="0.3")
     simulator.wait_for("answer", status=401)
@@ -74,7 +74,7 @@ def test_runner_whose_removal_fails_goes_on_listening(life: Life, simulator: Sim
 def test_runner_that_is_not_ephemeral_has_its_idle_time_after_each_job(
     life: Life, simulator: Simulator
 ) -> None:
-    """Also after a job that came when the idle time was just up."""
+    """The idle time begins anew, even after a job that came as it was over."""
     simulator.queue_job("sleep 1")
     assert life.start(RUNNER_EPHEMERAL="0", RUNNER_IDLE_TIMEOUT="0.5").wait() == 0
     assert simulator.runners() == []

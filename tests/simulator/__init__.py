@@ -1,1 +1,1 @@
-"""Tests of the simulator: what the product is developed against must itself be right."""
+"""Tests of the simulator: whatever is developed against it relies on it."""

@@ -13,7 +13,7 @@ Call = Callable[..., requests.Response]
 
 
 def add_runners(call: Call, *names: str, scope: str = SCOPES[0]) -> list[int]:
-    """Register runners by just-in-time configurations; their ids."""
+    """Register runners by just-in-time configurations, and return their ids."""
     path = f"{scope}/actions/runners/generate-jitconfig"
     answers = [call("POST", path, json={**JIT, "name": name}) for name in names]
     return [answer.json()["runner"]["id"] for answer in answers]

@@ -18,7 +18,7 @@ from tests.support.life import directory
 
 @pytest.fixture
 def make(simulator: Simulator) -> Iterator[Callable[..., RunnerHome]]:
-    """Return a maker of homes; whatever was started in them ends with the test."""
+    """Return a maker of homes; every process of theirs ends with the test."""
     homes: list[RunnerHome] = []
     with directory() as path:
 
@@ -39,7 +39,7 @@ def home(make: Callable[..., RunnerHome]) -> RunnerHome:
 
 @pytest.fixture
 def call(simulator: Simulator) -> Call:
-    """Return what sends a request, checked against GitHub's own description of its API."""
+    """Return a function that sends a request and checks it against GitHub's description."""
 
     def send(method: str, path: str, token: str = PAT, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {token}"} if token else {}

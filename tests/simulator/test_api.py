@@ -1,4 +1,4 @@
-"""The stand-in for GitHub keeps to GitHub's description and refuses as GitHub does."""
+"""The stand-in for GitHub keeps to GitHub's description, and refuses as GitHub does."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_runner_is_found_by_its_name(call: Call) -> None:
 
 
 def test_scopes_are_apart(call: Call) -> None:
-    """A runner of one repository is not seen from another, nor is its id."""
+    """A runner of one repository is not seen from another one, and its id is unknown there."""
     (runner_id,) = add_runners(call, "one")
     assert call("GET", "repos/acme/other/actions/runners").json()["total_count"] == 0
     assert call("DELETE", f"repos/acme/other/actions/runners/{runner_id}").status_code == 404
@@ -68,7 +68,7 @@ def test_groups_exist_for_organizations_only(simulator: Simulator, call: Call) -
 
 
 def test_a_deprecated_version_has_its_dates(simulator: Simulator, call: Call) -> None:
-    """An unknown version has none, and GHES does not have the operation at all."""
+    """An unknown version has no dates, and an Enterprise Server has no such call."""
     simulator.deprecate("2.300.0", runtime_at="2026-01-01T00:00:00Z")
     path = "orgs/acme/actions/runners/deprecations/"
     assert call("GET", path + "2.300.0").json()["runtime_deprecates_at"] == "2026-01-01T00:00:00Z"
@@ -104,7 +104,7 @@ def test_a_name_is_taken_only_once(call: Call) -> None:
 def test_an_old_enterprise_server_lacks_jit_and_the_name_filter(
     simulator: Simulator, call: Call
 ) -> None:
-    """JIT came with GHES 3.10, the filter with 3.11."""
+    """JIT came with Enterprise Server 3.10, the filter with 3.11."""
     simulator.settings(ghes_version="3.9.0")
     path = "api/v3/repos/acme/shop/actions/runners"
     assert call("POST", path + "/generate-jitconfig", json=JIT).status_code == 404
@@ -116,7 +116,7 @@ def test_an_old_enterprise_server_lacks_jit_and_the_name_filter(
     "path", ["repos/acme/shop/actions/runners/", "repos/acme/shop/actions/nothing", "nothing"]
 )
 def test_an_unknown_path_is_not_found(call: Call, path: str) -> None:
-    """That includes a slash at the end."""
+    """A path with a slash at its end is unknown, too."""
     answer = call("GET", path, data=b"")
     assert answer.status_code == 404
     assert answer.json()["message"] == "Not Found"
@@ -126,7 +126,7 @@ def test_an_unknown_path_is_not_found(call: Call, path: str) -> None:
     ("token", "message"), [("ghp_wrong", "Bad credentials"), ("", "Requires authentication")]
 )
 def test_a_bad_token_is_refused(call: Call, token: str, message: str) -> None:
-    """An unknown token and none at all are told apart."""
+    """GitHub's words tell an unknown token from a missing one."""
     answer = call("POST", "repos/acme/shop/actions/runners/registration-token", token=token)
     assert answer.status_code == 401
     assert answer.json()["message"] == message
@@ -146,7 +146,7 @@ def test_a_bad_token_is_refused(call: Call, token: str, message: str) -> None:
 def test_a_token_with_limits_is_refused(
     simulator: Simulator, call: Call, fields: dict[str, Any], status: int, header: str, value: str
 ) -> None:
-    """The refusal's header names what is missing."""
+    """A header of the refusal names what the token lacks."""
     simulator.add_credential("ghp_limited", **fields)
     path = "repos/acme/shop/actions/runners/registration-token"
     answer = call("POST", path, token="ghp_limited")
@@ -155,7 +155,7 @@ def test_a_token_with_limits_is_refused(
 
 
 def test_a_permission_to_read_lists_but_does_not_write(simulator: Simulator, call: Call) -> None:
-    """A fine-grained token is as good as its permission."""
+    """A fine-grained token may do what its permissions say."""
     simulator.add_credential("pat", kind="fine-grained", permissions={"administration": "read"})
     assert call("GET", "repos/acme/shop/actions/runners", token="pat").status_code == 200
     path = "repos/acme/shop/actions/runners/remove-token"
@@ -163,7 +163,7 @@ def test_a_permission_to_read_lists_but_does_not_write(simulator: Simulator, cal
 
 
 def test_every_answer_has_githubs_headers(call: Call) -> None:
-    """A request id, the date and the state of the rate limit."""
+    """Each answer has a request id, the date and the state of the rate limit."""
     headers = call("GET", "repos/acme/shop/actions/runners").headers
     assert headers["x-github-request-id"]
     assert headers["Date"]
@@ -171,7 +171,7 @@ def test_every_answer_has_githubs_headers(call: Call) -> None:
 
 
 def test_an_unsupported_api_version_is_refused(call: Call) -> None:
-    """So is a request that does not say who sends it."""
+    """A request without a User-Agent is refused as well."""
     version = {"X-GitHub-Api-Version": "1999-01-01"}
     assert call("GET", "meta", headers=version, data=b"").status_code == 400
     assert call("GET", "meta", headers={"User-Agent": ""}, data=b"").status_code == 403

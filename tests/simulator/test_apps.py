@@ -17,7 +17,7 @@ from tests.simulator.api import Call
 
 @pytest.fixture
 def app(simulator: Simulator, private_key: rsa.RSAPrivateKey) -> Callable[..., str]:
-    """A GitHub App, installed at acme; calling it makes a JWT."""
+    """A GitHub App, installed at acme; a call makes a JWT."""
     public = private_key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -34,7 +34,7 @@ def app(simulator: Simulator, private_key: rsa.RSAPrivateKey) -> Callable[..., s
 
 
 def test_an_app_gets_a_token_that_works(call: Call, app: Callable[..., str]) -> None:
-    """Find the installation, mint a token, use it; it is long and has dots."""
+    """The App finds its installation, makes a token and uses it; the token has dots."""
     installation = call("GET", "orgs/acme/installation", token=app("Iv1.simulator")).json()
     path = f"app/installations/{installation['id']}/access_tokens"
     token = call("POST", path, token=app()).json()["token"]
@@ -65,7 +65,7 @@ def test_a_wrong_jwt_is_refused(
 
 
 def test_an_app_that_is_not_installed_finds_nothing(call: Call, app: Callable[..., str]) -> None:
-    """No installation, no token; and a token must not ask for more than was granted."""
+    """There is no token without installation, and none beyond its permissions."""
     assert call("GET", "repos/other/shop/installation", token=app()).status_code == 404
     assert call("POST", "app/installations/8/access_tokens", token=app()).status_code == 404
     wanted = {"permissions": {"administration": "write"}}
@@ -76,7 +76,7 @@ def test_an_app_that_is_not_installed_finds_nothing(call: Call, app: Callable[..
 def test_an_expired_installation_token_is_bad(
     simulator: Simulator, call: Call, app: Callable[..., str]
 ) -> None:
-    """The control API lets it expire at once."""
+    """The control API can expire the token at once."""
     token = call("POST", "app/installations/7/access_tokens", token=app()).json()["token"]
     simulator.expire_tokens("installation")
     assert call("GET", "orgs/acme/actions/runners", token=token).status_code == 401

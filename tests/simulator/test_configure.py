@@ -16,7 +16,7 @@ Make = Callable[..., RunnerHome]
 
 
 def test_a_registration_leaves_its_record(simulator: Simulator, home: RunnerHome) -> None:
-    """The server has the runner, and the files say which; both JSON files begin with a BOM."""
+    """The server lists the runner; both JSON files begin with a byte order mark."""
     code, output = home.configure("--ephemeral", "--disableupdate", "--work", "_jobs")
     assert code == 0
     for line in ("√ Connected to GitHub", "√ Runner successfully added", "√ Settings Saved."):
@@ -34,13 +34,13 @@ def test_a_registration_leaves_its_record(simulator: Simulator, home: RunnerHome
 
 
 def test_labels_are_split_but_not_trimmed(simulator: Simulator, home: RunnerHome) -> None:
-    """Empty ones vanish, spaces stay, as in the real one."""
+    """As in the real one, empty labels vanish and spaces stay."""
     home.configure("--labels", " a , b c ,,d", "--no-default-labels")
     assert [label["name"] for label in simulator.runners()[0]["labels"]] == [" a ", " b c ", "d"]
 
 
 def test_one_label_too_long_drops_all(simulator: Simulator, home: RunnerHome) -> None:
-    """Nobody is told."""
+    """No message tells it, as in the real one."""
     home.configure("--labels", "a," + "x" * 257)
     names = [label["name"] for label in simulator.runners()[0]["labels"]]
     assert names == ["self-hosted", "Linux", "X64"]
@@ -72,14 +72,14 @@ def test_what_is_missing_is_named(home: RunnerHome, arguments: list[str], messag
 
 
 def test_an_unknown_argument_is_named_and_ignored(home: RunnerHome) -> None:
-    """The real one goes on as well."""
+    """config.sh goes on, as the real one does."""
     code, output = home.configure("--nonsense", "x")
     assert code == 0
     assert "Unrecognized command-line input arguments for command configure: 'nonsense'" in output
 
 
 def test_the_version_is_told(home: RunnerHome) -> None:
-    """Without doing anything else, as does the help."""
+    """--version and --help do nothing else."""
     assert home.run("config.sh", "--version") == (0, "2.336.0\n")
     code, output = home.configure("--help")
     assert (code, "./config.sh remove" in output) == (0, True)
@@ -87,7 +87,7 @@ def test_the_version_is_told(home: RunnerHome) -> None:
 
 
 def test_a_host_of_its_own_is_an_enterprise_server(simulator: Simulator, home: RunnerHome) -> None:
-    """Its API lives below /api/v3; GITHUB_ACTIONS_RUNNER_FORCE_GHES makes any host one."""
+    """Any host but GitHub's has its API below /api/v3, or GITHUB_ACTIONS_RUNNER_FORCE_GHES."""
     assert home.configure("--url", f"{simulator.url}/acme/shop")[0] == 0
     env = {"GITHUB_ACTIONS_RUNNER_FORCE_GHES": "1"}
     assert home.run("config.sh", "remove", "--token", home.token("remove"), env=env)[0] == 0
@@ -97,13 +97,13 @@ def test_a_host_of_its_own_is_an_enterprise_server(simulator: Simulator, home: R
 
 
 def test_root_is_refused(home: RunnerHome) -> None:
-    """Unless RUNNER_ALLOW_RUNASROOT is set."""
+    """RUNNER_ALLOW_RUNASROOT lets root in."""
     assert home.configure(root=True) == (1, "Must not run with sudo\n")
     assert home.configure(root=True, env={"RUNNER_ALLOW_RUNASROOT": "1"})[0] == 0
 
 
 def test_a_configured_runner_is_not_configured_again(home: RunnerHome) -> None:
-    """One file of either name is enough."""
+    """One file, of the old name or the new, is enough to refuse."""
     (home.path / ".runner_migrated").write_text("{}")
     code, output = home.configure()
     assert code == 1
@@ -114,7 +114,7 @@ def test_a_configured_runner_is_not_configured_again(home: RunnerHome) -> None:
 def test_a_token_that_is_no_good_is_not_found(
     simulator: Simulator, home: RunnerHome, token: str
 ) -> None:
-    """Unknown, expired, for removal or of another repository: 404, once, and no retry."""
+    """A token that is unknown, expired, of another kind or repository: 404, and no retry."""
     if token == "expired":
         token = home.token()
         simulator.expire_tokens("registration")
@@ -135,13 +135,13 @@ def test_a_token_that_is_no_good_is_not_found(
 def test_trouble_is_met_with_three_tries(
     simulator: Simulator, home: RunnerHome, fault: dict[str, Any], times: int, code: int
 ) -> None:
-    """Two failures are survived, three are not."""
+    """config.sh survives two failures, and gives up after three."""
     simulator.fault(path="/runner-registration$", times=times, **fault)
     assert home.configure()[0] == code
 
 
 def test_an_unknown_group_is_named(simulator: Simulator, home: RunnerHome) -> None:
-    """A known one is taken whatever its case."""
+    """A known group is found in any letter case."""
     code, output = home.configure("--runnergroup", "GPU")
     assert code == 1
     assert 'Could not find any self-hosted runner group named "GPU".' in output
@@ -151,7 +151,7 @@ def test_an_unknown_group_is_named(simulator: Simulator, home: RunnerHome) -> No
 
 
 def test_a_name_in_use_needs_replace(simulator: Simulator, make: Make) -> None:
-    """With --replace the newcomer takes the place."""
+    """With --replace the new runner takes the place of the old one."""
     make().configured()
     other = make()
     code, output = other.configure()
@@ -179,7 +179,7 @@ def test_a_lost_answer_leaves_a_runner_without_a_record(
 def test_a_request_under_way_registers_whoever_is_killed(
     simulator: Simulator, home: RunnerHome, signum: int, code: int
 ) -> None:
-    """The listener leaves at once; the runner is registered all the same."""
+    """The listener ends at once, and GitHub registers the runner all the same."""
     simulator.fault(path="/actions/runners/register$", hold="request")
     usual = ["configure", "--unattended", "--url", URL, "--token", home.token(), "--name", "r"]
     process = home.start("bin/Runner.Listener", *usual)
@@ -209,7 +209,7 @@ def test_a_signal_to_its_shell_leaves_the_listener_registering(
 
 
 def test_a_root_that_cannot_be_written_aborts(home: RunnerHome) -> None:
-    """With a stack trace, as an unhandled exception of .NET."""
+    """There is a stack trace, as of an unhandled exception of .NET."""
     home.path.chmod(0o555)
     os.chown(home.path, 0, 0)
     code, output = home.configure()

@@ -18,7 +18,7 @@ from tests.support.life import until
 from tests.support.registry import registry
 
 IMAGE = "registry.example/db:1"
-# Writes down its arguments; says what an engine would say.
+# Writes down its arguments, and prints what an engine would print.
 DOCKER = """\
 #!/bin/bash
 echo "$*" >>{calls}
@@ -45,22 +45,22 @@ class Recorded:
         self.env = {"PATH": f"{folder}:{os.environ['PATH']}"}
 
     def calls(self) -> list[str]:
-        """The calls so far."""
+        """Return the calls so far."""
         return self._calls.read_text().splitlines()
 
     def commands(self) -> list[str]:
-        """Their first words."""
+        """Return the first words of the calls."""
         return [call.split()[0] for call in self.calls()]
 
 
 def label(home: RunnerHome) -> str:
-    """The label that the registration gives to all that it makes."""
+    """Return the label of everything that the registration makes."""
     text = (home.path / ".runner").read_bytes().removeprefix(b"\xef\xbb\xbf").decode()
     return hashlib.sha256(text.lower().encode()).hexdigest()[:6]
 
 
 def test_services(simulator: Simulator, home: RunnerHome) -> None:
-    """The commands and their order are the real one's; all that is made has one label."""
+    """The commands and their order are the real ones; all that is made has one label."""
     docker = Recorded(home)
     wanted = label(home.configured())
     process = home.listen(env=docker.env)
@@ -81,7 +81,7 @@ def test_services(simulator: Simulator, home: RunnerHome) -> None:
 
 
 def test_job_in_a_container(simulator: Simulator, home: RunnerHome) -> None:
-    """Its steps are executed in the container, which has the work folder at /__w."""
+    """The steps run in the container, which has the work folder at /__w."""
     docker = Recorded(home)
     process = home.configured().listen(env=docker.env)
     simulator.queue_job("echo step", container=IMAGE)
@@ -114,7 +114,7 @@ def test_image_that_cannot_be_pulled(simulator: Simulator, home: RunnerHome) -> 
 def test_stop(
     simulator: Simulator, home: RunnerHome, containers: dict[str, object], left: bool
 ) -> None:
-    """A signal leaves the job's own container and its network; services are stopped."""
+    """A signal leaves the job's own container and its network; services are removed."""
     docker = Recorded(home)
     process = home.configured().listen(env=docker.env)
     simulator.queue_job("sleep 60", **containers)
@@ -127,7 +127,7 @@ def test_stop(
 
 @pytest.fixture
 def docker_cgroup() -> Iterator[Path]:
-    """A control group below /docker, where Docker puts containers on cgroup v1."""
+    """Make a control group below /docker, where Docker puts containers on cgroup v1."""
     v1 = Path("/sys/fs/cgroup/pids")
     parent = (v1 if v1.is_dir() else Path("/sys/fs/cgroup")) / "docker"
     group = parent / f"gh-runner-{os.getpid()}"
@@ -139,7 +139,7 @@ def docker_cgroup() -> Iterator[Path]:
 def test_no_containers_inside_a_container(
     simulator: Simulator, home: RunnerHome, docker_cgroup: Path
 ) -> None:
-    """Where PID 1 is seen below /docker/, the job is refused before its first step."""
+    """If PID 1 is below /docker/, the job is refused before its first step."""
     docker = Recorded(home)
     home.configured()
     enter = f"echo $$ >{docker_cgroup}/cgroup.procs; exec "
@@ -157,7 +157,7 @@ def test_no_containers_inside_a_container(
 
 @pytest.fixture(scope="module")
 def engine() -> str:
-    """The docker command, with an engine that answers."""
+    """Return the docker command, with an engine that answers."""
     found = subprocess.run(
         [PROJECT / "scripts/docker-engine"], capture_output=True, text=True, check=False
     )
@@ -167,7 +167,7 @@ def engine() -> str:
 
 
 def labelled(engine: str, label: str) -> list[str]:
-    """The containers and networks that carry a label."""
+    """Return the ids of the containers and networks with a label."""
     found = []
     for kind in (["ps", "--all"], ["network", "ls"]):
         command = [engine, *kind, "--quiet", "--filter", f"label={label}"]
@@ -181,7 +181,7 @@ def test_real_engine(simulator: Simulator, home: RunnerHome, engine: str, where:
     """While the job runs there are a labelled container and network, and afterwards none."""
     home.configured()
     done = home.path / "_work/done"
-    home.env |= {"RUNNER_ALLOW_RUNASROOT": "1"}  # nobody may not speak to the engine
+    home.env |= {"RUNNER_ALLOW_RUNASROOT": "1"}  # the user nobody may not use the engine
     process = home.listen(root=True)
     wanted = label(home)
     inside = "/__w/done" if where == "container" else done

@@ -1,4 +1,4 @@
-"""The control API tells what has happened, and the server how it is reached."""
+"""The control API tells what has happened; the server says how it is reached."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.life import until
 
 
 def test_the_log_of_requests_keeps_no_secret(simulator: Simulator, call: Call) -> None:
-    """It names headers, and of a token nothing but its scheme."""
+    """It has the names of the headers, and of a token its scheme only."""
     call("GET", "repos/acme/shop/actions/runners", params={"name": "x"})
     (entry,) = simulator.requests()
     assert (entry["method"], entry["status"], entry["query"]) == ("GET", 200, "name=x")
@@ -32,7 +32,7 @@ def test_the_log_of_requests_keeps_no_secret(simulator: Simulator, call: Call) -
 
 
 def test_an_event_is_awaited_not_polled_for(simulator: Simulator) -> None:
-    """Whoever waits is woken by the event; who waits for nothing is told after the timeout."""
+    """A client that waits is woken by the event, or told after its time that there is none."""
     timer = threading.Timer(0.05, simulator.queue_job, kwargs={"name": "later"})
     timer.start()
     assert simulator.wait_for("job_queued", job="later")["id"] > 0
@@ -80,7 +80,7 @@ def test_the_server_tells_a_file_when_it_is_ready(tmp_path: Path) -> None:
 
 
 def test_a_reset_ends_what_is_under_way(simulator: Simulator, call: Call) -> None:
-    """A slow request of one test neither changes nor tells anything in the next one."""
+    """A slow request of one test changes nothing in the next one."""
     simulator.fault(path="/registration-token$", hold="request")
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(call, "POST", "repos/acme/shop/actions/runners/registration-token")
@@ -93,7 +93,7 @@ def test_a_reset_ends_what_is_under_way(simulator: Simulator, call: Call) -> Non
 
 
 def test_the_control_api_refuses_what_it_does_not_know(simulator: Simulator) -> None:
-    """A misspelt field is no silent success."""
+    """A misspelt field is refused, and not passed over."""
     with pytest.raises(RuntimeError, match="nonsense"):
         simulator.fault(nonsense=1)
     with pytest.raises(RuntimeError, match="refusal is one of"):

@@ -43,7 +43,7 @@ def test_the_command_line_writes_a_distribution(simulator: Simulator, tmp_path: 
 
 
 def test_scale_multiplies_the_real_times() -> None:
-    """Graces of a cancel have a scale of their own, since no step can react in no time."""
+    """The times of a cancelled step have a scale of their own: no step reacts in no time."""
     half = Distribution.scaled("http://127.0.0.1:1", 0.5)
     assert (half.upload, half.interrupt_grace) == (0.6, 3.75)
     none = Distribution.scaled("http://127.0.0.1:1", 0)

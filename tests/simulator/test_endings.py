@@ -17,7 +17,7 @@ DEPRECATED = "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE"
 
 @pytest.mark.parametrize("how", ["argument", "environment", "files"])
 def test_a_jit_configuration_is_enough(simulator: Simulator, home: RunnerHome, how: str) -> None:
-    """It is given in one of three ways, and makes an ephemeral runner."""
+    """A configuration comes in one of three ways, and makes an ephemeral runner."""
     encoded = home.jit()
     if how == "argument":
         process = home.listen("run.sh", "--jitconfig", encoded)
@@ -36,7 +36,7 @@ def test_a_jit_configuration_is_enough(simulator: Simulator, home: RunnerHome, h
 
 
 def test_a_jit_runner_is_removed_by_config_sh(simulator: Simulator, home: RunnerHome) -> None:
-    """Its files serve for that as well."""
+    """config.sh remove works with the files of a JIT configuration."""
     home.save_jit(home.jit())
     assert home.run("config.sh", "remove", "--token", home.token("remove"))[0] == 0
     assert not simulator.runners()
@@ -45,7 +45,7 @@ def test_a_jit_runner_is_removed_by_config_sh(simulator: Simulator, home: Runner
 def test_a_registration_that_is_gone_at_the_start_is_final(
     simulator: Simulator, home: RunnerHome
 ) -> None:
-    """The listener ends with 1, run.sh makes that 0, the files stay."""
+    """The listener ends with 1, and run.sh with 0; the files stay."""
     home.configured()
     simulator.delete_runner(1)
     code, output = home.run(LISTENER, "run")
@@ -61,7 +61,7 @@ def test_a_registration_that_is_gone_at_the_start_is_final(
 def test_a_registration_that_vanishes_is_noticed_at_the_next_poll(
     simulator: Simulator, home: RunnerHome, by_config_sh: bool
 ) -> None:
-    """The listener cleans up and ends with 0."""
+    """The listener deletes its files and ends with 0."""
     simulator.settings(poll_seconds=0.3)
     process = home.configured().listen()
     simulator.fault(path="/_services/message", hold="next poll", times=0)
@@ -80,7 +80,7 @@ def test_a_registration_that_vanishes_is_noticed_at_the_next_poll(
 def test_after_its_removal_a_listener_leaves_at_once(
     simulator: Simulator, home: RunnerHome
 ) -> None:
-    """Removed first, signalled second: no job is taken in between, and the exit code is 0."""
+    """A listener that is removed first and signalled second takes no job, and ends with 0."""
     process = home.configured().listen()
     assert home.run("config.sh", "remove", "--token", home.token("remove"))[0] == 0
     job = simulator.queue_job()
@@ -98,7 +98,7 @@ def test_after_its_removal_a_listener_leaves_at_once(
 def test_a_deprecated_version_is_refused(
     simulator: Simulator, home: RunnerHome, told_at: str, env: dict[str, str], code: int
 ) -> None:
-    """The listener's code depends on a variable; run.sh passes on 7 alone."""
+    """A variable decides the listener's code; run.sh passes on 7 only."""
     home.configured()
     simulator.deprecate("2.336.0", told_at=told_at)
     ended, output = home.run(LISTENER, "run", env=env)
@@ -108,7 +108,7 @@ def test_a_deprecated_version_is_refused(
 
 
 def test_a_revoked_token_ends_the_listener(simulator: Simulator, home: RunnerHome) -> None:
-    """With 0, although no job ran; the files stay."""
+    """The listener ends with 0 although no job ran; the files stay."""
     home.configured()
     simulator.fault(path="/_services/message", status=401)
     assert home.run(LISTENER, "run")[0] == 0
@@ -139,7 +139,7 @@ def test_unusable_credentials_relaunch_for_ever(simulator: Simulator, home: Runn
 
 
 def test_an_unusable_work_folder_ends_the_listener(simulator: Simulator, home: RunnerHome) -> None:
-    """config.sh does not mind; the listener ends with 1 and the runner stays."""
+    """config.sh does not look at it; the listener ends with 1, and the runner stays."""
     home.configured("--work", "/proc/nothing")
     code, output = home.run(LISTENER, "run")
     assert code == 1
@@ -148,7 +148,7 @@ def test_an_unusable_work_folder_ends_the_listener(simulator: Simulator, home: R
 
 
 def test_a_runner_that_is_not_configured_does_not_run(home: RunnerHome) -> None:
-    """Nor does it as root."""
+    """run.sh refuses root, too."""
     code, output = home.run(LISTENER, "run")
     assert (code, "Runner is not configured." in output) == (1, True)
     output = home.run("run.sh", root=True)[1]

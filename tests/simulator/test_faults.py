@@ -1,4 +1,4 @@
-"""Requests of the stand-in for GitHub go wrong on purpose, and exactly as told."""
+"""Requests go wrong on purpose, and exactly as told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.simulator.api import JIT, PAT, Call, add_runners
 
 
 def test_a_fault_hits_the_next_requests_and_is_over(simulator: Simulator, call: Call) -> None:
-    """It hits as many requests as it was told to, of the method and path that it names."""
+    """A fault meets so many requests of the method and path that it names."""
     simulator.fault(method="POST", path="/registration-token$", status=503, times=2)
     path = "repos/acme/shop/actions/runners"
     assert call("GET", path).status_code == 200
@@ -25,7 +25,7 @@ def test_a_fault_hits_the_next_requests_and_is_over(simulator: Simulator, call: 
 def test_a_fault_can_be_one_of_githubs_refusals(
     simulator: Simulator, call: Call, refusal: str
 ) -> None:
-    """A refusal is called by its name and comes with GitHub's headers."""
+    """A refusal has a name, and comes with GitHub's headers."""
     simulator.fault(path="/actions/runners", refusal=refusal)
     answer = call("GET", "repos/acme/shop/actions/runners")
     assert answer.status_code == 403
@@ -33,7 +33,7 @@ def test_a_fault_can_be_one_of_githubs_refusals(
 
 
 def test_a_lost_answer_leaves_its_effect(simulator: Simulator, call: Call) -> None:
-    """The request is carried out, then the connection is reset."""
+    """The request is carried out, and then the connection is reset."""
     simulator.fault(path="/generate-jitconfig$", after=True, reset=True)
     with pytest.raises(requests.ConnectionError):
         add_runners(call, "lost")
@@ -41,7 +41,7 @@ def test_a_lost_answer_leaves_its_effect(simulator: Simulator, call: Call) -> No
 
 
 def test_a_request_that_its_client_gave_up_is_carried_out(simulator: Simulator) -> None:
-    """A slow request has its effect though nobody waits for the answer any more."""
+    """A slow request has its effect although its client has gone."""
     simulator.fault(path="/generate-jitconfig$", hold="request")
     connection = post(simulator, "generate-jitconfig", JIT)
     simulator.wait_for("fault")
@@ -52,7 +52,7 @@ def test_a_request_that_its_client_gave_up_is_carried_out(simulator: Simulator) 
 
 
 def test_a_request_that_hangs_never_answers(simulator: Simulator) -> None:
-    """It is seen, and it has no effect."""
+    """The request is noted, and has no effect."""
     simulator.fault(path="/remove-token$", hang=True)
     connection = post(simulator, "remove-token")
     simulator.wait_for("fault")
@@ -65,7 +65,7 @@ def test_a_request_that_hangs_never_answers(simulator: Simulator) -> None:
 
 
 def post(simulator: Simulator, path: str, body: object = None) -> http.client.HTTPConnection:
-    """Send a request of the list of runners; the answer has yet to be read."""
+    """Send a request about runners, and leave its answer to be read."""
     connection = http.client.HTTPConnection(simulator.url.removeprefix("http://"), timeout=30)
     headers = {"Authorization": f"Bearer {PAT}", "User-Agent": "test"}
     address = f"/repos/acme/shop/actions/runners/{path}"

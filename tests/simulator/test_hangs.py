@@ -1,4 +1,4 @@
-"""The stand-in hangs as GitHub's runner does, and its log tells what that of the real one tells."""
+"""The stand-in hangs as GitHub's runner does, and its log tells what the real log tells."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Make = Callable[..., RunnerHome]
 
 
 def is_alive(process: Program, seconds: float = 0.3) -> bool:
-    """Whether a program goes on for a while."""
+    """Return whether a program goes on for a while."""
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -29,19 +29,19 @@ def is_alive(process: Program, seconds: float = 0.3) -> bool:
 
 
 def in_order(text: str, *parts: str) -> None:
-    """All parts are in the text, one after the other."""
+    """Check that all parts are in the text, one after another."""
     for part in parts:
         _, found, text = text.partition(part)
         assert found, part
 
 
 def log(home: RunnerHome) -> str:
-    """The log of the listener that ran last."""
+    """Return the log of the listener that started last."""
     return max(home.path.glob("_diag/Runner_*.log")).read_text()
 
 
 def test_log_of_a_job(simulator: Simulator, make: Make) -> None:
-    """It grows before the job is acquired, and each line comes when it does in the real one."""
+    """The log grows before the job is acquired, and each line comes when the real one writes it."""
     home = make(message=0.2, acquire=0.2, worker_start=0.2, worker_log=0.2, renew=0.1).configured()
     process = home.listen()
     path = max(home.path.glob("_diag/Runner_*.log"))
@@ -78,7 +78,7 @@ def test_log_of_a_job(simulator: Simulator, make: Make) -> None:
     ("script", "code"), [("exit 1", 102), ("kill -9 $PPID", 137), ("kill -TERM $PPID", 143)]
 )
 def test_log_of_a_bad_end(simulator: Simulator, home: RunnerHome, script: str, code: int) -> None:
-    """The worker's code tells how it ended."""
+    """The worker's code in the log tells how it ended."""
     process = home.configured().listen()
     job = simulator.queue_job(script)
     assert finish(process)[0] == 0
@@ -86,7 +86,7 @@ def test_log_of_a_bad_end(simulator: Simulator, home: RunnerHome, script: str, c
 
 
 def test_idle_log(make: Make) -> None:
-    """It grows only when a token is renewed."""
+    """An idle listener's log grows only when a token is renewed."""
     home = make(token_renewal=0.3).configured()
     home.listen()
     path = max(home.path.glob("_diag/Runner_*.log"))
@@ -99,7 +99,7 @@ def test_idle_log(make: Make) -> None:
     ("hang", "status"), [("refused", "NotFound"), ("taken", "Conflict")], ids=["404", "409"]
 )
 def test_refused_job(simulator: Simulator, home: RunnerHome, hang: str, status: str) -> None:
-    """The runner is off the list, and its listener polls on as if nothing had happened."""
+    """GitHub drops the runner, and its listener polls on as before."""
     simulator.settings(poll_seconds=0.1)
     process = home.configured().listen()
     job = simulator.queue_job(hang=hang)
@@ -140,7 +140,7 @@ def test_renewal_keeps_the_lease(simulator: Simulator, make: Make) -> None:
 
 
 def test_worker_that_never_reads(simulator: Simulator, make: Make, call: Call) -> None:
-    """It is killed, the listener ends with 0, and GitHub still takes the runner to be busy."""
+    """The worker is killed and the listener ends with 0; for GitHub the runner is busy."""
     home = make(worker_read=0.3).configured()
     process = home.listen()
     job = simulator.queue_job(hang="never-reads")
@@ -153,7 +153,7 @@ def test_worker_that_never_reads(simulator: Simulator, make: Make, call: Call) -
 
 
 def test_cancellation_that_never_ends(simulator: Simulator, make: Make) -> None:
-    """The listener is told again and again; GitHub drops the runner, and is polled on."""
+    """The listener is told again and again; GitHub drops the runner and answers its polls."""
     simulator.settings(cancel_seconds=1.0)
     home = make().configured()
     process = home.listen()
@@ -171,7 +171,7 @@ def test_cancellation_that_never_ends(simulator: Simulator, make: Make) -> None:
 
 
 def test_listener_that_stays(simulator: Simulator, home: RunnerHome) -> None:
-    """The job is reported and the worker gone; SIGINT changes nothing, SIGKILL ends it."""
+    """The worker reports the job and ends; only SIGKILL ends the listener."""
     process = home.configured().listen()
     job = simulator.queue_job(hang="listener-stays")
     simulator.wait_for("job_completed", job_id=job["id"], result="succeeded")
@@ -183,7 +183,7 @@ def test_listener_that_stays(simulator: Simulator, home: RunnerHome) -> None:
 
 
 def test_step_that_stops_its_listener(simulator: Simulator, home: RunnerHome) -> None:
-    """The worker reports the job and ends; the listener is stopped until somebody continues it."""
+    """The worker reports the job and ends; the listener is stopped until SIGCONT."""
     process = home.configured().listen()
     simulator.queue_job(kind="stops-listener")
     simulator.wait_for("job_completed", result="succeeded")
@@ -211,7 +211,7 @@ def test_session_that_another_holds(simulator: Simulator, make: Make) -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0])
 def test_slow_worker(simulator: Simulator, home: RunnerHome, seconds: float) -> None:
-    """One job's worker can take as long to start as is wanted."""
+    """A job can say how long the start of its worker takes."""
     process = home.configured().listen()
     simulator.queue_job(worker_start=seconds)
     acquired = simulator.wait_for("job_acquired")["time"]
@@ -221,6 +221,6 @@ def test_slow_worker(simulator: Simulator, home: RunnerHome, seconds: float) -> 
 
 
 def test_unknown_hang(simulator: Simulator) -> None:
-    """The control API names those that there are."""
+    """The control API names the hangs that there are."""
     with pytest.raises(RuntimeError, match="hang is one of refused, taken"):
         simulator.queue_job(hang="sleeps")

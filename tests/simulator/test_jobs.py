@@ -1,4 +1,4 @@
-"""The stand-in's listener takes a job, and its worker does it, as the real ones do."""
+"""The stand-in's listener takes a job and its worker does it, as the real ones do."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_step_that_fails_fails_its_job(simulator: Simulator, home: RunnerHome)
 def test_a_lasting_runner_takes_one_job_after_the_other(
     simulator: Simulator, home: RunnerHome
 ) -> None:
-    """Without --ephemeral it stays registered and goes on listening."""
+    """Without --ephemeral the runner stays registered and goes on listening."""
     process = home.configured("--replace").listen()
     for name in ("first", "second"):
         job = simulator.queue_job(name=name)
@@ -68,7 +68,7 @@ def test_a_lasting_runner_takes_one_job_after_the_other(
 def test_a_runner_takes_the_jobs_of_its_labels_and_scope(
     simulator: Simulator, home: RunnerHome
 ) -> None:
-    """Whatever does not fit stays in the queue."""
+    """Other jobs stay in the queue."""
     process = home.configured("--ephemeral", "--labels", "gpu").listen()
     simulator.queue_job(labels=["tpu"])
     simulator.queue_job(scope="repos/acme/other")
@@ -78,14 +78,14 @@ def test_a_runner_takes_the_jobs_of_its_labels_and_scope(
 
 
 def test_programs_have_their_names(home: RunnerHome) -> None:
-    """The kernel knows the listener and the worker by the real names."""
+    """The kernel knows the listener and the worker by their real names."""
     home.configured().work("sleep 60")
     assert comm(home.listener) == "Runner.Listener"
     assert comm(home.worker) == "Runner.Worker"
 
 
 def test_a_job_inherits_what_the_real_one_does(simulator: Simulator, home: RunnerHome) -> None:
-    """The environment and `.env`, but no input; two pipes of the worker; no blocked signal."""
+    """It gets the environment and `.env`, no input, two pipes, and no blocked signal."""
     home.configured()
     with (home.path / ".env").open("a") as file:
         file.write("FROM_FILE=file\n")
@@ -110,7 +110,7 @@ def test_a_job_inherits_what_the_real_one_does(simulator: Simulator, home: Runne
 def test_the_worker_waits_for_whoever_holds_the_output(
     simulator: Simulator, make: Make, holds_output: bool, grace: float
 ) -> None:
-    """A child in another session delays the end by `output_grace`, unless it has let go."""
+    """A process in another session that holds the output delays the end."""
     home = make(output_grace=grace).configured()
     redirection = "" if holds_output else ">/dev/null 2>&1"
     process, job = home.work(f"echo $$; setsid sleep 5 {redirection} &")
@@ -123,7 +123,7 @@ def test_the_worker_waits_for_whoever_holds_the_output(
 
 @pytest.mark.parametrize("started", ["echo started", "exit 1"])
 def test_the_started_hook_decides(simulator: Simulator, home: RunnerHome, started: str) -> None:
-    """The first step waits for it, and never runs if it fails."""
+    """The first step waits for the hook, and does not run if the hook fails."""
     hook = home.path / "hook.sh"
     hook.write_text(started)
     process = home.configured().listen(env={"ACTIONS_RUNNER_HOOK_JOB_STARTED": str(hook)})
@@ -138,7 +138,7 @@ def test_the_started_hook_decides(simulator: Simulator, home: RunnerHome, starte
 def test_a_hook_must_be_a_script_that_exists(
     simulator: Simulator, home: RunnerHome, name: str
 ) -> None:
-    """Otherwise the job fails."""
+    """Any other hook fails the job."""
     (home.path / "hook.py").write_text("")
     env = {"ACTIONS_RUNNER_HOOK_JOB_STARTED": str(home.path / name)}
     process = home.configured().listen(env=env)
@@ -166,7 +166,7 @@ def test_an_orphaned_worker_finishes_its_job(simulator: Simulator, home: RunnerH
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
 def test_a_dead_worker_is_a_failed_job(simulator: Simulator, home: RunnerHome, signum: int) -> None:
-    """The listener reports it and cleans up; the job's processes live on."""
+    """The listener reports the job and deletes its files; the job's processes live on."""
     process, job = home.configured().work("echo $$; exec sleep 60")
     event = simulator.wait_for("job_output", job_id=job["id"])
     os.kill(home.worker, signum)
@@ -181,7 +181,7 @@ def test_a_dead_worker_is_a_failed_job(simulator: Simulator, home: RunnerHome, s
 
 
 def test_a_worker_swallows_sigint(simulator: Simulator, home: RunnerHome) -> None:
-    """The job runs on as if nothing had happened."""
+    """SIGINT to the worker changes nothing."""
     done = home.path / "done"
     process, job = home.configured().work(f"until [ -e {done} ]; do sleep 0.02; done")
     os.kill(home.worker, signal.SIGINT)
@@ -191,7 +191,7 @@ def test_a_worker_swallows_sigint(simulator: Simulator, home: RunnerHome) -> Non
 
 
 def test_a_listener_that_is_gone_gets_no_job(simulator: Simulator, home: RunnerHome) -> None:
-    """Killed while idle, it leaves the job in the queue."""
+    """If an idle listener is killed, the job stays in the queue."""
     process = home.configured().listen(LISTENER)
     os.kill(home.listener, signal.SIGKILL)
     finish(process)

@@ -1,4 +1,4 @@
-"""The stand-in's config.sh remove takes runners off as the real one does."""
+"""The stand-in's config.sh remove takes runners off the list as the real one does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.simulator.home import RunnerHome
 
 @pytest.mark.parametrize("kind", ["remove", "registration"])
 def test_a_runner_is_removed(simulator: Simulator, home: RunnerHome, kind: str) -> None:
-    """Either token will do; the identity files go, the rest stays."""
+    """A token of either kind removes it; the identity files go, and the rest stays."""
     home.configured()
     code, output = home.run("config.sh", "remove", "--token", home.token(kind))
     assert code == 0
@@ -22,7 +22,7 @@ def test_a_runner_is_removed(simulator: Simulator, home: RunnerHome, kind: str) 
 
 
 def test_remove_knows_no_unattended(home: RunnerHome) -> None:
-    """It says so, goes on and succeeds."""
+    """config.sh says so, goes on and succeeds."""
     home.configured()
     code, output = home.run("config.sh", "remove", "--unattended", "--token", home.token("remove"))
     assert code == 0
@@ -30,7 +30,7 @@ def test_remove_knows_no_unattended(home: RunnerHome) -> None:
 
 
 def test_a_pat_is_exchanged_for_a_token(simulator: Simulator, home: RunnerHome) -> None:
-    """The runner asks for the token by itself."""
+    """With --pat config.sh asks for the token itself."""
     home.configured()
     assert home.run("config.sh", "remove", "--pat", "ghp_simulator")[0] == 0
     assert not simulator.runners()
@@ -40,7 +40,7 @@ def test_a_pat_is_exchanged_for_a_token(simulator: Simulator, home: RunnerHome) 
 def test_a_removal_that_is_not_found_keeps_the_files(
     simulator: Simulator, home: RunnerHome, gone: bool
 ) -> None:
-    """A runner that is gone and a token that has expired look the same."""
+    """The answer is the same for a runner that is gone and for an expired token."""
     home.configured()
     token = home.token("remove")
     if gone:
@@ -55,7 +55,7 @@ def test_a_removal_that_is_not_found_keeps_the_files(
 
 
 def test_without_its_files_nothing_is_removed(simulator: Simulator, home: RunnerHome) -> None:
-    """It succeeds, and the runner stays registered."""
+    """config.sh succeeds, and the runner stays registered."""
     home.configured()
     (home.path / ".credentials").unlink()
     code, output = home.run("config.sh", "remove", "--token", home.token("remove"))
@@ -66,7 +66,7 @@ def test_without_its_files_nothing_is_removed(simulator: Simulator, home: Runner
 
 
 def test_local_removes_the_files_only(simulator: Simulator, home: RunnerHome) -> None:
-    """The server is not asked."""
+    """With --local the server is not asked."""
     home.configured()
     assert home.run("config.sh", "remove", "--local")[0] == 0
     assert ".runner" not in home.files()
@@ -74,7 +74,7 @@ def test_local_removes_the_files_only(simulator: Simulator, home: RunnerHome) ->
 
 
 def test_a_busy_runner_is_not_removed(home: RunnerHome) -> None:
-    """Three tries, each answered 422."""
+    """config.sh tries three times, and gets 422 each time."""
     home.configured().work("sleep 60")
     code, output = home.run("config.sh", "remove", "--token", home.token("remove"))
     assert code == 1

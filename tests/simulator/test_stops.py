@@ -1,4 +1,4 @@
-"""The stand-in's programs meet signals as the real ones do."""
+"""The stand-in's programs take signals as the real ones do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ while :; do sleep 0.02; done
 def test_an_idle_listener_stops_at_a_signal(
     simulator: Simulator, home: RunnerHome, signum: int, code: int
 ) -> None:
-    """It logs out and stays registered; the trace says 0 in both cases."""
+    """It logs out and stays registered; its log says 0 for either signal."""
     process = home.configured().listen(LISTENER)
     os.kill(home.listener, signum)
     ended, output = finish(process)
@@ -41,7 +41,7 @@ def test_an_idle_listener_stops_at_a_signal(
 
 @pytest.mark.parametrize("busy", [False, True])
 def test_a_listener_for_net_10_dies_of_sigterm(make: Make, busy: bool) -> None:
-    """Idle or not, at once; a worker goes on."""
+    """It dies at once, idle or not; a worker goes on."""
     home = make(dotnet=10).configured()
     process = home.work("sleep 60", program=LISTENER)[0] if busy else home.listen(LISTENER)
     os.kill(home.listener, signal.SIGTERM)
@@ -51,7 +51,7 @@ def test_a_listener_for_net_10_dies_of_sigterm(make: Make, busy: bool) -> None:
 
 
 def test_sigint_ends_a_listener_that_cannot_connect(simulator: Simulator, make: Make) -> None:
-    """It would retry for ever, and leaves with 0 at once."""
+    """A listener that would try for ever leaves with 0 at once."""
     home = make(session_retry=60.0).configured()
     simulator.fault(path="/_services/session", status=503, times=0)
     process = home.start(LISTENER, "run")
@@ -67,7 +67,7 @@ def test_sigint_ends_a_listener_that_cannot_connect(simulator: Simulator, make: 
 def test_a_signal_before_the_worker_loses_the_job(
     simulator: Simulator, make: Make, signum: int
 ) -> None:
-    """Nobody reports it: it is in progress and its runner busy for ever."""
+    """The job is never reported: it stays in progress, and its runner busy."""
     home = make(worker_start=30.0).configured()
     process = home.listen(LISTENER)
     job = simulator.queue_job("echo never")
@@ -101,7 +101,7 @@ def test_a_signal_cancels_the_job(simulator: Simulator, make: Make, signum: int,
 
 
 def test_a_step_can_end_at_the_first_signal(simulator: Simulator, make: Make) -> None:
-    """With a program in the shell's place the cancel does not wait for any grace."""
+    """If the step's program replaces the shell, the cancellation waits for no grace."""
     home = make(interrupt_grace=60.0).configured()
     process, job = home.work("echo ready; exec sleep 60")
     simulator.wait_for("job_output", text="ready")
@@ -111,7 +111,7 @@ def test_a_step_can_end_at_the_first_signal(simulator: Simulator, make: Make) ->
 
 
 def test_a_user_cancels_the_job(simulator: Simulator, home: RunnerHome) -> None:
-    """It is cancelled, not failed; its last steps and the completed hook still run."""
+    """The job is cancelled, not failed; its last steps and the completed hook run."""
     hook = home.path / "hook.sh"
     hook.write_text("echo the hook")
     home.configured()
@@ -128,7 +128,7 @@ def test_a_user_cancels_the_job(simulator: Simulator, home: RunnerHome) -> None:
 
 
 def test_a_shutdown_skips_the_last_steps(simulator: Simulator, home: RunnerHome) -> None:
-    """The difference to a cancel by the user."""
+    """Unlike a user's cancellation, a shutdown skips the last steps."""
     process = home.configured().listen()
     job = simulator.queue_job("echo ready; exec sleep 60", always="echo last")
     simulator.wait_for("job_output", text="ready")
@@ -138,7 +138,7 @@ def test_a_shutdown_skips_the_last_steps(simulator: Simulator, home: RunnerHome)
 
 
 def with_blocked(*signals: int) -> Callable[[], None]:
-    """What makes a child start with signals blocked."""
+    """Return a function that makes a child start with signals blocked."""
 
     def block() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
@@ -147,12 +147,12 @@ def with_blocked(*signals: int) -> Callable[[], None]:
 
 
 def ignore_interrupts() -> None:
-    """What makes a child start with SIGINT ignored."""
+    """Make a child start with SIGINT ignored."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def test_with_sigchld_blocked_no_job_ever_ends(simulator: Simulator, home: RunnerHome) -> None:
-    """The mask is inherited: neither the step's end is seen nor the worker's."""
+    """The mask is inherited, so that the ends of step and worker are never noticed."""
     home.configured()
     home.work("true", program=LISTENER, preexec_fn=with_blocked(signal.SIGCHLD))
     with pytest.raises(TimeoutError):
@@ -166,7 +166,7 @@ def test_with_sigchld_blocked_no_job_ever_ends(simulator: Simulator, home: Runne
 def test_a_deaf_listener_does_not_stop(
     simulator: Simulator, home: RunnerHome, prepare: Callable[[], None]
 ) -> None:
-    """Started with SIGINT blocked or ignored, it goes on listening."""
+    """A listener that starts with SIGINT blocked or ignored goes on listening."""
     process = home.configured().listen(LISTENER, preexec_fn=prepare)
     os.kill(home.listener, signal.SIGINT)
     job = simulator.queue_job()
@@ -176,7 +176,7 @@ def test_a_deaf_listener_does_not_stop(
 
 
 def test_run_sh_is_deaf_and_dies_alone(home: RunnerHome) -> None:
-    """SIGINT to its shell does nothing, SIGTERM ends the shell only."""
+    """SIGINT to its shell does nothing; SIGTERM ends the shell only."""
     process = home.configured().listen()
     os.kill(process.pid, signal.SIGINT)
     os.kill(process.pid, signal.SIGTERM)
@@ -185,7 +185,7 @@ def test_run_sh_is_deaf_and_dies_alone(home: RunnerHome) -> None:
 
 
 def test_a_trapping_run_sh_interrupts_its_group(home: RunnerHome) -> None:
-    """With RUNNER_MANUALLY_TRAP_SIG the listener stops, and the code is that of the signal."""
+    """With RUNNER_MANUALLY_TRAP_SIG the listener stops, and the code is the signal's."""
     process = home.configured().listen(env={"RUNNER_MANUALLY_TRAP_SIG": "1"})
     os.kill(process.pid, signal.SIGTERM)
     code, output = finish(process)
@@ -194,7 +194,7 @@ def test_a_trapping_run_sh_interrupts_its_group(home: RunnerHome) -> None:
 
 
 def test_processes_of_a_job_can_outlive_the_listener(simulator: Simulator, make: Make) -> None:
-    """Killed processes of the job speed up its cancel: the job is reported, the runner gone."""
+    """With its processes killed, a cancelled job is reported sooner, and the runner gone."""
     home = make(interrupt_grace=60.0).configured()
     process, job = home.work("trap '' INT TERM; echo $$; while :; do sleep 1; done")
     step = int(simulator.wait_for("job_output", job_id=job["id"])["text"])
