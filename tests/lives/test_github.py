@@ -200,7 +200,7 @@ def test_a_listener_that_is_refused_for_its_version(
     simulator.wait_for("answer", path="/deprecations/")
     simulator.wait_for("fault")
     us = life.inside()[life.pid_1]
-    until(lambda: list(life.inside().values()).count(us) == 1)  # the child that asked beside PID 1 has ended
+    until(lambda: list(life.inside().values()).count(us) == 1)  # its child has ended
     simulator.release("session")
     assert life.wait() == 7, life.output
     assert "until 2020-01-01" in life.error()

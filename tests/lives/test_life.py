@@ -367,7 +367,7 @@ def test_stop_while_config_sh_works(new_life: Callable[..., Life], simulator: Si
     simulator.release("answer")
     assert life.wait() == 143, life.output
     assert simulator.runners() == []
-    assert list(life.home.glob(".credentials*")) == []  # GitHub deletes it only once it has all of the request
+    assert list(life.home.glob(".credentials*")) == []  # config.sh deletes all or none
     assert "session_opened" not in [event["kind"] for event in simulator.events()]
 
 
