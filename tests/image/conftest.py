@@ -197,6 +197,7 @@ def run_options(github: Simulator, tmp_path: Path) -> RunOptions:
             "GITHUB_URL": "https://github.com/acme/shop",
             "GITHUB_PERSONAL_TOKEN": TOKEN,
             "GITHUB_API_URL": github.url,
+            "GITHUB_ALLOW_HTTP": "1",
             **settings,
         }
         lines = [f"{name}={value}\n" for name, value in values.items() if value]
