@@ -101,7 +101,9 @@ def test_time_to_work(folder: str) -> None:
     assert job is not None
     idle, drain = (int(settings[f"RUNNER_{name}_TIMEOUT"]) for name in ("IDLE", "DRAIN"))
     assert idle > 0
-    assert job["spec"]["activeDeadlineSeconds"] >= idle + LONGEST_JOB + drain
+    longest = int(settings["RUNNER_JOB_TIMEOUT"])
+    assert longest == LONGEST_JOB
+    assert job["spec"]["activeDeadlineSeconds"] >= idle + longest + drain
 
 
 @pytest.mark.parametrize("folder", JOBS)
@@ -170,6 +172,8 @@ def test_docker_paths() -> None:
     assert engine["externals"] == "/home/runner/externals"
     assert copy["externals"] == "/externals"
     assert engine["docker-socket"] == "/var/run"
+    (group,) = pod["spec"]["securityContext"]["supplementalGroups"]
+    assert f"--group={group}" in kubernetes.container(pod, "docker")["args"]
     host = kubernetes.settings("overlays/docker")["DOCKER_HOST"]
     assert host == f"unix://{runner['docker-socket']}/docker.sock"
     assert kubernetes.container(pod, "docker")["restartPolicy"] == "Always"  # a sidecar

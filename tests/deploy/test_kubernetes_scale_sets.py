@@ -112,6 +112,8 @@ def test_state_off_the_shared_folder() -> None:
     assert not state.is_relative_to(covered)
     assert not state.is_relative_to("/run")
     assert environment(MODES["dind"])["RUNNER_ENGINE"] == "none"
+    context = pod(MODES["dind"])["spec"]["securityContext"]
+    assert context["supplementalGroups"] == [FACTS["dind"]["group"]]
 
 
 def test_token_only_for_the_hooks() -> None:

@@ -1,0 +1,176 @@
+"""Pods of deploy/kubernetes, run by `podman kube play` in the guest.
+
+Podman is not Kubernetes. What it does otherwise is put right here, and nothing else is changed:
+
+- an `emptyDir` in memory would be each container's own: it is a volume on disk;
+- a volume would be root's, 0755: it gets Kubernetes' mode, 0777;
+- `fsGroup` and the owner of a Secret in a user namespace are unknown: the Secret is readable;
+- a sidecar (an init container with `restartPolicy`) is unknown: it is one more container;
+- memory cannot be limited where the guest has no controller for it; there are no GPUs.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import time
+from collections.abc import Mapping
+from typing import Self
+
+import yaml
+
+from tests.deploy import kubernetes
+from tests.deploy.guest import Guest
+from tests.deploy.kubernetes import RUNNER, Object
+
+SECRET = "gh-runner"
+SIDECAR_IMAGE = "docker.io/library/docker:29-dind"
+MESSAGES = "/run/termination-messages"  # in the guest; a file for each container
+PROBE = "/run/probe"
+QUICK = 10  # seconds, for what has not to wait for anything
+OURS = {"GITHUB_OWNER": "acme", "GITHUB_REPOSITORY": "shop"}
+
+
+class Pod:
+    """A pod in the guest for as long as the context lasts; only one at a time.
+
+    `secret` is the content of the Secret, None for none. `settings` are put into the ConfigMap,
+    `env` into the runner's own environment.
+    """
+
+    def __init__(
+        self,
+        guest: Guest,
+        folder: str,
+        image: str,
+        secret: Mapping[str, str] | None,
+        settings: Mapping[str, str],
+        env: Mapping[str, str],
+    ) -> None:
+        """Say what pod it is; nothing runs yet."""
+        self._guest = guest
+        self.name = folder.replace("/", "-")
+        self._secret = secret
+        self._configuration = kubernetes.find(folder, "ConfigMap")
+        self._configuration["data"] |= {**OURS, **settings}
+        self._pod = copy.deepcopy(kubernetes.pod(folder))
+        self._pod["metadata"]["name"] = self.name
+        self._adapt(image)
+        self._names = [one["name"] for one in kubernetes.containers(self._pod)]
+        own = kubernetes.container(self._pod).setdefault("env", [])
+        own += [{"name": name, "value": value} for name, value in env.items()]
+
+    def _adapt(self, image: str) -> None:
+        """Put right what podman does otherwise, and let the tests look in."""
+        spec = self._pod["spec"]
+        limited = "memory" in self._guest.run("cat", "/sys/fs/cgroup/cgroup.controllers").split()
+        private = "fsGroup" in spec["securityContext"] or spec.get("hostUsers") is False
+        self._volumes = [v["name"] for v in spec["volumes"] if "emptyDir" in v]
+        for volume in spec["volumes"]:
+            if "emptyDir" in volume:
+                volume["emptyDir"] = {}
+            elif private:
+                volume["secret"]["defaultMode"] = 0o444
+        sidecars = [one for one in spec.get("initContainers", []) if one.get("restartPolicy")]
+        for sidecar in sidecars:
+            spec["initContainers"].remove(sidecar)
+            del sidecar["restartPolicy"], sidecar["startupProbe"]
+            sidecar["image"] = SIDECAR_IMAGE
+        for one in kubernetes.containers(self._pod):
+            one["image"] = image
+            one["imagePullPolicy"] = "IfNotPresent"
+            self._show(one)
+        spec["containers"] = [*sidecars, *spec["containers"]]
+        for one in kubernetes.containers(self._pod):
+            if not limited:
+                one.pop("resources", None)
+            one.get("resources", {}).get("limits", {}).pop("nvidia.com/gpu", None)
+        spec["volumes"].append(_path("probe", PROBE, "Directory"))
+
+    def _show(self, container: Object) -> None:
+        """Give a container the file that the kubelet would, and what the probe needs."""
+        name = f"message-{container['name']}"
+        self._pod["spec"]["volumes"].append(_path(name, self._message(container["name"]), "File"))
+        container.setdefault("volumeMounts", [])
+        container["volumeMounts"] += [
+            {"name": name, "mountPath": "/dev/termination-log"},
+            {"name": "probe", "mountPath": "/probe", "readOnly": True},
+        ]
+
+    def _message(self, container: str) -> str:
+        return f"{MESSAGES}/{self.name}-{container}"
+
+    def __enter__(self) -> Self:
+        """Start it; a pod whose init containers fail is there, too."""
+        guest = self._guest
+        for one in kubernetes.containers(self._pod):
+            guest.write(self._message(one["name"]), "", mode=0o666)
+        for volume in self._volumes:
+            guest.run("podman", "volume", "create", volume)
+            place = guest.run("podman", "volume", "inspect", volume, "--format", "{{.Mountpoint}}")
+            guest.run("chmod", "0777", place)
+        manifest = f"/run/{self.name}.yaml"
+        guest.write(manifest, yaml.safe_dump_all([*self._given(), self._pod]))
+        done = guest.attempt("podman", "kube", "play", "--network", "podman", manifest)
+        self.output = str(done.stdout)
+        return self
+
+    def _given(self) -> list[Object]:
+        """Return the pod's ConfigMap, and its Secret if it has one."""
+        if self._secret is None:
+            return [self._configuration]
+        data = {name: base64.b64encode(v.encode()).decode() for name, v in self._secret.items()}
+        about = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}}
+        return [self._configuration, {**about, "data": data}]
+
+    def __exit__(self, *_: object) -> None:
+        """Remove all that it was made of."""
+        print(self.output, *map(self.logs, self._names), sep="\n")  # noqa: T201 - pytest shows it
+        guest = self._guest
+        guest.run("podman", "pod", "rm", "--force", "--time", "0", self.name, check=False)
+        guest.run("podman", "secret", "rm", SECRET, check=False)
+        for volume in [*self._volumes, SECRET]:
+            guest.run("podman", "volume", "rm", "--force", volume, check=False)
+
+    def _container(self, name: str) -> str:
+        return f"{self.name}-{name}"
+
+    def wait(self, container: str = RUNNER) -> int:
+        """Wait until a container has ended, and return its exit code."""
+        return int(self._guest.run("podman", "wait", self._container(container)))
+
+    def exit_code(self, container: str) -> int:
+        """Return the exit code of a container that has ended."""
+        asked = ("inspect", self._container(container), "--format", "{{.State.ExitCode}}")
+        return int(self._guest.run("podman", *asked))
+
+    def stop(self) -> float:
+        """Stop the runner with the grace period that the pod asks for; return the seconds.
+
+        Not `podman pod stop`, which takes the network away while a job is still running.
+        """
+        begin = time.monotonic()
+        self._guest.run("podman", "stop", self._container(RUNNER), timeout=self.grace + QUICK)
+        return time.monotonic() - begin
+
+    def execute(self, *command: str, container: str = RUNNER, check: bool = True) -> str:
+        """Run a command in a container, as `kubectl exec` does; AssertionError if it fails."""
+        return self._guest.run("podman", "exec", self._container(container), *command, check=check)
+
+    def logs(self, container: str = RUNNER) -> str:
+        """Return what a container has printed."""
+        return self._guest.run("podman", "logs", self._container(container), check=False)
+
+    def message(self, container: str = RUNNER) -> str:
+        """Return what `kubectl describe pod` would show as the container's message."""
+        return self._guest.run("cat", self._message(container))
+
+    @property
+    def grace(self) -> int:
+        """Seconds after which a stop would kill."""
+        seconds: int = self._pod["spec"]["terminationGracePeriodSeconds"]
+        return seconds
+
+
+def _path(name: str, path: str, kind: str) -> Object:
+    return {"name": name, "hostPath": {"path": path, "type": kind}}
