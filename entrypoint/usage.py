@@ -4,7 +4,7 @@ from __future__ import annotations
 
 VERSION = "0.1.0"  # as in pyproject.toml, which is not in the image
 TEXT = """\
-usage: gh-runner [run | check | status | sweep | exec | COMMAND] [ARG...]
+usage: gh-runner [run | check | status | sweep | jit | exec | COMMAND] [ARG...]
 
 Without a word: be PID 1, register an ephemeral GitHub Actions runner, run one job, deregister.
 Settings come from the environment; the README has the table.
@@ -13,6 +13,7 @@ Settings come from the environment; the README has the table.
   check [--json]   try everything that `run` needs, without registering anything
   status [--json]  tell whether the runner in this container is healthy
   sweep            take dead runners off GitHub's list; `sweep --help` has the options
+  jit              register a runner and print its JIT configuration; `jit --help`
   exec COMMAND     run a command under the same PID 1; `exec --help` has the options
   COMMAND          the same
   --version        tell which version this is, and which GitHub's runner has

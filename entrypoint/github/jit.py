@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import client, runners
@@ -32,8 +32,16 @@ def names(name: str) -> tuple[str, str]:
     return name, runner_names.substitute(name)
 
 
-def jit_config(api: Client, settings: Settings, name: str) -> tuple[Runner, dict[str, bytes]]:
-    """Register a runner; return it, with its final name, and the listener's files by their names.
+class Made(NamedTuple):
+    """A runner that GitHub has made, and what it takes to be it."""
+
+    runner: Runner
+    configuration: str  # as GitHub writes it, in base64
+    files: Mapping[str, bytes]
+
+
+def jit_config(api: Client, settings: Settings, name: str) -> Made:
+    """Register a runner; return it, with its final name, and its JIT configuration.
 
     A first answer may be lost while GitHub has made the runner. The next try is told so by a 409.
     """
@@ -98,11 +106,12 @@ def _discarded(api: Client, name: str) -> bool:
     return runners.delete(api, found.id) is not runners.Removal.BUSY
 
 
-def _opened(api: Client, reply: Reply) -> tuple[Runner, dict[str, bytes]]:
+def _opened(api: Client, reply: Reply) -> Made:
     """Unpack an answer; a runner whose files we do not understand is removed again."""
     runner = runners.runner(reply["runner"])
     try:
-        return runner, jit_configuration.unpack(str(reply["encoded_jit_config"]))
+        configuration = str(reply["encoded_jit_config"])
+        return Made(runner, configuration, jit_configuration.unpack(configuration))
     except Problem as problem:
         runners.delete(api, runner.id)
         raise Failure(

@@ -84,11 +84,11 @@ def _register_jit(api: Client, settings: Settings, name: str, progress: Progress
 
     progress.begin()
     try:
-        found, files = jit.jit_config(api, settings, name)
+        made = jit.jit_config(api, settings, name)
     except Failure as failure:
         if failure.code is not ExitCode.RETRY:  # only then GitHub may have done it all the same
             progress.take_back()
         raise
     user = account.require(settings.user)
-    jit.write(files, settings.home, user.uid, user.gid)
-    return found.name
+    jit.write(made.files, settings.home, user.uid, user.gid)
+    return made.runner.name

@@ -49,7 +49,7 @@ def test_one_request(values: dict[str, str], base: str) -> None:
     with fakehub.hub() as hub:
         hub.post(f"{base}/actions/runners/generate-jitconfig", json=made(), status=201)
         api = fakehub.connect(values)
-        runner, files = jit.jit_config(api, fakehub.parse(values), NAME)
+        runner, _, files = jit.jit_config(api, fakehub.parse(values), NAME)
         assert len(hub.calls) == 1
     assert (runner.id, runner.name) == (7, NAME)
     assert files == FILES
@@ -108,7 +108,7 @@ def test_a_lost_answer() -> None:
         hub.get(RUNNERS, json=listing(entry(6, NAME, "offline")))
         hub.delete(f"{RUNNERS}/6", status=204)
         hub.post(URL, json=made(), status=201, match=[wants(name=NAME)])
-        runner, _ = jit.jit_config(fakehub.connect(clock=Clock()), fakehub.parse({}), NAME)
+        runner, *_ = jit.jit_config(fakehub.connect(clock=Clock()), fakehub.parse({}), NAME)
     assert runner.name == NAME
 
 
@@ -120,7 +120,7 @@ def test_somebody_elses_runner_stays(status: str, busy: bool) -> None:
         hub.post(URL, json=TAKEN, status=409, match=[wants(name=NAME)])
         hub.get(RUNNERS, json=listing(entry(6, NAME, status, busy=busy)))
         hub.post(URL, json=made(other), status=201, match=[wants(name=other)])
-        runner, _ = jit.jit_config(fakehub.connect(), fakehub.parse({}), NAME)
+        runner, *_ = jit.jit_config(fakehub.connect(), fakehub.parse({}), NAME)
     assert runner.name == other
 
 

@@ -62,7 +62,7 @@ def test_a_thousand_runners(simulator: Simulator) -> None:
         patient = Patient()
         with api.session as session:
             session.mount("http://", patient)
-            runner, _files = jit.jit_config(api, wanted, runner_names.unique(f"r{number}"))
+            runner, *_ = jit.jit_config(api, wanted, runner_names.unique(f"r{number}"))
         return runner.name, patient
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:

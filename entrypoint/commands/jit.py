@@ -1,0 +1,118 @@
+"""`gh-runner jit`: asks GitHub for a JIT configuration, for a launcher that starts containers.
+
+The launcher keeps the credential, and hands a container nothing but "be this one runner once"
+(RUNNER_JITCONFIG). Whoever holds the configuration can be that runner, so it is printed to a pipe
+or written to a file that only its owner can read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from entrypoint import log
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.github import jit, runners
+from entrypoint.settings import runner_names, sources
+from entrypoint.settings.credential import Kind, identify
+from entrypoint.settings.given import Given
+from entrypoint.settings.schema import Settings, environment
+
+
+def main(argv: Sequence[str]) -> int:
+    """Make one, or take one back; return the exit code."""
+    options = _options(argv)
+    log.write_to(2)  # stdout is for the configuration alone
+    try:
+        settings, secrets, _, others = sources.read(Given.part(environment()))
+        environment().update(others)  # a proxy, for example
+        log.configure(settings.log_level, settings.log_format)
+        if identify(secrets)[1] in (Kind.JIT, Kind.REGISTRATION):
+            raise Failure(
+                ExitCode.CONFIG,
+                "gh-runner jit: a JIT configuration is made with a personal access token or an App",
+                "set GITHUB_PERSONAL_TOKEN, or GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY",
+            )
+        if options.remove is not None:
+            _remove(settings, secrets, options.remove)
+        else:
+            _make(settings, secrets, options)
+    except Failure as failure:
+        log.error("jit.failed", failure.message, hint=failure.hint, code=int(failure.code))
+        return failure.code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    return ExitCode.DONE
+
+
+def _options(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="gh-runner jit",
+        description="Register a runner, and print its JIT configuration for RUNNER_JITCONFIG.",
+        epilog="The list of runners, name, labels, group and credential come from the settings, as"
+        " for `run`.",
+    )
+    parser.add_argument("--output", metavar="FILE", help="write it to a new file (mode 0600)")
+    parser.add_argument("--json", action="store_true", help="print id and name of the runner, too")
+    parser.add_argument("--remove", type=int, metavar="ID", help="take a runner off the list again")
+    return parser.parse_args(argv)
+
+
+def _make(settings: Settings, secrets: Mapping[str, str], options: argparse.Namespace) -> None:
+    """Register a runner and hand its configuration over; what nobody has received is removed."""
+    descriptor = _new_file(options.output) if options.output else 1
+    if options.output is None and sys.stdout.isatty():
+        log.warning("jit.shown", "the configuration is a secret; --output writes it to a file")
+    deadline = time.monotonic() + settings.github_timeout
+    api = runners.connect(settings, secrets, deadline)
+    try:
+        made = jit.jit_config(api, settings, runner_names.unique(settings.name))
+    except Failure:
+        if options.output:
+            os.unlink(options.output)
+        raise
+    words = made.configuration
+    if options.json:
+        about = {"id": made.runner.id, "name": made.runner.name}
+        words = json.dumps({**about, "encoded_jit_config": made.configuration})
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii", closefd=bool(options.output)) as file:
+            file.write(words + "\n")
+    except OSError as error:
+        runners.delete(api, made.runner.id)
+        where = options.output or "stdout"
+        raise Failure(
+            ExitCode.CONFIG,
+            f"the configuration cannot be written to {where}: {error.strerror}",
+            "the runner was taken off the list again",
+        ) from None
+    log.info("jit.made", "registered", name=made.runner.name, id=made.runner.id)
+
+
+def _new_file(path: str) -> int:
+    """Make the file before GitHub is asked: a full disk shall leave no runner behind."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except OSError as error:
+        raise Failure(
+            ExitCode.CONFIG,
+            f"--output: {path} cannot be made: {error.strerror}",
+            "name a file that does not exist, in a directory that you may write to",
+        ) from None
+
+
+def _remove(settings: Settings, secrets: Mapping[str, str], number: int) -> None:
+    """Take a runner off the list. Raises a Failure (74) if it is running a job."""
+    api = runners.connect(settings, secrets, time.monotonic() + settings.github_timeout)
+    if runners.delete(api, number) is runners.Removal.BUSY:
+        raise Failure(
+            ExitCode.LEFT,
+            f"the runner with the id {number} is running a job, and stays on the list",
+            "GitHub drops it after its job",
+        )
+    log.info("jit.removed", "off GitHub's list", id=number)
