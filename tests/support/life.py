@@ -99,7 +99,8 @@ class Life:
     @property
     def output(self) -> str:
         """Everything that was printed so far."""
-        return (self.directory / "log").read_text(errors="replace")
+        log = self.directory / "log"
+        return log.read_text(errors="replace") if log.exists() else ""
 
     @property
     def log(self) -> list[dict[str, Any]]:
