@@ -92,6 +92,7 @@ check: lint types test ## Do what should be done before each commit: lint, types
 exhaustive: deps engine $(FOR_ALL) ## Do what takes hours: before a release, and every week
 	$(BIN)/pytest -m exhaustive $(ARGS)
 	N=$(or $(N),2000) $(BIN)/python -m tests.chaos
+	N=500 PHASE=window $(BIN)/python -m tests.chaos
 
 bench: deps $(FOR_ALL) ## Measure what PID 1 costs
 	$(BIN)/python -m bench $(ARGS)

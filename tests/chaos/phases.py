@@ -1,7 +1,7 @@
 """Plans by seed: the phase of the life in which the first stop comes, and what else happens."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from signal import SIGINT, SIGTERM
 
 from tests.chaos import faults, incidents
@@ -58,6 +58,17 @@ def make(seed: int, phase: str = "") -> Plan:
         incidents.befall(rng, plan)
         faults.disturb(rng, plan)
     return plan
+
+
+def varied(seeds: Iterable[int], count: int) -> list[Plan]:
+    """So many of the plans of these seeds; first each that has in it what no earlier one has."""
+    seen: set[str] = set()
+    first: list[Plan] = []
+    rest: list[Plan] = []
+    for plan in map(make, seeds):
+        (rest if plan.kinds <= seen else first).append(plan)
+        seen |= plan.kinds
+    return [*first, *rest][:count]
 
 
 def _stops(rng: random.Random, plan: Plan, first: Moment) -> None:

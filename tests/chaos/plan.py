@@ -55,6 +55,17 @@ class Plan:
         """Whether the plan kills a process of the runner, which fails a job."""
         return any(action.what == "kill" for action in self.actions)
 
+    @property
+    def kinds(self) -> set[str]:
+        """What there is in it: its phase, its settings, the shapes of jobs, each trouble."""
+        found = {self.phase, *self.settings}
+        for action in self.actions:
+            value = action.value
+            if isinstance(value, dict):  # a fault, of which the length of a delay is no kind
+                value = sorted((name, str(v)) for name, v in value.items() if name != "delay")
+            found.add(f"{action.what} {value}")
+        return found
+
     def add(self, at: Moment, what: str, value: Any) -> None:
         """Add an action."""
         self.actions.append(Action(at, what, value))

@@ -15,7 +15,8 @@ from tests.chaos.plan import START, Plan
 from tests.support.life import directory
 from tests.support.mutants import Change, body, copy, replace, sampled
 
-LIVES, STOPS_IN_WINDOW = 200, 60
+SEEDS = range(200)
+LIVES, STOPS_IN_WINDOW = 100, 30  # `make exhaustive` lives some thousands
 MUTATED_LIVES, MUTATED_AT_A_TIME = 24, 4  # the first life that goes wrong ends the test
 FAILING_REMOVAL = {"path": "/actions/runners/[0-9]", "method": "DELETE", "status": 500, "times": 3}
 
@@ -36,7 +37,10 @@ def assert_all_well(plans: list[Plan], simulators: list[Simulator]) -> None:
 @pytest.mark.timeout(600)
 def test_random_lives_keep_every_promise(simulators: list[Simulator]) -> None:
     """The promises hold whatever goes wrong, whatever the job does, whenever a stop comes."""
-    assert_all_well([phases.make(seed) for seed in range(LIVES)], simulators)
+    plans = phases.varied(SEEDS, LIVES)
+    whole = set().union(*(phases.make(seed).kinds for seed in SEEDS))
+    assert set().union(*(plan.kinds for plan in plans)) == whole
+    assert_all_well(plans, simulators)
 
 
 @pytest.mark.timeout(600)

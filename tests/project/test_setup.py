@@ -157,7 +157,7 @@ def refused(result: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-def goes_on(checkout: Path, index: PackageIndex) -> None:
+def assert_goes_on(checkout: Path, index: PackageIndex) -> None:
     """The same again, with the cause gone, needs nothing but the package that was missing."""
     index.asked.clear()
     result = run(checkout, index.url)
@@ -165,17 +165,13 @@ def goes_on(checkout: Path, index: PackageIndex) -> None:
     assert index.asked == ["/simple/delta/", f"/files/{file_name('delta', '1.0')}"]
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["http://127.0.0.1:9/simple", "https://index.invalid/simple"],
-    ids=["refused", "unknown"],
-)
-def test_venv_without_network(checkout: Path, index: PackageIndex, url: str) -> None:
+def test_venv_without_network(checkout: Path, index: PackageIndex) -> None:
     """An index that cannot be reached is told as that, not as a package that is missing."""
-    line = refused(run(checkout, url))
+    assert "cannot be reached" in refused(run(checkout, "http://127.0.0.1:9/simple"))
+    line = refused(run(checkout, "https://index.invalid/simple"))
     assert "pip install --requirement dev.lock failed" in line
     assert "the package index cannot be reached: look at the network" in line
-    goes_on(checkout, index)
+    assert_goes_on(checkout, index)
 
 
 def test_venv_behind_a_proxy_that_refuses(checkout: Path, index: PackageIndex) -> None:
@@ -202,13 +198,10 @@ def test_venv_from_an_index_that_lacks_a_release(checkout: Path, index: PackageI
 
 def test_venv_refuses_another_file_than_locked(checkout: Path, index: PackageIndex) -> None:
     """A file with another checksum is not installed, and named."""
-    right = index.files[file_name("delta", "1.0")]
     index.add("delta", "1.0", "Summary: not the one that was locked")
     line = refused(run(checkout, index.url))
     assert "delta==1.0 is not what dev.lock names" in line
     assert "delta==1.0" not in installed(checkout / ".venv/bin/python")
-    index.files[file_name("delta", "1.0")] = right
-    goes_on(checkout, index)
 
 
 def test_venv_refuses_a_lock_that_lacks_something(checkout: Path, index: PackageIndex) -> None:
