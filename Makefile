@@ -16,6 +16,7 @@ SHELL_SCRIPTS = $(shell git grep --untracked -lE '^\#!.*[ /](ba|da)?sh( |$$)' --
 	':!*.py' ':!*.md' ':!Dockerfile*')
 # Several tests at a time, unless ARGS names a single file; see tests/support/side_by_side.py.
 SIDE_BY_SIDE := -n auto
+EVERY_DAY := -m 'not exhaustive'
 # These have a target of their own each.
 WITHOUT_ENGINE := -m 'not image and not exhaustive' $(foreach own,image deploy action,--ignore=tests/$(own))
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -57,13 +58,13 @@ test: deps $(FOR_ALL) ## Run the tests that need no Docker engine (ARGS=... goes
 	$(BIN)/pytest $(SIDE_BY_SIDE) $(WITHOUT_ENGINE) $(ARGS)
 
 test-image: deps engine $(FOR_ALL) ## Build the image with Docker and run the tests that need it
-	$(BIN)/pytest tests/image tests/lives/test_engine.py tests/simulator/test_containers.py $(ARGS)
+	$(BIN)/pytest $(EVERY_DAY) tests/image tests/lives/test_engine.py tests/simulator/test_containers.py $(ARGS)
 
 test-deploy: deps engine $(FOR_ALL) ## Run each way to deploy: register, job, replacement, stop
-	$(BIN)/pytest tests/deploy $(ARGS)
+	$(BIN)/pytest $(EVERY_DAY) tests/deploy $(ARGS)
 
 test-action: deps $(FOR_AWS) ## Run the action that starts runners on ECS
-	$(BIN)/pytest $(SIDE_BY_SIDE) tests/action $(ARGS)
+	$(BIN)/pytest $(SIDE_BY_SIDE) $(EVERY_DAY) tests/action $(ARGS)
 
 cover: deps $(FOR_ALL) ## Run the tests and show which lines they miss
 	$(BIN)/pytest $(SIDE_BY_SIDE) $(WITHOUT_ENGINE) --cov $(ARGS)
@@ -89,7 +90,7 @@ types: $(FOR_ALL) ## Check the types
 
 check: lint types test ## Do what should be done before each commit: lint, types, test
 
-exhaustive: deps engine $(FOR_ALL) ## Do what takes hours: before a release, and every week
+exhaustive: deps engine $(FOR_AWS) ## Do what takes hours: before a release, and every week
 	$(BIN)/pytest -m exhaustive $(ARGS)
 	N=$(or $(N),2000) $(BIN)/python -m tests.chaos
 	N=500 PHASE=window $(BIN)/python -m tests.chaos
