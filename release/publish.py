@@ -6,11 +6,13 @@ BUILD is where the workflow "Images" has put them: a repository and the beginnin
 in ghcr.io/acme/gh-runner-build:KEY; the tags are KEY-ubuntu, KEY-ubuntu-slim and so on, those of
 the bases KEY-base-ubuntu and so on. These go to REPOSITORY and to REPOSITORY-base.
 
-First all immutable tags are written, then everything is signed, then tags are moved: whoever
-pulls `latest` gets what is signed and complete. What has been done already is not done again, so
-that a run that was cut short can be repeated; but an immutable tag that points to something else
-ends it before anything is written. With --again the version is there and gets its next revision.
-Repeated after such a revision was published, the first build does not get the moving tags back.
+Everything is copied and signed before any tag is written; then come the immutable tags, then those
+that move: nobody can pull by a name what is not signed. What has been done already is not done
+again, so that a run that was cut short can be repeated; but an immutable tag that points to
+something else ends it before anything is written.
+
+With --again the version is there already and gets its next revision. If the first build is
+published once more after that, the moving tags do not come back to it.
 
 Prints one line for each image: its name and its digest.
 """
@@ -53,10 +55,13 @@ def main() -> None:
     images = built(options.build, options.to, options.flavours)
     released = released_in(images[0].target.tags())
     revision = next_revision(version, released, again=options.again)
-    write_immutable(images, version, revision)
-    if options.sign:
-        for image in images:
+    unwritten = immutable(images, version, revision)
+    for image in images:
+        image.target.bring(image.source, image.digest)
+        if options.sign:
             sign(f"{image.target.name}@{image.digest}", options.sign)
+    for image, tag in unwritten:
+        image.target.tag(image.digest, tag)
     if revision >= released.get(version, 1):
         move(images, version, [*released, version])
     report(images, version, revision)
@@ -88,20 +93,19 @@ def next_revision(version: Version, released: dict[Version, int], *, again: bool
     return released[version] + 1
 
 
-def write_immutable(images: list[Image], version: Version, revision: int) -> None:
-    """Write the tags that never change, once all are known to be free or the same already."""
+def immutable(images: list[Image], version: Version, revision: int) -> list[tuple[Image, str]]:
+    """Return the tags to write that never change; raise a Refusal if one is something else."""
     there = tags_of(images)
-    todo, taken = [], []
+    unwritten, taken = [], []
     for image in images:
         for tag in immutable_tags(version, revision, image.flavour):
             if tag not in there[image.target]:
-                todo.append((image, tag))
+                unwritten.append((image, tag))
             elif image.target.digest(tag) != image.digest:
                 taken.append(f"{image.target.name}:{tag}")
     if taken:
         raise Refusal(f"immutable, and there already with other content: {', '.join(taken)}")
-    for image, tag in todo:
-        image.target.put(image.source, image.digest, tag)
+    return unwritten
 
 
 def tags_of(images: list[Image]) -> dict[Repository, set[str]]:
@@ -115,7 +119,7 @@ def move(images: list[Image], version: Version, released: list[Version]) -> None
     for image in images:
         for tag in moving_tags(version, released, image.flavour):
             if tag not in there[image.target] or image.target.digest(tag) != image.digest:
-                image.target.put(image.target, image.digest, tag)
+                image.target.tag(image.digest, tag)
 
 
 def report(images: list[Image], version: Version, revision: int) -> None:

@@ -43,12 +43,17 @@ class Repository:
         )
         return {} if output is None else dict(json.loads(output))
 
-    def put(self, source: Repository, digest: str, tag: str) -> None:
-        """Point a tag to something, and copy it here with all architectures if it is elsewhere."""
-        origin, target = f"docker://{source.name}@{digest}", f"docker://{self.name}:{tag}"
+    def bring(self, source: Repository, digest: str) -> None:
+        """Copy something here with all its architectures; it has no tag then."""
+        self._copy(source, digest, f"docker://{self.name}@{digest}", "all")
+
+    def tag(self, digest: str, tag: str) -> None:
+        """Point a tag to something that is here already."""
+        self._copy(self, digest, f"docker://{self.name}:{tag}", "index-only")
+
+    def _copy(self, source: Repository, digest: str, target: str, extent: str) -> None:
+        origin = f"docker://{source.name}@{digest}"
         verify = [f"--src-tls-verify={source._verify}", f"--dest-tls-verify={self._verify}"]
-        # Within a repository the images are there already, and the index says all.
-        extent = "index-only" if source.name == self.name else "all"
         options = [f"--multi-arch={extent}", "--preserve-digests", "--quiet", *verify]
         done = _skopeo("copy", *options, origin, target)
         if done.returncode:

@@ -110,7 +110,8 @@ def test_a_run_that_was_cut_short_is_repeated(
     """The same build again writes what is missing, and nothing twice."""
     digests = build("aaa")
     source = Repository(f"{users.name}-build")
-    users.put(source, digests["fedora-slim"], "1.2.3-fedora-slim")
+    users.bring(source, digests["fedora-slim"])
+    users.tag(digests["fedora-slim"], "1.2.3-fedora-slim")
     publish("1.2.3", "aaa")
     complete = names(users)
     publish("1.2.3", "aaa")
@@ -187,13 +188,13 @@ def test_a_build_that_is_not_complete(users: Repository, build: Build) -> None:
     assert users.tags() == []
 
 
-def test_signed_before_tags_move(
+def test_signed_before_it_has_a_name(
     users: Repository, build: Build, publish: Publish, tmp_path: Path
 ) -> None:
-    """When cosign signs, by digest, the version is there and nobody is led to it yet."""
+    """When cosign signs, by digest, no tag leads to it yet, not even the version's."""
     digests = build("aaa")
     calls = tmp_path / "calls"
-    look = f'skopeo list-tags --tls-verify=false "docker://{users.name}" | grep -c latest'
+    look = f'skopeo list-tags --tls-verify=false "docker://{users.name}" | grep -c 1.2.3'
     path = fake(tmp_path / "bin", "cosign", f'echo "$@" "$({look})" >>{calls}')
     publish("1.2.3", "aaa", "--sign", "acme/runners", env={"PATH": path})
     lines = [line.split() for line in calls.read_text().splitlines()]
@@ -213,16 +214,16 @@ def test_signed_before_tags_move(
         ("test $1 = sign", "is signed by somebody else than ^https://github"),
     ],
 )
-def test_not_signed_not_moved(
+def test_not_signed_not_named(
     users: Repository, build: Build, tmp_path: Path, program: str, reason: str
 ) -> None:
-    """Without a signature that users can verify no moving tag leads to the image."""
+    """Without a signature that users can verify no tag leads to the image."""
     build("aaa")
     path = fake(tmp_path / "bin", "cosign", program)
     where = ["--from", f"{users.name}-build:aaa", "--to", users.name, "--flavours", *SOME]
     said = refuses("publish", "1.2.3", *where, "--sign", "acme/runners", env={"PATH": path})
     assert reason in said
-    assert "latest" not in users.tags()
+    assert users.tags() == []
 
 
 def test_a_registry_that_does_not_answer(build: Build, users: Repository) -> None:
