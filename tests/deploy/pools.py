@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
+from simulator import Simulator
 from tests.deploy.guest import Guest
 from tests.support.life import until
 
@@ -28,11 +29,19 @@ def documented(section: str) -> str:
     return found[1]
 
 
+def listening(github: Simulator, number: int, after: int = 0) -> int:
+    """Wait until so many more runners listen; return the id of the last event."""
+    for _ in range(number):
+        after = github.wait_for("listening", after=after, timeout=60)["id"]
+    return after
+
+
 class Pool(ABC):
     """Runners of one kind. `user` is whose engine runs them: root's, if it is empty."""
 
     engine = "docker"
     user = ""
+    sudo = False  # whether jobs may become root
     stop_seconds = 20.0  # within which an idle or busy pool must be gone
     retry_seconds = 1e9  # the pause after a wrong token
     killed_at_once: ClassVar = {"client": 1, "engine": 2}  # how many runners that ends
@@ -182,6 +191,8 @@ class Systemd(Pool):
 
 class SystemdSudo(Systemd):
     """The same; jobs may become root."""
+
+    sudo = True
 
     sections = ("systemd", "Jobs with sudo")
 

@@ -1,0 +1,27 @@
+"""A job that looks for the credential wherever a job can."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# As its user and, if it may, as root. The token is disguised here and goes to grep by a pipe:
+# neither this script nor a command line holds it.
+LOOK = r"""
+places="/proc/[0-9]*/environ /proc/[0-9]*/cmdline /run /etc /tmp /home /root /srv /var/lib /dev/shm"
+look() {
+    tr a-z n-za-m <<<tuc_fvzhyngbe | "$@" grep --recursive --files-with-matches --devices=skip \
+        --no-messages --text --fixed-strings --file=- $places || true
+}
+look env | sed s/^/found:/
+if sudo -n true 2>/dev/null; then echo as root; look sudo | sed s/^/found:/; fi
+echo looked
+"""
+
+
+def assert_nothing_found(job: dict[str, Any], *, as_root: bool | None = None) -> None:
+    """Judge the job LOOK; `as_root` says whether it was to be able to become root."""
+    assert job["result"] == "succeeded", job
+    assert "looked" in job["log"]
+    assert "found" not in job["log"], job["log"]
+    if as_root is not None:
+        assert as_root == ("as root" in job["log"])
