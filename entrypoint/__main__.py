@@ -84,9 +84,11 @@ def _run() -> int:
     pid1.forbid_dumps()
     given = leave_environment()
     pid_1 = pid1.Init()
+    from entrypoint import figures
     from entrypoint.registration.register import RegisteringChild
     from entrypoint.settings import schema  # noqa: F401 - before the fork: both need them
 
+    figures.share()
     vault = Vault()
     registering = RegisteringChild(pid_1, os.environ, vault)
     from entrypoint.lifecycle import life  # after the fork: both import at once

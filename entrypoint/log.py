@@ -157,7 +157,7 @@ def _for_people(level: str, record: EventDict) -> str:
     fields = dict(record)
     moment = fields.pop("timestamp")[:19].replace("T", " ") + "Z"
     # The exit code stands in the last line, and the rest is for machines.
-    for name in ("severity_text", "severity_number", "event_name", "code", *_REFUSAL):
+    for name in ("severity_text", "severity_number", "event_name", "code", "figures", *_REFUSAL):
         fields.pop(name, None)
     body, hint = str(fields.pop("body")), fields.pop("hint", "")
     problems = fields.pop("problems", ())

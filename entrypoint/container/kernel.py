@@ -85,6 +85,38 @@ def oom_kills() -> int:
     return 0
 
 
+def memory_peak() -> int | None:
+    """Return the most memory that this container has had, in bytes; None if nobody tells."""
+    for folder in _groups("memory"):
+        for name in ("memory.peak", "memory.max_usage_in_bytes"):
+            if (found := _number(f"{folder}/{name}")) is not None:
+                return found
+    return None
+
+
+def cpu_seconds() -> float | None:
+    """Return the processor time of this container, in seconds; None if nobody tells."""
+    for folder in _groups("cpuacct"):
+        if (nanoseconds := _number(f"{folder}/cpuacct.usage")) is not None:
+            return round(nanoseconds / 1e9, 3)
+        try:
+            with open(f"{folder}/cpu.stat", encoding="ascii") as file:
+                found = dict(line.split() for line in file)
+        except (OSError, ValueError):
+            continue
+        if "usage_usec" in found:
+            return round(int(found["usage_usec"]) / 1e6, 3)
+    return None
+
+
+def _number(path: str) -> int | None:
+    try:
+        with open(path, encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return None
+
+
 def free_disk(path: str) -> str:
     """Return the space that is left below a path, as in "12.3 GiB", or why that is not known."""
     try:

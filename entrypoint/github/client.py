@@ -18,7 +18,7 @@ from requests.auth import AuthBase
 from requests.utils import should_bypass_proxies
 from urllib3.exceptions import NameResolutionError
 
-from entrypoint import log, redaction
+from entrypoint import figures, log, redaction
 from entrypoint.container import certificates
 from entrypoint.errors import Failure
 from entrypoint.github import retries
@@ -183,7 +183,9 @@ def request(  # noqa: PLR0913 - what a request is made of
         if known is not None and attempt == 1:
             answer, found = _understood(known.status, known.reason, known.headers, known.body)
         else:
+            figures.request(again=attempt > 1)
             answer, found = _try(api, method, path, body, params)
+        figures.limit(answer.header("x-ratelimit-remaining"))
         if answer.is_github and (200 <= answer.status < 300 or answer.status in also):
             return Reply(answer.status, found, answer, question)
         row = refusal(answer, question)

@@ -16,7 +16,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from entrypoint import redaction
+from entrypoint import figures, redaction
 from entrypoint.container import certificates
 from entrypoint.settings import credential
 from entrypoint.settings.credential import Kind
@@ -59,6 +59,7 @@ def ask(
     target = settings.target
     url = f"{target.api_url}{target.path}/actions/runners/registration-token"
     headers = {**HEADERS, "Authorization": f"Bearer {secrets[setting]}", "Content-Length": "0"}
+    figures.request()
     try:
         return _post(url, headers, deadline)
     except (OSError, HTTPException, ValueError):

@@ -14,6 +14,7 @@ from entrypoint.init.signals import CHANGEABLE, default_signals, restore_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import resource
     from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
@@ -27,6 +28,7 @@ class Child:
         """Take the pid, and the descriptors of the memory files that it writes into, if any."""
         self.pid = pid
         self.outcome: int | None = None
+        self.usage: resource.struct_rusage | None = None  # once it has been reaped (getrusage(2))
         self._output = output
         self._answer = answer
 

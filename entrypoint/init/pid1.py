@@ -178,13 +178,14 @@ class Init(Parent):
         """Collect every child that has ended, ours or an orphan; pending signals merge."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
             if pid in self._children:
-                self._children.pop(pid).outcome = exit_code(status)
+                child = self._children.pop(pid)
+                child.outcome, child.usage = exit_code(status), usage
 
     def signal_group(self, child: Child, signum: int) -> None:
         """Send a signal to the process group that a child leads, if it is still there.

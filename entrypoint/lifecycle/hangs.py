@@ -16,6 +16,7 @@ from entrypoint import log
 from entrypoint.container.state import State
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.pid1 import Init
+from entrypoint.lifecycle.life_figures import Figures
 from entrypoint.registration.remove import Listed, Remover
 from entrypoint.runner.listener import Listener
 from entrypoint.settings.schema import Settings
@@ -49,6 +50,7 @@ class Scene(NamedTuple):
     listener: Listener
     remover: Remover
     seen: State
+    figures: Figures
 
 
 class Abandoned(Exception):
@@ -191,6 +193,7 @@ class RunningJob:
         self._end = now + (scene.settings.job_timeout or math.inf)
         self._look_at = now + JOB_LOOK
         self._worker_gone = math.inf
+        scene.figures.mark("job_started")
         log.info("job.started", "a job has begun", job=scene.listener.job_name())
 
     @property
@@ -239,6 +242,7 @@ class RunningJob:
         """Let an ephemeral listener leave, and see to it that it does."""
         if not self._scene.settings.ephemeral:
             return self._then()
+        self._scene.figures.mark("job_ended")
         if self._worker_gone == math.inf:
             self._worker_gone = now
         if now >= self._worker_gone + LEAVE_TIME:

@@ -13,6 +13,7 @@ from entrypoint.errors import ExitCode, Failure, refused_by_kernel
 from entrypoint.init.pid1 import Init, Stopped
 from entrypoint.lifecycle import engine, outcome, stop_file, stopping, watching
 from entrypoint.lifecycle.hangs import Abandoned, Scene
+from entrypoint.lifecycle.life_figures import Figures
 from entrypoint.lifecycle.log_lines import converted
 from entrypoint.lifecycle.until_job import UntilJob, until_job
 from entrypoint.registration.record import Progress
@@ -38,9 +39,9 @@ def run(
     """Live, end everything that is left, and return the exit code; see `live` for the rest."""
     log.configure(environ.get("RUNNER_LOG_LEVEL", ""), environ.get("RUNNER_LOG_FORMAT", ""))
     log.colour(wanted=not environ.get("NO_COLOR"))
-    failure = None
+    life, failure = Figures(), None
     try:
-        code = live(pid_1, environ, given, vault, child)
+        code = live(pid_1, environ, given, vault, child, life)
     except Stopped as stop:
         code = ExitCode(128 + stop.signum)
     except Exception as error:  # noqa: BLE001 - after a defect, too, the container is cleaned up
@@ -49,7 +50,9 @@ def run(
         tell(failure)
     pid_1.begin_cleanup()
     pid_1.sweep(SWEEP_GRACE)
-    log.info("life.ended", f"exit code {int(code)}: {code.meaning}", code=int(code))
+    found = life.summary()
+    life.write(pid_1, code, found)
+    log.info("life.ended", f"exit code {int(code)}: {code.meaning}", code=int(code), figures=found)
     last_words = (failure.message, failure.hint) if failure else (code.meaning,)
     termination_message.leave(*last_words)
     return code
@@ -61,11 +64,13 @@ def live(
     given: Vault,
     vault: Vault,
     child: RegisteringChild,
+    life: Figures,
 ) -> ExitCode:
     """Take one runner through its whole life.
 
     `given` holds the secrets of the environment, and `vault` will hold the credential; `child`
-    waits for its order. Raises Stopped or a Failure; either way nothing stays registered.
+    waits for its order; `life` takes in what it costs. Raises Stopped or a Failure; either way
+    nothing stays registered.
     """
     prepared = prepare(pid_1, environ, given, vault)
     settings = Settings.restore(prepared["settings"])
@@ -73,14 +78,17 @@ def live(
     remover = Remover(pid_1, settings, vault, environ, prepared["name"])
     with stop_file.watched(pid_1, settings, prepared["stop_digest"]), ExitStack() as exits:
         seen = exits.enter_context(state.State(settings.state_dir))
+        life.name, life.file = remover.registration.name, settings.metrics_file
         seen.enter(state.REGISTERING, name=remover.registration.name)
         credential = exits.enter_context(until_job(pid_1, settings, remover, child))
         exits.enter_context(engine.running(pid_1, settings, environ))
         exits.enter_context(registered(pid_1, child, settings, remover, prepared))
+        life.mark("registered")
         seen.enter(state.LISTENING, id=remover.registration.id)
         output = exits.enter_context(converted(pid_1))
         listener = Listener(pid_1, settings, environ, credential.hook, output)
-        scene = Scene(pid_1, settings, listener, remover, seen)
+        life.run_sh = listener.child
+        scene = Scene(pid_1, settings, listener, remover, seen, life)
         try:
             return listen(scene, credential, child.progress)
         finally:
@@ -97,6 +105,7 @@ def listen(scene: Scene, credential: UntilJob, progress: Progress) -> ExitCode:
             if not watching.until_end(scene):
                 return ExitCode.DONE
     except Stopped as stop:
+        scene.figures.mark("stop_requested")
         log.info("stop.requested", "stopping", signal=str(stop))
         scene.seen.enter(state.STOPPING)
         if not stopping.stop(scene, credential, drain=scene.settings.drain_timeout):
@@ -107,6 +116,8 @@ def listen(scene: Scene, credential: UntilJob, progress: Progress) -> ExitCode:
         scene.seen.enter(state.STOPPING)
         stopping.stop(scene, credential, drain=0)
         raise end.failure from None
+    if scene.listener.had_job:
+        scene.figures.mark("job_ended")
     return outcome.judge(scene.settings, scene.listener, scene.remover.registration, progress)
 
 

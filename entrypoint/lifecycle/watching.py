@@ -88,7 +88,10 @@ class Idle:
         if listener.has_worker():
             return hangs.RunningJob(self._scene, then=lambda: Idle(self._scene))
         if listener.has_grown():
-            if words := hangs.words_of_a_listener(listener):
+            words = hangs.words_of_a_listener(listener)
+            if listener.is_listening:
+                self._scene.figures.mark("listening")
+            if words:
                 return hangs.Suspicion(self._scene, words, self)
             listener.expect_growth()
         return self.look_at_clock()

@@ -189,6 +189,12 @@ class Settings:
     max_restarts: int = setting(
         "RUNNER_MAX_RESTARTS", "10", parsers.count, "restarts of the listener before a job"
     )
+    metrics_file: str = setting(
+        "RUNNER_METRICS_FILE",
+        "",
+        parsers.optional(parsers.path),
+        "file, or directory, for the figures of this life in Prometheus' text format",
+    )
     state_dir: str = setting(
         "RUNNER_STATE_DIR", "/run/gh-runner", parsers.path, "directory of state.json"
     )

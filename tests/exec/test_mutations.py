@@ -46,8 +46,8 @@ MUTATIONS = {
     "orphans are not reaped": Mutation(
         replace(
             "Init.reap",
-            "os.waitpid(-1, ...)",
-            "os.waitpid(next(iter(self._children), -1), os.WNOHANG)",
+            "os.wait4(-1, ...)",
+            "os.wait4(next(iter(self._children), -1), os.WNOHANG)",
         ),
         "test_reaps_orphans.py::test_zombies_are_not_kept",
     ),

@@ -19,7 +19,7 @@ EXEC = {"entrypoint", "entrypoint.init"} | {
 # What PID 1 has in common with the child that registers: loaded before that child is forked.
 BEFORE_FORK = {
     "entrypoint",
-    *("call", "errors", "log", "redaction", "vault"),
+    *("call", "errors", "figures", "log", "redaction", "vault"),
     *("init", "init.child", "init.pid1", "init.processes", "init.signals"),
     *("container", "container.account", "container.kernel"),
     *("registration", "registration.record", "registration.register"),

@@ -50,6 +50,7 @@ EACH: dict[str, tuple[str, Any, str]] = {
     "RUNNER_JOB_TIMEOUT": ("600", 600.0, "10m"),
     "RUNNER_WATCHDOG": ("60", 60.0, "yes"),
     "RUNNER_MAX_RESTARTS": ("3", 3, "-3"),
+    "RUNNER_METRICS_FILE": ("/tmp/metrics/", "/tmp/metrics/", "metrics"),
     "RUNNER_STATE_DIR": ("/tmp/state", "/tmp/state", "state"),
 }
 # These need company, or a file; see below and test_certificates.py.

@@ -1,0 +1,76 @@
+"""A life in figures: how long its phases took, and what it cost."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from entrypoint import call, figures, log
+from entrypoint.container import kernel
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.init.child import Child
+from entrypoint.init.pid1 import Init
+
+_WRITE_TIME = 2.0  # seconds for the file of metrics
+
+
+class Figures:
+    """The moments of a life (time.monotonic()), by their names, in their order."""
+
+    def __init__(self) -> None:
+        """Begin with the start of PID 1."""
+        self._moments = {"started": time.monotonic()}
+        self.run_sh: Child | None = None
+        self.name = self.file = ""  # of the runner; RUNNER_METRICS_FILE
+
+    def mark(self, name: str) -> None:
+        """Note that a moment has come; only its first time counts."""
+        self._moments.setdefault(name, time.monotonic())
+
+    def summary(self) -> dict[str, Any]:
+        """Return all figures; times in seconds, memory in bytes. What is not known is left out."""
+        self.mark("ended")
+        made, again, left = figures.totals()
+        found = {
+            "life_seconds": self._between("started", "ended"),
+            "registration_seconds": self._between("started", "registered"),
+            "session_seconds": self._between("started", "listening"),
+            "idle_seconds": self._between("listening", "job_started"),
+            "job_seconds": self._between("job_started", "job_ended"),
+            "stop_seconds": self._between("stop_requested", "ended"),
+            "github_requests": made,
+            "github_requests_repeated": again,
+            "github_rate_limit_left": left,
+            "container_memory_peak_bytes": kernel.memory_peak(),
+            "container_cpu_seconds": kernel.cpu_seconds(),
+        }
+        run_sh = self.run_sh
+        if run_sh is not None and run_sh.usage is not None:
+            # run.sh, and all below it that has been waited for: listener, worker, the job.
+            found["runner_cpu_seconds"] = round(run_sh.usage.ru_utime + run_sh.usage.ru_stime, 3)
+            found["runner_memory_peak_bytes"] = run_sh.usage.ru_maxrss * 1024
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _between(self, first: str, last: str) -> float | None:
+        if first not in self._moments or last not in self._moments:
+            return None
+        return round(self._moments[last] - self._moments[first], 3)
+
+    def write(self, pid_1: Init, code: ExitCode, found: dict[str, Any]) -> None:
+        """Write RUNNER_METRICS_FILE, if it is set; one warning if that cannot be."""
+        if not self.file:
+            return
+
+        def in_child() -> str:
+            from entrypoint.lifecycle import metrics_child  # loads the Prometheus client
+
+            return metrics_child.write(self.file, self.name, int(code), found)
+
+        try:
+            why = call.wait(pid_1, in_child, time.monotonic() + _WRITE_TIME)
+        except (Failure, OSError) as error:
+            why = str(error)
+        if why != "":
+            log.warning(
+                "metrics.unwritten", "RUNNER_METRICS_FILE cannot be written", why=why or "late"
+            )

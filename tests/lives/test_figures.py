@@ -1,0 +1,72 @@
+"""A life in figures: in the last event, and in a file for Prometheus."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from simulator import Simulator
+from tests.support.life import Life
+
+
+def figures(life: Life) -> dict[str, Any]:
+    """The figures of the last event."""
+    last = life.log[-1]
+    assert last["event_name"] == "life.ended"
+    found: dict[str, Any] = last["figures"]
+    return found
+
+
+def samples(file: Path) -> dict[str, float]:
+    """What the client's own parser reads in a file."""
+    families = text_string_to_metric_families(file.read_text())
+    return {sample.name: sample.value for family in families for sample in family.samples}
+
+
+def test_the_last_event_carries_them(life: Life, simulator: Simulator) -> None:
+    """Durations, requests, memory and processor time of a life with a job."""
+    simulator.queue_job("exit 0")
+    assert life.start().wait() == 0
+    found = figures(life)
+    assert found["github_requests"] == 1
+    assert found["github_requests_repeated"] == 0
+    assert 0 < found["registration_seconds"] < found["life_seconds"]
+    assert found["job_seconds"] > 0
+    assert found["runner_memory_peak_bytes"] > 1 << 20
+    assert found["runner_cpu_seconds"] > 0
+
+
+def test_further_tries_are_counted(life: Life, simulator: Simulator) -> None:
+    """What GitHub's trouble has cost is seen."""
+    simulator.fault(path="/registration-token", status=503, times=2)
+    simulator.queue_job("exit 0")
+    assert life.start().wait() == 0
+    assert figures(life)["github_requests_repeated"] == 2
+
+
+def test_a_file_for_each_runner(life: Life, simulator: Simulator) -> None:
+    """In a directory each runner has its file, and those of our kind that are old go."""
+    folder = life.directory / "metrics"
+    folder.mkdir()
+    old, other = folder / "gh-runner-old.prom", folder / "other.prom"
+    for file in (old, other):
+        file.touch()
+        os.utime(file, (time.time() - 200_000,) * 2)
+    simulator.queue_job("exit 0")
+    assert life.start(RUNNER_METRICS_FILE=f"{folder}/").wait() == 0
+    [file] = folder.glob("gh-runner-*.prom")
+    assert other.exists()
+    found = samples(file)
+    assert found["gh_runner_exit_code"] == 0
+    assert found["gh_runner_github_requests"] == 1
+
+
+def test_a_file_that_cannot_be_written(life: Life, simulator: Simulator) -> None:
+    """The life goes on, with one warning."""
+    simulator.queue_job("exit 0")
+    assert life.start(RUNNER_METRICS_FILE="/proc/nothing/here").wait() == 0
+    assert [line["event_name"] for line in life.log].count("metrics.unwritten") == 1
