@@ -18,8 +18,10 @@ from action.errors import Problem
 from action.github import GitHub, Refused
 from action.runners import Runners, Slot
 
-SETTLE_SECONDS = 3.0
-CLEAN_UP_SECONDS = 60.0
+# How long to wait for answers that are under way, when there is time and when there is none.
+SETTLE_SECONDS, SETTLE_SECONDS_IF_CANCELLED = 30.0, 3.0
+LOOKS_FOR_STRAYS = 3
+CLEAN_UP_SECONDS = 90.0
 _RETRY_PAUSE = 1.0
 _REASON = "Its workflow does not need this runner any more"
 
@@ -115,7 +117,7 @@ async def take_back(
     """Undo a launch that has failed or was cancelled, as far as the time allows."""
     deadline = step.stop.clean_up_deadline(CLEAN_UP_SECONDS)
     takedown = Takedown(step.aws, step.github, cluster, deadline)
-    await _settle(under_way, deadline)
+    await _settle(under_way, SETTLE_SECONDS_IF_CANCELLED if step.stop.signum else SETTLE_SECONDS)
     strays = await _unanswered(step, takedown, runners)
     work = [(_described(slot), takedown.slot(slot)) for slot in runners.slots if _is_there(slot)]
     work += [(f"task {arn}", takedown.task(arn)) for arn in strays]
@@ -132,13 +134,12 @@ def _described(slot: Slot) -> str:
     return f"runner {slot.name} (id {slot.runner_id}), task {slot.arn or 'none'}"
 
 
-async def _settle(under_way: set[asyncio.Future[None]], deadline: float) -> None:
+async def _settle(under_way: set[asyncio.Future[None]], seconds: float) -> None:
     """Wait for requests that were sent: to end the process that has asked undoes nothing."""
     waiting = set(under_way)
     if not waiting:
         return
-    left = max(0.0, min(SETTLE_SECONDS, (deadline - time.monotonic()) / 2))
-    _, pending = await asyncio.wait(waiting, timeout=left)
+    _, pending = await asyncio.wait(waiting, timeout=seconds)
     for future in pending:
         future.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
@@ -154,11 +155,25 @@ async def _unanswered(step: Step, takedown: Takedown, runners: Runners) -> list[
         if nameless:
             for runner in await step.hub.named(list(nameless), takedown.deadline):
                 nameless[runner.name].runner_id = runner.id
-        if any(slot.starting for slot in runners.slots):
-            return await unknown_tasks(step.aws, takedown.cluster, runners)
+        return await _strays(step.aws, takedown.cluster, runners)
     except (AwsError, Problem, Refused) as error:
         takedown.report.left.append(f"it could not be seen what else was started: {error}")
     return []
+
+
+async def _strays(aws: Aws, cluster: str, runners: Runners) -> list[str]:
+    """The tasks whose start was not answered, as far as ECS has come to know them.
+
+    One that it takes up later finds its runner's registration gone, and ends.
+    """
+    wanted = sum(slot.starting for slot in runners.slots)
+    found: list[str] = []
+    for look in range(LOOKS_FOR_STRAYS if wanted else 0):
+        await asyncio.sleep(_RETRY_PAUSE if look else 0)
+        found = await unknown_tasks(aws, cluster, runners)
+        if len(found) >= wanted:
+            break
+    return found
 
 
 async def unknown_tasks(aws: Aws, cluster: str, runners: Runners) -> list[str]:

@@ -75,6 +75,7 @@ class Step:
         self.process = subprocess.Popen(
             ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", str(script)],
             env=self.environ,
+            cwd=self.outputs_file.parent,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import urllib.request
+from collections.abc import Sequence
 from typing import Any
 
+from simulator import Simulator
+
+TOKEN = "ghp_simulator"
 VERSION = "2.336.0"
 
 
@@ -50,3 +54,13 @@ class Listener:
         with urllib.request.urlopen(urllib.request.Request(url, data, headers)) as response:
             found: dict[str, Any] = json.loads(response.read())
         return found
+
+
+def register(github: Simulator, name: str, labels: Sequence[str]) -> Listener:
+    """Register a runner of acme/shop that no action has to do with; it is not online yet."""
+    url = f"{github.url}/repos/acme/shop/actions/runners/generate-jitconfig"
+    body = {"name": name, "runner_group_id": 1, "labels": list(labels)}
+    headers = {"Authorization": f"Bearer {TOKEN}", "User-Agent": "test"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
+    with urllib.request.urlopen(request) as response:
+        return Listener(json.loads(response.read())["encoded_jit_config"])

@@ -25,7 +25,7 @@ from moto.server import ThreadedMotoServer
 from simulator import Simulator
 from tests.action.cloudformation import TEMPLATE, Stack
 from tests.action.conftest import ROOT
-from tests.action.runner import Listener
+from tests.action.runner import register
 from tests.action.stand_in import REGION
 from tests.action.task_in_docker import Agent, configuration, options, variables
 from tests.action.test_template import LAUNCH, NEEDED, SERVICE
@@ -39,7 +39,9 @@ pytestmark = [pytest.mark.image, pytest.mark.timeout(1800)]  # it may build the 
 
 TOKEN = "ghp_simulator"
 NETWORK = "gh-runner-test-action"
+IMAGE = f"gh-runner-test-action:{os.getpid()}"
 BIN = Path(sys.executable).parent
+DEFAULT_LABELS = ("self-hosted", "Linux", "X64", "ephemeral")
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "AKIA0",
     "AWS_SECRET_ACCESS_KEY": "secret",
@@ -48,12 +50,14 @@ CREDENTIALS = {
 
 
 @pytest.fixture(scope="module")
-def image(docker: Engine) -> str:
-    """The image, with a name that no other run of tests takes away."""
+def image(docker: Engine) -> Iterator[str]:
+    """The image, and one label more: another run that builds it anew removes its older one."""
     with alone(), mirror(WORK) as releases:
         built = slim(docker, base(docker, operating_system(docker), "slim"), releases)
-        docker("tag", built, "gh-runner-test:action")
-    return "gh-runner-test:action"
+        lines = f"FROM {built}\nLABEL run={os.getpid()}\n"
+        docker("build", "--tag", IMAGE, "-", input=lines)
+    yield IMAGE
+    docker("image", "rm", IMAGE, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +215,8 @@ def test_a_job_runs_on_the_runner_that_its_workflow_has_started(
     workflow: Workflow, agent: Agent, github: Simulator, docker: Engine
 ) -> None:
     """The job goes to a runner of this launch and to no other; the rest is stopped at the end."""
-    _add_decoy(github)
+    # A runner of the same repository with every label but the launch's.
+    register(github, "decoy", [*DEFAULT_LABELS, "gh-runner", "gpu"]).open()
     printed = workflow.run("runner", count="2", labels="gpu")
     names = json.loads(workflow.outputs["runner-names"])
     containers = agent.wait_for(2)
@@ -234,20 +239,6 @@ def test_a_job_runs_on_the_runner_that_its_workflow_has_started(
     seen += [docker("inspect", container.id) for container in containers]
     assert not [text for text in seen if TOKEN in text]
     assert "RUNNER_JITCONFIG" not in log
-
-
-def _add_decoy(github: Simulator) -> None:
-    """Let a runner of the same repository be online, with every label but the launch's."""
-    labels = ["self-hosted", "Linux", "X64", "ephemeral", "gh-runner", "gpu"]
-    body = {"name": "decoy", "runner_group_id": 1, "labels": labels}
-    answer = requests.post(
-        f"{github.url}/repos/acme/shop/actions/runners/generate-jitconfig",
-        json=body,
-        headers={"Authorization": f"Bearer {TOKEN}"},
-        timeout=30,
-    )
-    listener = Listener(answer.json()["encoded_jit_config"])
-    listener.open()
 
 
 def test_the_service_gets_its_credential_by_a_container(

@@ -9,8 +9,8 @@ import pytest
 
 from simulator import Simulator
 from tests.action.conftest import RUN_ID, Steps, environment, jit_configurations, until
-from tests.action.runner import Listener
-from tests.action.stand_in import Ecs
+from tests.action.runner import Listener, register
+from tests.action.stand_in import Body, Ecs
 
 Listeners = list[Listener]
 
@@ -110,6 +110,25 @@ def test_the_credential_of_the_task(steps: Steps, ecs: Ecs) -> None:
         "GITHUB_OWNER": "acme",
         "GITHUB_REPOSITORY": "shop",
     }
+
+
+def test_waiting_for_the_credential_of_the_task(
+    steps: Steps, ecs: Ecs, simulator: Simulator
+) -> None:
+    """The runner registers itself: it is known by the label of the launch."""
+    ecs.register(secrets=["GITHUB_PERSONAL_TOKEN"])
+
+    def run(_task: Body, request: Body) -> None:
+        labels = environment(request)["RUNNER_LABELS"].split(",")
+        register(simulator, "any-name", labels).open()
+
+    ecs.on_run = run
+    register(simulator, "other", ["self-hosted"]).open()
+    step = steps.run()
+    assert step.code == 0, step.output
+    assert "1 online" in step.output
+    assert "RUNNER_JITCONFIG" not in environment(ecs.asked("ecs run-task")[0])
+    assert json.loads(step.outputs["runner-ids"]) == []
 
 
 def test_the_scope_of_the_task(steps: Steps, ecs: Ecs) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
+import urllib.error
 
 import pytest
 
 from simulator import Simulator
-from tests.action.conftest import Steps, environment, until
+from tests.action.conftest import Steps, environment, jit_configurations, until
 from tests.action.runner import Listener
 from tests.action.stand_in import Body, Ecs
 from tests.action.test_refused import refused
@@ -235,7 +236,7 @@ def _hold(ecs: Ecs, operation: str, **what: object) -> threading.Event:
 def test_cancelled_while_ecs_is_asked(
     steps: Steps, ecs: Ecs, simulator: Simulator, after: bool
 ) -> None:
-    """A request that is under way is waited for, or its task is looked for and stopped."""
+    """The task of a request that is under way is looked for and stopped, or cannot be a runner."""
     held = _hold(ecs, "ecs run-task", after=after)
     step = steps.start()
     until(lambda: ecs.asked("ecs run-task"))
@@ -244,8 +245,15 @@ def test_cancelled_while_ecs_is_asked(
     held.set()
     assert time.monotonic() - begin < 10
     assert step.code == 130, step.output
-    until(lambda: not ecs.running)
     assert not simulator.runners()
+    until(lambda: ecs.tasks)
+    if after:
+        assert not ecs.running
+    else:
+        # ECS has taken the request up when nobody was there any more. The task ends by itself.
+        [jit] = jit_configurations(ecs)
+        with pytest.raises(urllib.error.HTTPError):
+            Listener(jit).open()
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -263,6 +271,7 @@ def test_cancelled_while_github_is_asked(
     simulator.release("it")
 
 
+@pytest.mark.alone(reason="GitHub kills after ten seconds, and twenty tasks are stopped")
 def test_cancelled_while_it_waits(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
     """Twenty runners are gone within GitHub's ten seconds."""
     step = steps.start(count="20")
