@@ -54,6 +54,16 @@ def ignore_broken_pipe() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 
+def raise_at_terminate(error: type[Exception]) -> None:
+    """In a forked child: let the first SIGTERM raise an error, and ignore those that follow."""
+
+    def raise_once(_signum: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise error
+
+    signal.signal(signal.SIGTERM, raise_once)
+
+
 def _set_default(signals: Set[int]) -> None:
     for signum in signals:
         signal.signal(signum, signal.SIG_DFL)

@@ -16,7 +16,9 @@ from entrypoint import log
 from entrypoint.init.child import memory_file
 from entrypoint.init.pid1 import Init
 
-_DRAIN_TIME = 1.0  # seconds that the child has to write what has been said at last
+# Seconds that the child has to write what has been said at last. It gives up by itself where nobody
+# reads; in a stop there is less time.
+_DRAIN_TIME, _DRAIN_TIME_OF_STOP = 20.0, 0.5
 
 
 @contextmanager
@@ -41,4 +43,5 @@ def converted(pid_1: Init) -> Iterator[int | None]:
         yield writer
     finally:
         os.close(writer)
-        pid_1.wait_for(lambda: child.outcome is not None, time.monotonic() + _DRAIN_TIME)
+        seconds = _DRAIN_TIME_OF_STOP if pid_1.stop.begun else _DRAIN_TIME
+        pid_1.wait_for(lambda: child.outcome is not None, time.monotonic() + seconds, hurry=True)

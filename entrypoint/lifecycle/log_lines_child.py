@@ -6,13 +6,12 @@ import collections
 import os
 import re
 import select
-import signal
 from contextlib import suppress
-from types import FrameType
 
 import structlog
 
 from entrypoint import log
+from entrypoint.init.signals import raise_at_terminate
 
 _LONGEST = 3000  # bytes; a record stays below the 4096 that a pipe takes as a whole (pipe(7))
 _LARGEST_BACKLOG = 1 << 22  # bytes that wait for a reader that stalls; what comes then is counted
@@ -33,21 +32,16 @@ def convert(reader: int) -> None:
     # PID 1's children are not dumpable: where they are not root, their /proc files are closed.
     with suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as file:
         file.write("gh-runner-log")
-    signal.signal(signal.SIGTERM, _end)
+    raise_at_terminate(_Ended)
     os.set_blocking(reader, False)
     lines = Lines()
     try:
         while lines.take_in(reader, wait=True):
             lines.write(0)
     except _Ended:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         while lines.take_in(reader, wait=False):
             lines.write(0)
     lines.finish()
-
-
-def _end(_signum: int, _frame: FrameType | None) -> None:
-    raise _Ended
 
 
 class Lines:
