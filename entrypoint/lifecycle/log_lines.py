@@ -7,18 +7,22 @@ for a reader.
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from entrypoint import log
-from entrypoint.init.child import memory_file
+from entrypoint.init.child import Child, memory_file
 from entrypoint.init.pid1 import Init
 
 # Seconds that the child has to write what has been said at last. It gives up by itself where nobody
 # reads; in a stop there is less time.
 _DRAIN_TIME, _DRAIN_TIME_OF_STOP = 20.0, 0.5
+_LOOK_EVERY = 0.02  # seconds
 
 
 @contextmanager
@@ -42,6 +46,34 @@ def converted(pid_1: Init) -> Iterator[int | None]:
     try:
         yield writer
     finally:
-        os.close(writer)
-        seconds = _DRAIN_TIME_OF_STOP if pid_1.stop.begun else _DRAIN_TIME
-        pid_1.wait_for(lambda: child.outcome is not None, time.monotonic() + seconds, hurry=True)
+        _drain(pid_1, child, writer)
+
+
+def _drain(pid_1: Init, child: Child, writer: int) -> None:
+    """Let the child read what has been said at last.
+
+    It ends when nobody can write any more. A process of the job may hold the pipe: then the child
+    is waited for until the pipe is empty, and SIGTERM ends it with all others.
+    """
+    try:
+        look = os.open(f"/proc/self/fd/{writer}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # /proc is not mounted
+        look = None
+    os.close(writer)
+    seconds = _DRAIN_TIME_OF_STOP if pid_1.stop.begun else _DRAIN_TIME
+    pid_1.wait_for(
+        lambda: child.outcome is not None or (look is not None and _unread(look) == 0),
+        time.monotonic() + seconds,
+        hurry=True,
+        poll=_LOOK_EVERY,
+    )
+    if look is not None:
+        os.close(look)
+    pid_1.wait(child, time.monotonic() + _DRAIN_TIME_OF_STOP)
+
+
+def _unread(pipe: int) -> int:
+    """Return how many bytes wait in a pipe (FIONREAD in pipe(7))."""
+    waiting = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, waiting)
+    return waiting[0]
