@@ -12,7 +12,7 @@ from entrypoint.github.client import Client
 from entrypoint.settings.target import is_hosted
 
 GRACE = timedelta(days=30)  # from the release of a newer runner to the end of this one
-_REMEDY = "rebuild the image with the newest runner"
+_REMEDY = "pull or rebuild the image: a build takes the newest runner"
 
 
 def warning(api: Client, version: str, now: datetime | None = None) -> str:

@@ -96,7 +96,7 @@ def _without_job(settings: Settings, listener: Listener) -> Failure:
         return Failure(
             ExitCode.VERSION,
             "GitHub no longer accepts this version of the runner",
-            "rebuild the image with a newer RUNNER_VERSION",
+            "pull or rebuild the image: a build takes the newest runner",
         )
     if told and int(told[-1]) == _CONFLICT:
         return Failure(
