@@ -22,6 +22,7 @@ from entrypoint.init.pid1 import Init
 # Seconds that the child has to write what has been said at last. It gives up by itself where nobody
 # reads; in a stop there is less time.
 _DRAIN_TIME, _DRAIN_TIME_OF_STOP = 20.0, 0.5
+_WRITE_TIME = 4.0  # seconds for what the child has read and not written yet
 _LOOK_EVERY = 0.02  # seconds
 
 
@@ -69,7 +70,7 @@ def _drain(pid_1: Init, child: Child, writer: int) -> None:
     )
     if look is not None:
         os.close(look)
-    pid_1.wait(child, time.monotonic() + _DRAIN_TIME_OF_STOP)
+    pid_1.wait(child, time.monotonic() + min(seconds, _WRITE_TIME), hurry=True)
 
 
 def _unread(pipe: int) -> int:
