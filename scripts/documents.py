@@ -1,6 +1,10 @@
 """The parts of the documentation that are made from the code: `python -m scripts.documents`."""
 
+import re
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from entrypoint.errors import ExitCode
 from entrypoint.github.refusals import REFUSALS
@@ -10,6 +14,8 @@ from entrypoint.vault import SECRETS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+ECS = ROOT / "docs" / "ecs.md"
+ACTION = ROOT / "action.yml"
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
 BEGIN = "<!-- made from entrypoint/github/refusals.py by `python -m scripts.documents`: begin -->\n"
 END = "<!-- end -->\n"
@@ -71,13 +77,51 @@ def exit_codes() -> str:
     return "\n".join(["| code | meaning |", "|---|---|", *rows, other]) + "\n"
 
 
+def _of_the_action(kind: str) -> list[tuple[str, str, str]]:
+    """The inputs or outputs of the action: names, default, meaning; the same ones in one row."""
+    action: dict[str, Any] = yaml.safe_load(ACTION.read_text())
+    names: dict[str, list[str]] = {}
+    told: dict[str, str] = {}
+    for name, about in action[kind].items():
+        same = re.fullmatch(r"The same as `(.+)`\.", about["description"])
+        first = same[1] if same else name
+        names.setdefault(first, []).append(f"`{name}`")
+        told.setdefault(first, about["description"])
+    rows = []
+    for first, all_names in names.items():
+        # One spelling of each is enough: the page says that hyphens and underscores are the same.
+        shown = [name for name in all_names if "_" not in name or kind == "outputs"]
+        meaning, _, default = told[first].partition(" Default: ")
+        rows.append((", ".join(shown), default.rstrip("."), meaning))
+    return rows
+
+
+def inputs() -> str:
+    """The table of the action's inputs."""
+    known = _of_the_action("inputs")
+    rows = [f"| {names} | {default} | {about} |" for names, default, about in known]
+    return "\n".join(["| input | default | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+def outputs() -> str:
+    """The table of the action's outputs."""
+    rows = [f"| {names} | {about} |" for names, _, about in _of_the_action("outputs")]
+    return "\n".join(["| output | meaning |", "|---|---|", *rows]) + "\n"
+
+
+def ecs_with_tables(page: str) -> str:
+    """The page on ECS with its tables made anew."""
+    return _with(page, {"inputs": inputs(), "outputs": outputs()})
+
+
 def with_tables(page: str) -> str:
     """The README with its tables made anew."""
-    for name, table in (
-        ("settings", settings()),
-        ("secrets", secrets()),
-        ("exit codes", exit_codes()),
-    ):
+    tables = {"settings": settings(), "secrets": secrets(), "exit codes": exit_codes()}
+    return _with(page, tables)
+
+
+def _with(page: str, tables: dict[str, str]) -> str:
+    for name, table in tables.items():
         begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
         before, _, rest = page.partition(begin)
         page = before + begin + "\n" + table + "\n" + end + rest.partition(end)[2]
@@ -87,3 +131,4 @@ def with_tables(page: str) -> str:
 if __name__ == "__main__":
     README.write_text(with_tables(README.read_text()))
     TROUBLESHOOTING.write_text(renewed(TROUBLESHOOTING.read_text()))
+    ECS.write_text(ecs_with_tables(ECS.read_text()))

@@ -7,3 +7,9 @@ def test_readme_has_the_tables_of_the_code() -> None:
     """Settings, credentials and exit codes in the README are those of the code."""
     page = documents.README.read_text()
     assert documents.with_tables(page) == page, "run python -m scripts.documents"
+
+
+def test_the_page_on_ecs_has_the_tables_of_the_action() -> None:
+    """Inputs and outputs in docs/ecs.md are those of action.yml."""
+    page = documents.ECS.read_text()
+    assert documents.ecs_with_tables(page) == page, "run python -m scripts.documents"
