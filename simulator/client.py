@@ -196,6 +196,24 @@ class Simulator:
         """Take a runner off the list, busy or not; its listener is not told."""
         self.call("POST", "runners/delete", {"id": runner_id})
 
+    def make_jit_configuration(
+        self, name: str, *, token: str = "ghp_simulator", scope: str = "repos/acme/shop"
+    ) -> tuple[int, str]:
+        """Register a runner as a scale set does; return its id and its encoded configuration."""
+        body = {"name": name, "runner_group_id": 1, "labels": ["self-hosted", "Linux", "X64"]}
+        headers = {"Authorization": f"Bearer {token}", "User-Agent": "controller"}
+        connection = http.client.HTTPConnection(*self._address, timeout=30.0)
+        try:
+            path = f"/{scope}/actions/runners/generate-jitconfig"
+            connection.request("POST", path, json.dumps(body), headers)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status != 201:
+            raise RuntimeError(f"generate-jitconfig: {response.status} {answer}")
+        return answer["runner"]["id"], answer["encoded_jit_config"]
+
     def add_group(self, name: str) -> int:
         """Add a runner group and return its id."""
         return int(self.call("POST", "groups", {"name": name})["id"])

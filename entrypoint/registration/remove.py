@@ -80,6 +80,8 @@ class Remover:
         """Have it done by a child; a further stop means the quick way. None if time is up."""
         stop = self._init.stop
         before = len(stop.signals)
+        if before:  # it may have come between two tries of the clean-up, which raises none
+            stop.begin(self._settings.stop_timeout)
         deadline = min(until, stop.deadline)
         child = call.start(self._init, functools.partial(self._in_child, deadline))
         try:

@@ -224,12 +224,13 @@ class World:
             self.drop_runner(runner, "ephemeral")
 
     def refuse_job(self, job: Job, runner: Runner) -> None:
-        """Refuse a runner the job that a message told of, and drop the runner as a ghost.
+        """Refuse a runner the job that a message told of, and drop it as a ghost if ephemeral.
 
         A job that another runner has taken counts as done.
         """
         runner.job_id = ""
-        self.drop_runner(runner, "refused", ghost=True)
+        if runner.ephemeral:
+            self.drop_runner(runner, "refused", ghost=True)
         self.complete_job(job, "cancelled" if job.hang == "refused" else "succeeded")
 
     def extend_lease(self, job: Job) -> None:

@@ -2,15 +2,21 @@
 
 from dataclasses import dataclass
 
+from simulator.hub.model import HANGS
+
 CLEANED = "cleaned up"
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A bash script, and whether it ends by itself."""
+    """A bash script, whether it ends by itself, and how its runner hangs with it.
+
+    `hang` is one of those of `Simulator.queue_job`.
+    """
 
     run: str
     ends: bool = False
+    hang: str = ""
 
 
 SHAPES = {
@@ -26,7 +32,12 @@ SHAPES = {
     "ignores signals": Shape("trap '' INT TERM\nwhile :; do sleep 0.2; done"),
     "other sessions": Shape("setsid sleep 60 &\nsetsid sleep 61 &\nwait"),
     "double fork": Shape("(setsid bash -c 'sleep 60 & sleep 61' &) >/dev/null 2>&1\nsleep 62"),
+    "stops its listener": Shape(
+        "echo begun; kill -STOP \"$(cut -d' ' -f4 /proc/$PPID/stat)\"", ends=True
+    ),
+    **{hang: Shape("sleep 0.2", ends=True, hang=hang) for hang in HANGS},
     "cleans up": Shape(f"trap 'sleep 2; echo {CLEANED}; exit 1' INT\necho begun\nsleep 60 & wait"),
 }
-ENDING = [name for name, shape in SHAPES.items() if shape.ends]
+HANGING = [*HANGS, "stops its listener"]
+ENDING = [name for name, shape in SHAPES.items() if shape.ends and name not in HANGING]
 ENDLESS = [name for name, shape in SHAPES.items() if not shape.ends]

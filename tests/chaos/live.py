@@ -48,10 +48,14 @@ def live(plan: Plan, simulator: Simulator, lateness: Lateness, source: Path = PR
     """
     last = simulator.reset()
     simulator.add_credential(plan.token)
-    simulator.settings(poll_seconds=plan.poll_seconds)
+    simulator.settings(poll_seconds=plan.poll_seconds, lease_seconds=plan.lease_seconds)
     with directory() as home, _life(plan, simulator, home, source) as life:
         story = Story(plan)
-        life.env |= {**_credential(plan, home), **plan.settings}
+        if plan.jit_given:
+            _give_jit(life, plan)
+        else:
+            life.env |= _credential(plan, home)
+        life.env |= plan.settings
         life.start()
         _Timeline(life, simulator, story, lateness, last).run()
         _settle(simulator, story)
@@ -80,6 +84,14 @@ def _credential(plan: Plan, home: Path) -> dict[str, str]:
     path.touch(mode=0o600)
     path.write_text(plan.token)
     return {"GITHUB_PERSONAL_TOKEN": "", "GITHUB_PERSONAL_TOKEN_FILE": str(path)}
+
+
+def _give_jit(life: Life, plan: Plan) -> None:
+    """Register a runner as a controller does; its configuration is all that the life gets."""
+    for name in [name for name in life.env if name.startswith("GITHUB_")] + ["RUNNER_NAME"]:
+        del life.env[name]
+    _, encoded = life.simulator.make_jit_configuration(f"given-{plan.seed}", token=plan.token)
+    life.env["RUNNER_JITCONFIG"] = encoded
 
 
 def _leave_dirt(root: Path) -> None:
@@ -186,7 +198,8 @@ class _Timeline:
             case "signal":
                 self._stop(value)
             case "job":
-                self._simulator.queue_job(SHAPES[value].run, name=value)
+                shape = SHAPES[value]
+                self._simulator.queue_job(shape.run, name=value, hang=shape.hang)
             case "fault":
                 self._simulator.fault(**value)
             case "clear":
@@ -195,7 +208,7 @@ class _Timeline:
                 self._signal(value)
             case "kill":
                 self._kill(value)
-            case "forget" | "revoke" | "cancel":
+            case "forget" | "revoke" | "cancel" | "cancel for ever":
                 self._at_github(what)
 
     def _is_pending(self, signum: int) -> bool:
@@ -221,9 +234,9 @@ class _Timeline:
                         self._simulator.delete_runner(runner["id"])
             case "revoke":
                 self._simulator.revoke_credential(self._story.plan.token)
-            case "cancel":
+            case "cancel" | "cancel for ever":
                 for job in self._simulator.jobs():
-                    self._simulator.cancel_job(job["id"])
+                    self._simulator.cancel_job(job["id"], for_ever=what != "cancel")
 
     def _signal(self, signum: int) -> bool:
         try:

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable
 from signal import SIGINT, SIGTERM
 
 from tests.chaos import faults, incidents
-from tests.chaos.jobs import ENDING, ENDLESS, SHAPES
+from tests.chaos.faults import LEFT, RUNNER_FAILED
+from tests.chaos.jobs import ENDING, ENDLESS, HANGING, SHAPES
 from tests.chaos.plan import (
+    ASSIGNED,
     COMPLETED,
     CONFIG,
     DELETING,
@@ -52,6 +54,10 @@ def make(seed: int, phase: str = "") -> Plan:
     if rng.random() < 0.2:
         plan.settings["RUNNER_REGISTRATION"] = "jit"
         plan.settings.pop("RUNNER_EPHEMERAL", None)
+    elif rng.random() < 0.1:
+        plan.jit_given = True
+        for setting in ("RUNNER_EPHEMERAL", "RUNNER_WATCHDOG"):
+            plan.settings.pop(setting, None)
     at = PHASES[plan.phase](rng, plan)
     _stops(rng, plan, at)
     if plan.phase != "window":  # in a window nothing else may move the stop
@@ -87,6 +93,7 @@ def _start(rng: random.Random, _plan: Plan) -> Moment:
 
 
 def _token(rng: random.Random, plan: Plan) -> Moment:
+    plan.jit_given = False
     delay = round(rng.uniform(0.1, 0.6), 3)
     plan.add(START, "fault", {"path": "/registration-token|/generate-jitconfig", "delay": delay})
     return _asked_first(plan).after(rng.uniform(0, delay))
@@ -184,6 +191,21 @@ def _network_gone(rng: random.Random, plan: Plan) -> Moment:
     return first
 
 
+def _hang(rng: random.Random, plan: Plan) -> Moment:
+    """The runner hangs with a job, of which GitHub may give up the lease, and a stop comes."""
+    shape = rng.choice(HANGING)
+    plan.add(LISTENING.after(rng.uniform(0, 0.3)), "job", shape)
+    plan.times |= {"worker_read": 0.3, "upload": 0.1}
+    plan.lease_seconds = rng.choice([0.8, 600.0])
+    if shape == "never-leaves":
+        plan.add(WORKING, "cancel for ever", None)
+    if SHAPES[shape].hang not in ("", "listener-stays"):
+        plan.honest += [LEFT, RUNNER_FAILED]
+    if shape == "never-reads" and plan.lease_seconds < 1:  # GitHub has ended the job itself
+        plan.honest.append(0)
+    return ASSIGNED.after(rng.uniform(0.3, 2))
+
+
 def _any_shape(rng: random.Random, plan: Plan) -> str:
     """Return a shape, and set what it needs."""
     shape = rng.choice([*ENDLESS, *ENDING])
@@ -201,6 +223,7 @@ def _drain(rng: random.Random, plan: Plan) -> None:
 
 def _by_config_sh(plan: Plan) -> None:
     plan.settings.pop("RUNNER_REGISTRATION", None)
+    plan.jit_given = False
 
 
 def _asked_first(plan: Plan) -> Moment:
@@ -223,4 +246,5 @@ PHASES: dict[str, Callable[[random.Random, Plan], Moment]] = {
     "drain": _drained,
     "idle timeout": _idle_timeout,
     "network gone": _network_gone,
+    "hang": _hang,
 }

@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tests.chaos.jobs import HANGING
+
 BLOCKED, STOPPED = "blocked", "stopped"  # our own events: PID 1 blocks signals; a stop
 
 
@@ -41,6 +43,8 @@ class Plan:
     settings: dict[str, str] = field(default_factory=dict)
     dirty: bool = False
     token_file: bool = False
+    lease_seconds: float = 600.0
+    jit_given: bool = False  # the runner is a controller's, which alone removes it
     honest: list[int] = field(default_factory=list)  # exit codes that are true for its faults
     actions: list[Action] = field(default_factory=list)
 
@@ -66,6 +70,11 @@ class Plan:
             found.add(f"{action.what} {value}")
         return found
 
+    @property
+    def hangs(self) -> bool:
+        """Whether the runner hangs with its job."""
+        return any(action.what == "job" and action.value in HANGING for action in self.actions)
+
     def add(self, at: Moment, what: str, value: Any) -> None:
         """Add an action."""
         self.actions.append(Action(at, what, value))
@@ -89,6 +98,7 @@ TOKEN = Moment("request", match={"path": "/registration-token"})
 CONFIG = Moment("request", match={"path": "/actions/runner-registration"})
 REGISTERED = Moment("runner_registered")
 LISTENING = Moment("session_opened")
+ASSIGNED = Moment("job_assigned")
 WORKING = Moment("worker_started")
 COMPLETED = Moment("job_completed")
 TOLD = Moment(STOPPED)  # the first stop

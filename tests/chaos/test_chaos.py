@@ -155,6 +155,14 @@ MUTATIONS: dict[str, tuple[Change, Iterator[Plan], str]] = {
         search("idle", undisturbed),
         "the credential is in the log",
     ),
+    "a job's arrival is overlooked": (
+        body("stopping.job_arrives", "return False"),
+        hasty(
+            "window",
+            lambda plan: plan.jit_given and 0.19 < stop_of(plan) - phases.ARRIVAL.offset < 0.24,
+        ),
+        "in progress",
+    ),
     "a defect ends the program": (
         body("stopping.leave", "raise RuntimeError"),
         search("idle", undisturbed),

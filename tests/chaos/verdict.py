@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable, Iterator
 
-from tests.chaos.faults import LEFT
+from tests.chaos.faults import LEFT, RUNNER_FAILED
 from tests.chaos.jobs import CLEANED, SHAPES
-from tests.chaos.story import Story
+from tests.chaos.story import Event, Story
 
 RUNNER_TOKEN = re.compile(r"\bA[A-Z2-7]{28}\b")  # a registration or remove token
 PROMISES: list[Callable[[Story], Iterator[str]]] = []
@@ -34,8 +34,18 @@ def exits_in_time(story: Story) -> Iterator[str]:
 @promise
 def nothing_stays_registered(story: Story) -> Iterator[str]:
     """GitHub's list is empty, unless GitHub was gone and the exit code says so."""
-    if story.runners and not _cannot_be_helped(story):
+    if story.runners and not (_cannot_be_helped(story) or story.plan.jit_given):
         yield f"still registered: {[runner['name'] for runner in story.runners]}"
+
+
+@promise
+def a_given_registration_is_left_alone(story: Story) -> Iterator[str]:
+    """Whoever has made a JIT configuration removes its runner, and nothing else does."""
+    if story.plan.jit_given:
+        if story.first("request", "/remove-token$"):
+            yield "a remove-token was asked for a given registration"
+        if any(event.get("method") == "DELETE" for event in story.events if _is_rest(event)):
+            yield "a given registration was deleted"
 
 
 @promise
@@ -43,6 +53,7 @@ def every_job_is_told(story: Story) -> Iterator[str]:
     """No job hangs at GitHub: it has a result, or it waits for another runner."""
     job = story.job
     helpless = _cannot_be_helped(story) or _job_died_at_birth(story)
+    helpless = helpless or (story.plan.jit_given and (_job_came_unseen(story) or story.plan.hangs))
     if job and job["status"] == "in_progress" and not helpless:
         yield f"the job {job['name']!r} is in progress"
 
@@ -64,7 +75,7 @@ def a_drained_job_goes_on(story: Story) -> Iterator[str]:
 def a_job_is_only_cancelled_by_a_stop(story: Story) -> Iterator[str]:
     """Without a stop a job comes to its own end."""
     job = story.job
-    if job and job["result"] == "failed" and not story.plan.kills:
+    if job and job["result"] == "failed" and not (story.plan.kills or story.plan.hangs):
         if not story.stops or job["completed"] < story.stops[0].time:
             yield "the job failed before the stop"
         elif SHAPES[job["name"]].ends and _code_of_a_job(story):
@@ -97,6 +108,8 @@ def nobody_is_left(story: Story) -> Iterator[str]:
 def the_exit_code_is_true(story: Story) -> Iterator[str]:
     """The exit code is in the table, and tells what has happened."""
     codes = set(story.plan.honest) | {128 + stop.signum for stop in story.stops}
+    if story.plan.jit_given and RUNNER_FAILED in story.plan.honest:
+        codes.add(0)  # a controller would try a registration that is gone again and again
     if _code_of_a_job(story) or _idle_time_was_up(story):
         codes.add(0)
     if _job_died_at_birth(story) or _github_failed(story):
@@ -123,7 +136,7 @@ def the_log_has_no_traceback(story: Story) -> Iterator[str]:
 
 def _cannot_be_helped(story: Story) -> bool:
     """GitHub was gone, or the job was lost before, and the exit code says so."""
-    honest = LEFT in story.plan.honest or _job_died_at_birth(story)
+    honest = LEFT in story.plan.honest or _job_died_at_birth(story) or _job_came_unseen(story)
     return story.code == LEFT and honest
 
 
@@ -140,6 +153,17 @@ def _job_died_at_birth(story: Story) -> bool:
     harmed = any(action.what in {"kill", "forget"} for action in story.plan.actions)
     arrived = story.first("job_assigned") is not None
     return harmed and arrived and not story.first("worker_started")
+
+
+def _job_came_unseen(story: Story) -> bool:
+    """A stop could not ask GitHub, and came in the 0.05 s before a listener tells of its job."""
+    unasked = story.plan.jit_given or _github_failed(story)
+    acquired = story.first("request", "/acquirejob$")
+    return unasked and story.first("job_assigned") is not None and acquired is None
+
+
+def _is_rest(event: Event) -> bool:
+    return event["kind"] == "request" and "/actions/runners/" in event["path"]
 
 
 def _code_of_a_job(story: Story) -> bool:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 import pytest
@@ -185,3 +186,17 @@ def test_renewed_token_costs_one_look(new_life: Callable[..., Life], simulator: 
     assert life.process.poll() is None
     assert "no worker" not in life.output
     assert life.signal().wait() == 143
+
+
+def test_stop_while_a_stuck_job_keeps_the_runner_listed(
+    new_life: Callable[..., Life], simulator: Simulator
+) -> None:
+    """Without a stop GitHub is asked for a minute; a stop between two questions bounds that."""
+    life = new_life(worker_read=0.3)
+    simulator.queue_job("exit 0", hang="never-reads")
+    life.start(RUNNER_STOP_TIMEOUT="2")
+    until(lambda: "is asked again" in life.output)
+    began = time.monotonic()
+    life.signal()
+    assert life.wait() == 74, life.output
+    assert time.monotonic() - began < 5
