@@ -62,7 +62,7 @@ class Plan:
     @property
     def kinds(self) -> set[str]:
         """What there is in it: its phase, its settings, the shapes of jobs, each trouble."""
-        found = {self.phase, *self.settings}
+        found = {self.phase, *self.settings, "given" if self.jit_given else "made"}
         for action in self.actions:
             value = action.value
             if isinstance(value, dict):  # a fault, of which the length of a delay is no kind
