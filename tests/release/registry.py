@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import os
-import socket
+import re
 import subprocess
 import tarfile
 import threading
@@ -26,17 +26,16 @@ ARCHITECTURES = ("amd64", "arm64")
 @contextmanager
 def registry(directory: Path) -> Iterator[str]:
     """Run Debian's docker-registry; return its address once it listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
     configuration = directory / "config.yml"
     configuration.write_text(
         f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {directory / 'data'}}}}}\n"
-        f"http: {{addr: '{address}'}}\n"
+        "http: {addr: '127.0.0.1:0'}\n"
     )
     command = ["docker-registry", "serve", os.fspath(configuration)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         assert process.stderr is not None
-        assert any(b"listening on" in line for line in process.stderr)
+        found = (re.search(rb"listening on ([0-9.:]+)", line) for line in process.stderr)
+        address = next(match.group(1).decode() for match in found if match)
         # What writes into a pipe that nobody reads waits some day.
         threading.Thread(target=process.stderr.read, daemon=True).start()
         try:
