@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 import copy
 import time
-from collections.abc import Mapping
 from typing import Self
 
 import yaml
@@ -31,50 +30,55 @@ QUICK = 10  # seconds, for what has not to wait for anything
 OURS = {"GITHUB_OWNER": "acme", "GITHUB_REPOSITORY": "shop"}
 
 
+def configuration(folder: str, **values: str) -> Object:
+    """Return the ConfigMap of a kustomization for acme/shop, with further settings."""
+    found = kubernetes.find(folder, "ConfigMap")
+    found["data"] |= {**OURS, **values}
+    return found
+
+
+def secret(name: str = SECRET, **data: str) -> Object:
+    """Return a Secret."""
+    encoded = {
+        key.replace("_", "-"): base64.b64encode(v.encode()).decode() for key, v in data.items()
+    }
+    about = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}
+    return {**about, "data": encoded}
+
+
 class Pod:
     """A pod in the guest for as long as the context lasts; only one at a time.
 
-    `secret` is the content of the Secret, None for none. `settings` are put into the ConfigMap,
-    `env` into the runner's own environment.
+    `objects` are the ConfigMaps and Secrets that it refers to.
     """
 
-    def __init__(
-        self,
-        guest: Guest,
-        folder: str,
-        image: str,
-        secret: Mapping[str, str] | None,
-        settings: Mapping[str, str],
-        env: Mapping[str, str],
-    ) -> None:
+    def __init__(self, guest: Guest, name: str, pod: Object, image: str, *objects: Object) -> None:
         """Say what pod it is; nothing runs yet."""
         self._guest = guest
-        self.name = folder.replace("/", "-")
-        self._secret = secret
-        self._configuration = kubernetes.find(folder, "ConfigMap")
-        self._configuration["data"] |= {**OURS, **settings}
-        self._pod = copy.deepcopy(kubernetes.pod(folder))
+        self.name = name.replace("/", "-")
+        self._objects = objects
+        self._pod = copy.deepcopy(pod)
         self._pod["metadata"]["name"] = self.name
         self._adapt(image)
         self._names = [one["name"] for one in kubernetes.containers(self._pod)]
-        own = kubernetes.container(self._pod).setdefault("env", [])
-        own += [{"name": name, "value": value} for name, value in env.items()]
 
     def _adapt(self, image: str) -> None:
         """Put right what podman does otherwise, and let the tests look in."""
         spec = self._pod["spec"]
         limited = "memory" in self._guest.run("cat", "/sys/fs/cgroup/cgroup.controllers").split()
-        private = "fsGroup" in spec["securityContext"] or spec.get("hostUsers") is False
-        self._volumes = [v["name"] for v in spec["volumes"] if "emptyDir" in v]
-        for volume in spec["volumes"]:
+        private = "fsGroup" in spec.get("securityContext", {}) or spec.get("hostUsers") is False
+        volumes = spec.setdefault("volumes", [])
+        self._volumes = [v["name"] for v in volumes if "emptyDir" in v]
+        for volume in volumes:
             if "emptyDir" in volume:
                 volume["emptyDir"] = {}
-            elif private:
+            elif private and "secret" in volume:
                 volume["secret"]["defaultMode"] = 0o444
         sidecars = [one for one in spec.get("initContainers", []) if one.get("restartPolicy")]
         for sidecar in sidecars:
             spec["initContainers"].remove(sidecar)
-            del sidecar["restartPolicy"], sidecar["startupProbe"]
+            sidecar.pop("restartPolicy")
+            sidecar.pop("startupProbe")
             sidecar["image"] = SIDECAR_IMAGE
         for one in kubernetes.containers(self._pod):
             one["image"] = image
@@ -110,26 +114,20 @@ class Pod:
             place = guest.run("podman", "volume", "inspect", volume, "--format", "{{.Mountpoint}}")
             guest.run("chmod", "0777", place)
         manifest = f"/run/{self.name}.yaml"
-        guest.write(manifest, yaml.safe_dump_all([*self._given(), self._pod]))
+        guest.write(manifest, yaml.safe_dump_all([*self._objects, self._pod]))
         done = guest.attempt("podman", "kube", "play", "--network", "podman", manifest)
         self.output = str(done.stdout)
         return self
-
-    def _given(self) -> list[Object]:
-        """Return the pod's ConfigMap, and its Secret if it has one."""
-        if self._secret is None:
-            return [self._configuration]
-        data = {name: base64.b64encode(v.encode()).decode() for name, v in self._secret.items()}
-        about = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}}
-        return [self._configuration, {**about, "data": data}]
 
     def __exit__(self, *_: object) -> None:
         """Remove all that it was made of."""
         print(self.output, *map(self.logs, self._names), sep="\n")  # noqa: T201 - pytest shows it
         guest = self._guest
         guest.run("podman", "pod", "rm", "--force", "--time", "0", self.name, check=False)
-        guest.run("podman", "secret", "rm", SECRET, check=False)
-        for volume in [*self._volumes, SECRET]:
+        names = [one["metadata"]["name"] for one in self._objects]
+        for name in names:
+            guest.run("podman", "secret", "rm", name, check=False)
+        for volume in [*self._volumes, *names]:
             guest.run("podman", "volume", "rm", "--force", volume, check=False)
 
     def _container(self, name: str) -> str:

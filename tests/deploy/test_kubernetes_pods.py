@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 
@@ -14,7 +14,7 @@ from entrypoint.errors import ExitCode
 from simulator import Simulator
 from tests.deploy import kubernetes, pods
 from tests.deploy.guest import Guest
-from tests.deploy.kubernetes import KUSTOMIZATIONS
+from tests.deploy.kubernetes import KUSTOMIZATIONS, Object
 from tests.deploy.pods import QUICK, Pod
 from tests.deploy.pools import IMAGE
 from tests.probe import probe
@@ -73,8 +73,8 @@ def play(guest: Guest, github: Simulator, tmp_path: Path) -> Iterator[Play]:
 
         def start(
             folder: str,
-            secret: Mapping[str, str] | None = None,
-            env: Mapping[str, str] = MappingProxyType({}),
+            *changes: Callable[[Object], None],
+            given: Object | None = None,
             **settings: str,
         ) -> Pod:
             token = f"ghp_{secrets.token_hex(18)}"
@@ -83,10 +83,14 @@ def play(guest: Guest, github: Simulator, tmp_path: Path) -> Iterator[Play]:
             probe.write(str(tmp_path / "needles"), {"PAT": token, **needles})
             for path in (Path(probe.__file__), tmp_path / "needles"):
                 guest.write(f"{pods.PROBE}/{path.name}", path.read_text())
-            if "app-key" in str(kubernetes.find(folder, "ConfigMap")["data"]):
-                settings = {"GITHUB_APP_ID": str(APP_ID), **settings}
-            given = secret or {"token": token, "app-key": key}
-            return exits.enter_context(Pod(guest, folder, IMAGE, given, settings, env))
+            found = pods.configuration(folder, **settings)
+            if "app-key" in str(found["data"]):
+                found["data"]["GITHUB_APP_ID"] = str(APP_ID)
+            pod = copy.deepcopy(kubernetes.pod(folder))
+            for change in changes:
+                change(pod)
+            both = given or pods.secret(token=token, app_key=key)
+            return exits.enter_context(Pod(guest, folder, pod, IMAGE, found, both))
 
         yield start
 
@@ -110,6 +114,17 @@ def test_life(folder: str, play: Play, github: Simulator, sidecar_image: str) ->
     assert [look.uid for look in looks] == ([1001] if folder == RESTRICTED else [1001, 0])
     assert pod.message() == ExitCode.DONE.meaning
     assert github.runners() == []
+
+
+def test_sudo(play: Play, github: Simulator) -> None:
+    """A job may install packages: give files to others, set their modes, without a complaint."""
+    pod = play("base")
+    change = "touch mine; sudo -n chown games:mail mine && sudo -n chmod 2755 mine"
+    job = github.queue_job(f"{change} && stat --format 'mode %a' mine")
+    assert pod.wait() == 0, pod.logs()
+    log = github.job(job["id"])["log"]
+    assert "mode 2755" in log
+    assert "audit" not in log
 
 
 @pytest.mark.parametrize("folder", ["base", RESTRICTED, USER_NAMESPACES, DOCKER, DEPLOYMENT])
@@ -186,10 +201,11 @@ def test_docker_beside_it(play: Play, github: Simulator, sidecar_image: str) -> 
     assert "ApiVersion" in log
 
 
-@pytest.mark.parametrize("secret", [None, {"tokn": "x"}], ids=["no Secret", "another key"])
-def test_no_secret(secret: dict[str, str] | None, guest: Guest, github: Simulator) -> None:
+@pytest.mark.parametrize("given", [[], [pods.secret(tokn="x")]], ids=["no Secret", "another key"])
+def test_no_secret(given: list[Object], guest: Guest, github: Simulator) -> None:
     """Without the key that is asked for the pod ends at once, and says how to make the Secret."""
-    with Pod(guest, "base", IMAGE, secret, {}, {}) as pod:
+    objects = [pods.configuration("base"), *given]
+    with Pod(guest, "base", kubernetes.pod("base"), IMAGE, *objects) as pod:
         assert pod.exit_code("credential") == ExitCode.CONFIG
         for told in (pod.message("credential"), pod.logs("credential")):
             assert "kubectl create secret generic gh-runner --from-file=token=FILE" in told
@@ -201,7 +217,7 @@ def test_no_secret(secret: dict[str, str] | None, guest: Guest, github: Simulato
 def test_wrong_token(play: Play, github: Simulator) -> None:
     """A token that GitHub refuses: the message says so and what to do, and shows no token."""
     wrong = f"ghp_{secrets.token_hex(18)}"
-    pod = play("base", secret={"token": wrong})
+    pod = play("base", given=pods.secret(token=wrong))
     assert pod.wait() == ExitCode.REFUSED
     assert "401" in pod.message()
     assert pod.message().count("\n") == 0
@@ -219,7 +235,12 @@ def test_no_sysbox(play: Play, github: Simulator) -> None:
 
 def test_service_called_github(play: Play, github: Simulator) -> None:
     """The variables of a Service called github, where somebody lets them in, are no settings."""
-    pod = play("base", env=SERVICE)
+
+    def let_in(pod: Object) -> None:
+        env = [{"name": name, "value": value} for name, value in SERVICE.items()]
+        kubernetes.container(pod).setdefault("env", []).extend(env)
+
+    pod = play("base", let_in)
     job = github.queue_job()
     assert pod.wait() == 0, pod.logs()
     assert github.job(job["id"])["result"] == "succeeded"
