@@ -91,6 +91,7 @@ types: $(FOR_ALL) ## Check the types
 check: lint types test ## Do what should be done before each commit: lint, types, test
 
 exhaustive: deps engine $(FOR_AWS) ## Do what takes hours: before a release, and every week
+	@scripts/system-packages qemu-system-x86_64:qemu-system-x86 cpio:cpio
 	$(BIN)/pytest -m exhaustive $(ARGS)
 	N=$(or $(N),2000) $(BIN)/python -m tests.chaos
 	N=500 PHASE=window $(BIN)/python -m tests.chaos

@@ -221,7 +221,7 @@ class Podman(Systemd):
     """The template unit, with podman."""
 
     engine = "podman"
-    sections = ("Podman before 4.4: a unit",)
+    sections: tuple[str, ...] = ("Podman before 4.4: a unit",)
 
 
 class Quadlet(Systemd):

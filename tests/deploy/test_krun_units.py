@@ -1,0 +1,150 @@
+"""krun.conf on the unit and on the quadlet: what systemd does for a runner in a microVM.
+
+A program by the name of krun starts ordinary containers here, so the files are used as they are.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from simulator import Simulator
+from tests.deploy.guest import Guest
+from tests.deploy.pools import IMAGE, TOKEN, Podman, Quadlet, Systemd
+from tests.deploy.test_pools import LOOK, listening
+from tests.support.life import until
+
+SECTION = "Runners in microVMs"
+# The image has no podman, and the guest no controller of memory.
+POOL = f"IMAGE={IMAGE}\nRUN_OPTIONS=--env=RUNNER_ENGINE=none --memory=0\n"
+KRUN = """#!/bin/sh
+[ "$1" != --version ] || { echo "crun version 1.21"; echo "+SYSTEMD +LIBKRUN"; exit 0; }
+exec crun "$@"
+"""
+
+
+class KrunUnit(Podman):
+    """The template unit, with the drop-in."""
+
+    sections: tuple[str, ...] = (*Podman.sections, SECTION)
+
+
+class KrunQuadlet(Quadlet):
+    """The quadlet, with the drop-in."""
+
+    sections: tuple[str, ...] = (*Quadlet.sections, SECTION)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _krun(guest: Guest) -> Iterator[None]:
+    """Install what stands in for krun and for KVM."""
+    guest.write("/usr/local/bin/krun", KRUN, 0o755)
+    guest.run("mknod", "-m", "666", "/dev/kvm", "c", "1", "3")
+    yield
+    guest.run("rm", "-f", "/usr/local/bin/krun", "/dev/kvm")
+
+
+@pytest.fixture(scope="module", params=[KrunUnit, KrunQuadlet], ids=lambda pool: pool.__name__)
+def installed(guest: Guest, request: pytest.FixtureRequest) -> Iterator[Systemd]:
+    """The files of one kind, installed as deploy/README.md says."""
+    pool: Systemd = request.param(guest)
+    pool.install()
+    yield pool
+    pool.uninstall()
+
+
+@pytest.fixture
+def pool(installed: Systemd, github: Simulator) -> Iterator[Systemd]:
+    """A pool that nobody has started yet."""
+    assert github.runners() == []
+    installed.configure()
+    installed.guest.write(f"{installed.etc}/gh-runner/pool.conf", POOL)
+    yield installed
+    sys.stdout.write(journal(installed.guest))
+    installed.stop()
+
+
+def journal(guest: Guest) -> str:
+    """Return what the units have said."""
+    return guest.run("journalctl", "--no-pager", "--output=cat", "--unit=gh-runner@*", check=False)
+
+
+def shared(guest: Guest, instance: int = 1) -> str:
+    """Return what lies in the shared folder."""
+    folder = f"/run/gh-runner/{instance}/machine/shared"
+    return guest.run("ls", "-A", folder, f"{folder}/state", check=False)
+
+
+def test_job_replacement_stop(pool: Systemd, github: Simulator) -> None:
+    """Runners register, take a job that finds no credential, and stop by the file: list empty."""
+    pool.start(2)
+    last = listening(github, 2)
+    assert "--annotation krun.cpus=2" in " ".join(
+        pool.call("inspect", "--format", "{{.Config.CreateCommand}}", container).replace(
+            "--annotation=", "--annotation "
+        )
+        for container in pool.containers()
+    )
+    assert "state.json" in shared(pool.guest)
+    assert '"phase": "listening"' in pool.guest.run(
+        "cat", "/run/gh-runner/1/machine/shared/state/state.json"
+    )
+    job = github.queue_job(LOOK)
+    listening(github, 1, last)
+    assert github.job(job["id"])["result"] == "succeeded"
+    assert "found" not in github.job(job["id"])["log"]
+    assert pool.stop() < pool.stop_seconds
+    assert journal(pool.guest).count("a stop by file") >= 2
+    assert pool.containers() == set()
+    assert github.runners() == []
+
+
+def test_stop_of_a_busy_runner(pool: Systemd, github: Simulator) -> None:
+    """A stop in a job cancels and reports it."""
+    pool.start(1)
+    listening(github, 1)
+    job = github.queue_job("echo begun; sleep 60")
+    github.wait_for("job_output", job_id=job["id"], timeout=60)
+    assert pool.stop() < pool.stop_seconds
+    assert github.job(job["id"])["status"] == "completed"
+    assert github.runners() == []
+
+
+@pytest.mark.exhaustive
+def test_wrong_token(pool: Systemd, github: Simulator) -> None:
+    """A wrong token stays failed after one try."""
+    pool.encrypt("ghp_wrong")
+    pool.start(1)
+    until(lambda: "77" in pool.status())
+    assert "the credential" in journal(pool.guest)
+    pool.encrypt(TOKEN)
+    assert github.runners() == []
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(
+    ("break_it", "mend_it", "said"),
+    [
+        ("mv /dev/kvm /dev/away", "mv /dev/away /dev/kvm", "there is no /dev/kvm"),
+        ("chmod a-x /usr/local/bin/krun", "chmod a+x /usr/local/bin/krun", "there is no krun"),
+        (
+            "sed -i s/+LIBKRUN// /usr/local/bin/krun",
+            "sed -i s/+SYSTEMD/+LIBKRUN/ /usr/local/bin/krun",
+            "krun was built without libkrun",
+        ),
+    ],
+)
+def test_what_is_missing_is_told(
+    pool: Systemd, github: Simulator, break_it: str, mend_it: str, said: str
+) -> None:
+    """Without KVM or krun the unit says so in a sentence, before anything is started."""
+    pool.guest.run("sh", "-c", break_it)
+    try:
+        pool.systemctl("start", "gh-runner@1.service", check=False)
+        until(lambda: said in journal(pool.guest))
+        assert pool.containers() == set()
+    finally:
+        pool.guest.run("sh", "-c", mend_it)
+    assert github.runners() == []

@@ -1,0 +1,158 @@
+"""A runner's life in a real virtual machine: our image as its root, a stop by file.
+
+What QEMU has in common with krun is what matters here: a kernel of its own, a folder shared by
+virtiofs, which tells nobody of a new file, and no way in for a signal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from krunpool.folder import Folder
+
+from simulator import Distribution, Simulator
+from tests.deploy.guest import cache
+from tests.deploy.vm import machine
+from tests.deploy.vm.init import GATEWAY
+from tests.deploy.vm.machine import Machine
+from tests.image.conftest import WORK, alone, base, operating_system, slim
+from tests.image.engine import Engine
+from tests.image.mirror import mirror
+from tests.support.life import until
+
+pytestmark = pytest.mark.exhaustive
+SECRET = "correct-horse-battery"
+TOKEN = "ghp_simulator"
+BOOT_SECONDS = 300  # a machine without KVM on a loaded host; 10 s on an idle one
+
+
+@dataclass(frozen=True)
+class Disk:
+    """What every machine is started from."""
+
+    kernel: Path
+    root: Path
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Simulator]:
+    """A GitHub on the host's loopback interface, which QEMU's network leads to."""
+    with Simulator() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def disk(
+    docker: Engine, hub: Simulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Disk]:
+    """The kernel, and our image as an initial RAM disk."""
+    if os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None:
+        pytest.skip("QEMU for x86_64 is not here")
+    directory = tmp_path_factory.mktemp("vm")
+    with alone(), mirror(WORK) as releases:
+        image = slim(docker, base(docker, operating_system(docker), "slim"), releases)
+        url = f"http://{GATEWAY}:{urlsplit(hub.url).port}"
+        times = Distribution.scaled(url, 0, cancel_scale=1)
+        (directory / "simulator.json").write_text(json.dumps(asdict(times)))
+        (directory / "Dockerfile").write_text(
+            f"FROM {image}\nCOPY simulator.json /home/runner/bin/simulator.json\n"
+        )
+        tag = "gh-runner-test:vm"
+        done = docker.build(tag, context=directory)
+        assert done.returncode == 0, done.stdout
+        kernel = machine.kernel(cache())
+        yield Disk(kernel, machine.root(docker, tag, kernel, directory))
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def folder(hub: Simulator, tmp_path: Path) -> Folder:
+    """The folder of one machine, as the orchestrator makes it; a GitHub without runners."""
+    hub.reset()
+    made = Folder(tmp_path / "vm")
+    settings = {
+        "RUNNER_NAME": "vm",
+        "GITHUB_URL": "https://github.com/acme/shop",
+        "GITHUB_API_URL": f"http://{GATEWAY}:{urlsplit(hub.url).port}",
+        "GITHUB_ALLOW_HTTP": "1",
+        "GITHUB_PERSONAL_TOKEN": TOKEN,
+        "RUNNER_ENGINE": "none",
+        "RUNNER_STOP_FILE": "/gh-runner/stop",
+        "RUNNER_STOP_SECRET": SECRET,
+    }
+    made.make(settings, SECRET)
+    return made
+
+
+def add(folder: Folder, **settings: str) -> None:
+    """Add settings to the env file."""
+    with (folder.shared / "runner.env").open("a") as file:
+        file.writelines(f"{name}={value}\n" for name, value in settings.items())
+
+
+def listening(vm: Machine, folder: Folder) -> None:
+    """Wait until its runner listens; told with what is on its console if it does not."""
+    try:
+        until(lambda: folder.phase() == "listening", BOOT_SECONDS)
+    except AssertionError:
+        raise AssertionError(vm.console[-3000:]) from None
+
+
+@pytest.mark.parametrize("parameters", [(), ("POWER_OFF=1",)], ids=["PID 1", "below an init"])
+def test_a_life(disk: Disk, hub: Simulator, folder: Folder, parameters: tuple[str, ...]) -> None:
+    """Registered, a job, idle again, the stop file: off the list, 143, and the machine is off."""
+    add(folder, RUNNER_EPHEMERAL="0")
+    with machine.machine(disk.kernel, disk.root, folder.shared, *parameters) as vm:
+        listening(vm, folder)
+        assert not (folder.shared / "runner.env").exists()
+        job = hub.queue_job("uname -r; sudo grep -rlsa 'gh[p]_' /gh-runner /proc/*/environ; echo")
+        hub.wait_for("job_completed", job_id=job["id"], timeout=BOOT_SECONDS)
+        assert hub.job(job["id"])["log"].split() == [disk.kernel.name.removeprefix("linux-image-")]
+        assert len(hub.runners()) == 1
+        folder.ask_to_stop()
+        assert vm.wait() == 143, vm.console[-3000:]
+    assert hub.runners() == []
+    assert folder.phase() == "gone"
+    assert not (folder.shared / "stop").exists()
+
+
+def test_an_ephemeral_job(disk: Disk, hub: Simulator, folder: Folder) -> None:
+    """After its one job the machine switches itself off, with 0."""
+    job = hub.queue_job("echo hello")
+    with machine.machine(disk.kernel, disk.root, folder.shared) as vm:
+        assert vm.wait(BOOT_SECONDS) == 0, vm.console[-3000:]
+    assert hub.job(job["id"])["result"] == "succeeded"
+    assert hub.runners() == []
+
+
+def test_a_stop_in_a_job(disk: Disk, hub: Simulator, folder: Folder) -> None:
+    """The stop file cancels the job, which is reported."""
+    add(folder, RUNNER_CANCEL_TIMEOUT="1", RUNNER_STOP_TIMEOUT="60")
+    job = hub.queue_job("echo begun; sleep 60")
+    with machine.machine(disk.kernel, disk.root, folder.shared) as vm:
+        hub.wait_for("job_output", timeout=BOOT_SECONDS)
+        folder.ask_to_stop()
+        assert vm.wait() == 143, vm.console[-3000:]
+    assert hub.job(job["id"])["status"] == "completed"
+    assert hub.runners() == []
+
+
+def test_a_wrong_secret(disk: Disk, hub: Simulator, folder: Folder) -> None:
+    """What a job writes there does not stop the runner; the host's file then does."""
+    add(folder, RUNNER_EPHEMERAL="0")
+    with machine.machine(disk.kernel, disk.root, folder.shared) as vm:
+        listening(vm, folder)
+        job = hub.queue_job("sudo sh -c 'echo guess >/gh-runner/stop'")
+        hub.wait_for("job_completed", job_id=job["id"], timeout=BOOT_SECONDS)
+        until(lambda: "RUNNER_STOP_FILE is ignored" in vm.console)
+        assert folder.phase() == "listening"
+        folder.ask_to_stop()
+        assert vm.wait() == 143, vm.console[-3000:]
+    assert hub.runners() == []
