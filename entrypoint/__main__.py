@@ -15,7 +15,7 @@ from entrypoint.init import child, pid1, signals
 
 signals.block_signals()
 
-SUBCOMMANDS = ("run", "check", "status", "sweep", "jit", "exec")
+SUBCOMMANDS = ("run", "check", "settings", "status", "sweep", "jit", "exec")
 
 
 def main() -> int:
@@ -24,7 +24,7 @@ def main() -> int:
     match sys.argv[1:]:
         case [] | ["run"]:
             return run()
-        case ["status" | "check" | "sweep" | "jit" as tool, *arguments]:
+        case ["check" | "settings" | "status" | "sweep" | "jit" as tool, *arguments]:
             signals.restore_signals()  # an ordinary program: Ctrl-C ends it
             pid1.forbid_dumps()  # its environment may hold what a job is after
             code: int = importlib.import_module(f"entrypoint.commands.{tool}").main(arguments)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 VERSION = "0.1.0"  # as in pyproject.toml, which is not in the image
 TEXT = """\
-usage: gh-runner [run | check | status | sweep | jit | exec | COMMAND] [ARG...]
+usage: gh-runner [run | check | settings | status | sweep | jit | exec | COMMAND] [ARG...]
 
 Without a word: be PID 1, register an ephemeral GitHub Actions runner, run one job, deregister.
 Settings come from the environment; the README has the table.
 
   run              the same
   check [--json]   try everything that `run` needs, without registering anything
+  settings         show every setting and where it came from; `--template`: an env file
   status [--json]  tell whether the runner in this container is healthy
   sweep            take dead runners off GitHub's list; `sweep --help` has the options
   jit              register a runner and print its JIT configuration; `jit --help`

@@ -29,6 +29,16 @@ SECRETS = {
 STOP_SECRET = "RUNNER_STOP_SECRET"  # noqa: S105 - its name
 # Other names under which a secret comes in, and the name that it has here.
 ALIASES = {"ACTIONS_RUNNER_INPUT_JITCONFIG": "RUNNER_JITCONFIG"}
+# Names of other projects for a secret. Whether they are meant is known only once all settings are
+# read (settings/migration.py); those that are not go back to where they came from.
+BORROWED = (
+    "ACCESS_TOKEN",
+    "APP_PRIVATE_KEY",
+    "GITHUB_ACCESS_TOKEN",
+    "GITHUB_TOKEN",
+    "RUNNER_PAT",
+    "RUNNER_SECRET",
+)
 REMOVE_TOKEN = "REMOVE_TOKEN"  # noqa: S105 - the name under which a vault holds one
 _DESCRIPTOR = "GH_RUNNER_SECRETS"  # tells the second start which descriptor to take over
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
@@ -94,7 +104,7 @@ def leave_environment() -> Vault:
     Starts this program again where there were any, with the same arguments and signal mask.
     """
     descriptor = os.environ.pop(_DESCRIPTOR, None)
-    names = (*SECRETS, *ALIASES)
+    names = (*SECRETS, *ALIASES, *BORROWED)
     found = {variable: os.environ[variable] for variable in names if variable in os.environ}
     if not found:
         return Vault(int(descriptor) if descriptor else None)

@@ -6,9 +6,11 @@ from typing import Any
 
 import yaml
 
+from entrypoint.commands.settings import template
 from entrypoint.errors import ExitCode
 from entrypoint.github.refusals import REFUSALS
 from entrypoint.settings import credential
+from entrypoint.settings.projects import PROJECTS, Project, Row
 from entrypoint.settings.schema import variables
 from entrypoint.vault import SECRETS
 
@@ -17,8 +19,13 @@ README = ROOT / "README.md"
 ECS = ROOT / "docs" / "ecs.md"
 ACTION = ROOT / "action.yml"
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
+MIGRATING = ROOT / "docs" / "migrating.md"
+SAMPLE = ROOT / ".env-example"
 BEGIN = "<!-- made from entrypoint/github/refusals.py by `python -m scripts.documents`: begin -->\n"
 END = "<!-- end -->\n"
+PROJECTS_BEGIN = (
+    "<!-- made from entrypoint/settings/projects.py by `python -m scripts.documents` -->\n"
+)
 
 # What stands for the placeholders that are filled in when it happens.
 _WORDS = {
@@ -128,7 +135,30 @@ def _with(page: str, tables: dict[str, str]) -> str:
     return page
 
 
+def migrating() -> str:
+    """The page for those who come from another project, a section each."""
+    before = MIGRATING.read_text().partition(PROJECTS_BEGIN)[0]
+    return "\n".join([before + PROJECTS_BEGIN, *map(project, PROJECTS)])
+
+
+def project(one: Project) -> str:
+    """The section on one project."""
+    lines = [f"## {one.name}", "", "| there | here | |", "|---|---|---|"]
+    lines += [variable(row) for row in (*one.scope_names, *one.rows)]
+    lines += ["", "What gets better:", "", *(f"- {sentence}" for sentence in one.better)]
+    lines += ["", "What is different:", "", *(f"- {sentence}" for sentence in one.different), ""]
+    return "\n".join(lines)
+
+
+def variable(row: Row) -> str:
+    """One line of the table of a project's variables."""
+    here = "the same" if row.ours == row.theirs else f"`{row.ours}`" if row.ours else "-"
+    return f"| `{row.theirs}` | {here} | {row.how} |"
+
+
 if __name__ == "__main__":
+    SAMPLE.write_text(template())
+    MIGRATING.write_text(migrating())
     README.write_text(with_tables(README.read_text()))
     TROUBLESHOOTING.write_text(renewed(TROUBLESHOOTING.read_text()))
     ECS.write_text(ecs_with_tables(ECS.read_text()))

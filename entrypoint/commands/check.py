@@ -47,14 +47,16 @@ def main(argv: Sequence[str]) -> int:
 def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Go through all checks, in the order in which `run` would meet with trouble."""
     try:
-        settings, secrets, notes, others = sources.read(Given.part(environ))
-        environment().update(others)  # a proxy, for example
+        values = sources.read(Given.part(environ))
+        environment().update(values.others)  # a proxy, for example
     except Failure as failure:
         yield finding.wrong("settings", failure)
         return
+    settings, secrets = values.settings, values.secrets
     yield finding.fine("settings", str(settings.target))
-    yield from (finding.warning("settings", note) for note in notes)
-    redaction.hide(*secrets.values())
+    if values.recognised:
+        yield finding.fine("settings", values.recognised)
+    yield from (finding.warning("settings", note) for note in values.notes)
     yield from check_container.look(settings)
     if settings.registration == "given":
         said = f"JIT configuration of the runner {settings.name}; GitHub is not asked"

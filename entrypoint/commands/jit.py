@@ -28,8 +28,9 @@ def main(argv: Sequence[str]) -> int:
     options = _options(argv)
     log.write_to(2)  # stdout is for the configuration alone
     try:
-        settings, secrets, _, others = sources.read(Given.part(environment()))
-        environment().update(others)  # a proxy, for example
+        values = sources.read(Given.part(environment()))
+        settings, secrets = values.settings, values.secrets
+        environment().update(values.others)  # a proxy, for example
         log.configure(settings.log_level, settings.log_format)
         if identify(secrets)[1] in (Kind.JIT, Kind.REGISTRATION):
             raise Failure(

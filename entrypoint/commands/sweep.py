@@ -27,8 +27,9 @@ def main(argv: Sequence[str]) -> int:
     """Sweep the list of runners that the environment's settings name; return the exit code."""
     options = _options(argv)
     try:
-        settings, secrets, _, others = sources.read(Given.part(environment()))
-        environment().update(others)  # a proxy, for example
+        values = sources.read(Given.part(environment()))
+        settings, secrets = values.settings, values.secrets
+        environment().update(values.others)  # a proxy, for example
         log.configure(settings.log_level, settings.log_format)
         meant = _meant(options, settings)
         sweep(settings, secrets, _stale(meant), options)

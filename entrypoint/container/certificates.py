@@ -61,6 +61,7 @@ class Trust(NamedTuple):
     path: str
     notes: list[str]
     problems: list[str]
+    variable: str = ""
 
 
 def choose(environ: Mapping[str, str]) -> Trust:
@@ -88,7 +89,7 @@ def choose(environ: Mapping[str, str]) -> Trust:
         return Trust("", [], problems)
     note = f"{chosen}: its authorities are trusted by every program here, beside the system's"
     path = environ[chosen].strip()
-    return Trust(path, [] if chosen == RUNNER_CA_FILE else [note], [])
+    return Trust(path, [] if chosen == RUNNER_CA_FILE else [note], [], chosen)
 
 
 def _authorities(path: str) -> Iterator[bytes]:

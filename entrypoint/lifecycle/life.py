@@ -142,6 +142,8 @@ def prepare(
         log.info(
             "life.started", "starting", runner=version, released=prepared["settings"]["released"]
         )
+    if prepared["recognised"]:
+        log.info("settings.recognised", prepared["recognised"])
     for note in prepared["notes"]:
         log.warning("settings.note", note)
     return prepared

@@ -6,7 +6,7 @@ nothing is lost to a mistake.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -19,7 +19,7 @@ from entrypoint.settings.given import Given
 from entrypoint.settings.runner_names import unique
 from entrypoint.settings.schema import Settings
 from entrypoint.settings.secret_files import ENVFILE, SecretFile
-from entrypoint.vault import STOP_SECRET, Vault
+from entrypoint.vault import BORROWED, STOP_SECRET, Vault
 
 
 def load(given: Given, vault: Vault) -> dict[str, Any]:
@@ -28,7 +28,9 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
     Raises a Failure that lists every problem; all files are still there then.
     """
     files: dict[str, SecretFile] = {}
-    settings, secrets, notes, others = sources.read(given, files)
+    values = sources.read(given, files)
+    settings, secrets, notes, others = values[:4]
+    origins = [*values.origins.values()]
     user = account.lookup(settings.user)
     problems = [
         *checks.problems(settings, user),
@@ -39,7 +41,7 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
         raise rules.wrong(problems)
     home.claim(settings.home)
     notes += exposure.protect(files, settings, user)
-    notes += [*exposure.weaknesses(settings, user), *exposed(settings, given.secrets)]
+    notes += [*exposure.weaknesses(settings, user), *exposed(settings, given.secrets, origins)]
     stop_secret = secrets.pop(STOP_SECRET, "")
     vault.fill(secrets)
     earlier = home.record(settings.home)
@@ -48,6 +50,7 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
     return {
         "settings": asdict(settings),
         "name": settings.name if settings.registration == "given" else unique(settings.name),
+        "recognised": redaction.redact(values.recognised),
         "notes": redaction.redact_all(notes),
         "environment": others,
         "stop_digest": stop_file.digest(stop_secret) if stop_secret else "",
@@ -55,12 +58,13 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
     }
 
 
-def exposed(settings: Settings, secrets: Mapping[str, str]) -> list[str]:
+def exposed(settings: Settings, secrets: Mapping[str, str], origins: Collection[str]) -> list[str]:
     """Return a warning where until-job cannot keep its promise in full.
 
-    `secrets` are those of the container's environment.
+    `secrets` are those of the container's environment; of other projects' only those in `origins`.
     """
-    given = [variable for variable in credential.VARIABLES if secrets.get(variable)]
+    names = (*credential.VARIABLES, *(name for name in BORROWED if name in origins))
+    given = [variable for variable in names if secrets.get(variable)]
     if settings.credential != "until-job" or not given:
         return []
     warning = (

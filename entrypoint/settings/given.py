@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from entrypoint.vault import ALIASES, SECRETS
+from entrypoint.vault import ALIASES, BORROWED, SECRETS
 
 
 class Given(NamedTuple):
@@ -17,7 +17,7 @@ class Given(NamedTuple):
     @classmethod
     def part(cls, values: Mapping[str, str]) -> Given:
         """Part an environment or an env file."""
-        secret = {*SECRETS, *ALIASES}
+        secret = {*SECRETS, *ALIASES, *BORROWED}
         return cls(
             {name: value for name, value in values.items() if name not in secret},
             {name: value for name, value in values.items() if name in secret},

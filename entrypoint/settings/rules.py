@@ -12,8 +12,9 @@ from typing import Any
 
 from entrypoint import redaction
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.settings import credential, names, parsers
+from entrypoint.settings import credential, migration, names, parsers
 from entrypoint.settings.given import Given
+from entrypoint.settings.migration import Translation
 from entrypoint.settings.parsers import Problem, unquoted
 from entrypoint.settings.schema import Settings, variables
 from entrypoint.settings.target import Scope, is_hosted
@@ -57,11 +58,13 @@ _INPUTS = {
 }
 
 
-def parse(given: Given, problems: Sequence[str] = ()) -> Settings:
+def parse(given: Given, problems: Sequence[str] = (), found: Translation | None = None) -> Settings:
     """Turn the values that were given into Settings, or raise a Failure with every problem.
 
-    `problems` are those found before. An empty value is the default, as in a compose file.
+    `problems` are those found before, `found` is what other projects' variables have become. An
+    empty value is the default, as in a compose file.
     """
+    found = found or Translation()
     problems, parsed = list(problems), {}
     for variable, about in variables().items():
         value = unquoted(given.settings.get(variable, "")) or about["default"]
@@ -79,10 +82,12 @@ def parse(given: Given, problems: Sequence[str] = ()) -> Settings:
         if problems:
             raise wrong(problems)
         return _of_jit_configuration(settings, encoded)
-    problems += _news(contradictions(settings, given), problems)
+    told = contradictions(settings, given, knows_scope=not found.scope_is_wrong)
+    problems += _news(told, problems)
     problems += _meant_otherwise(settings, given, problems)
+    problems += migration.too_wide(found, settings.target.scope)
     if problems:
-        raise wrong(problems)
+        raise wrong([found.annotated(problem) for problem in problems])
     return settings
 
 
@@ -153,10 +158,10 @@ def wrong(problems: list[str]) -> Failure:
     return Failure(ExitCode.CONFIG, message, problems=tuple(problems))
 
 
-def contradictions(settings: Settings, given: Given) -> list[str]:
+def contradictions(settings: Settings, given: Given, *, knows_scope: bool = True) -> list[str]:
     """Return what is wrong with settings that are each fine by themselves."""
     return [
-        *_scope(settings, given.settings),
+        *(_scope(settings, given.settings) if knows_scope else ()),
         *_encryption(settings),
         *_credential(settings, given.secrets),
         *_inputs(given.settings),

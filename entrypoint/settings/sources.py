@@ -14,8 +14,9 @@ from typing import NamedTuple
 from entrypoint import redaction
 from entrypoint.container import account, certificates, image
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.settings import credential, names, parsers, proxies, rules, secret_files
+from entrypoint.settings import credential, migration, names, parsers, proxies, rules, secret_files
 from entrypoint.settings.given import Given
+from entrypoint.settings.migration import Translation
 from entrypoint.settings.parsers import Problem, unquoted
 from entrypoint.settings.runner_names import MAX_NAME, shortened
 from entrypoint.settings.schema import Settings, ours, variables
@@ -46,12 +47,19 @@ _ENVFILE_HINTS = {
 
 
 class Values(NamedTuple):
-    """What the sources give: `others` are the env file's variables that are none of ours."""
+    """What the sources give.
+
+    `others` are variables for the environment: the env file's that are none of ours, and what was
+    put right. `origins` tells by variable where a value came from. `recognised` is one line on the
+    other project that the container was configured for, or empty.
+    """
 
     settings: Settings
     secrets: dict[str, str]
     notes: list[str]
     others: dict[str, str]
+    origins: dict[str, str]
+    recognised: str
 
 
 def read(given: Given, files: dict[str, SecretFile] | None = None) -> Values:
@@ -61,38 +69,71 @@ def read(given: Given, files: dict[str, SecretFile] | None = None) -> Values:
     the variables that name them. From then on this process says none of the secrets.
     """
     _hide(given)
-    # The image knows its runner; what the operator says of it wins.
-    given = Given({**image.release(), **given.settings}, given.secrets)
-    environ, files = given.settings, {} if files is None else files
-    path = unquoted(environ.get(ENVFILE, ""))
+    files = {} if files is None else files
+    path = unquoted(given.settings.get(ENVFILE, ""))
     set_by_file = read_env_file(path, files) if path else {}
-    given = given.under(set_by_file)
-    _hide(given)
-    secrets, notes, problems = gather_secrets(given, files)
-    proxy = proxies.examine(given.settings)
-    trust = certificates.choose(given.settings)
-    problems += [*proxy.problems, *trust.problems]
-    settings = rules.parse(Given(given.settings, secrets), problems)
+    everything = given.under(set_by_file)
+    _hide(everything)
+    found = migration.translate(everything)
+    values = _judge(everything, found, files)
+    origins = _origins(set_by_file, given, files) | found.origins | values.origins
+    if _STATE_DIR in set_by_file and set_by_file[_STATE_DIR] != given.settings.get(_STATE_DIR):
+        values.notes.append(
+            f"{_STATE_DIR}: is set in the env file, where the health check (`gh-runner status`)"
+            " does not see it; set it in the container's environment"
+        )
+    taken = ours() | found.used | {*given.secrets}
+    others = {name: value for name, value in set_by_file.items() if name not in taken}
+    return values._replace(others={**others, **values.others}, origins=origins)
+
+
+def _judge(given: Given, found: Translation, files: dict[str, SecretFile]) -> Values:
+    """Turn all that was given into values; what is wrong with them is one Failure."""
+    left = found.left(given)
+    # The image knows its runner; what the operator says of it wins.
+    known = found.applied(given)
+    known = Given({**image.release(), **known.settings}, known.secrets)
+    secrets, notes, problems = gather_secrets(known, files)
+    proxy = proxies.examine(known.settings)
+    trust = certificates.choose(known.settings)
+    problems = [*found.problems, *problems, *proxy.problems, *trust.problems]
+    settings = rules.parse(Given(known.settings, secrets), problems, found)
     settings = replace(settings, ca_file=trust.path)
+    _require_trusted(files, settings)
+    notes += [
+        *found.notes,
+        *spelling_notes(known.settings, settings, found),
+        *proxy.notes,
+        *trust.notes,
+        *credential.caveats(secrets),
+        *_repeated({**known.settings, **left}, secrets),
+    ]
+    origins = {"RUNNER_CA_FILE": trust.variable} if trust.variable else {}
+    return Values(settings, secrets, notes, {**left, **proxy.corrected}, origins, found.line)
+
+
+def _require_trusted(files: Mapping[str, SecretFile], settings: Settings) -> None:
+    """Raise a Failure for files that a job could have put there."""
     if user := account.lookup(settings.user):
         whys = {name: secret_files.why_untrusted(file, user) for name, file in files.items()}
         problems = [f"{name}: {files[name].path} {why}" for name, why in whys.items() if why]
         if problems:
             raise rules.wrong(problems)
-    notes += [
-        *spelling_notes(given.settings, settings),
-        *proxy.notes,
-        *trust.notes,
-        *credential.caveats(secrets),
-        *_repeated(given.settings, secrets),
-    ]
-    if _STATE_DIR in set_by_file and set_by_file[_STATE_DIR] != environ.get(_STATE_DIR):
-        notes.append(
-            f"{_STATE_DIR}: is set in the env file, where the health check (`gh-runner status`)"
-            " does not see it; set it in the container's environment"
-        )
-    others = {name: value for name, value in set_by_file.items() if name not in ours()}
-    return Values(settings, secrets, notes, {**others, **proxy.corrected})
+
+
+def _origins(
+    set_by_file: Mapping[str, str], given: Given, files: Mapping[str, SecretFile]
+) -> dict[str, str]:
+    """Return where each variable that is set came from, in words."""
+    origins = dict.fromkeys(image.release(), "image")
+    origins |= {
+        name: "environment" for name, value in {**given.settings, **given.secrets}.items() if value
+    }
+    origins |= {name: "env file" for name, value in set_by_file.items() if value}
+    for name, file in files.items():
+        if name != ENVFILE:
+            origins[name.removesuffix("_FILE")] = f"file {file.path}"
+    return origins
 
 
 def _hide(given: Given) -> None:
@@ -226,7 +267,7 @@ def _require_key(value: str) -> list[str]:
     return []
 
 
-def spelling_notes(given: Mapping[str, str], settings: Settings) -> list[str]:
+def spelling_notes(given: Mapping[str, str], settings: Settings, found: Translation) -> list[str]:
     """Return what the settings put right without a word, and what may be meant otherwise."""
     written = {name: given.get(name, "").strip() for name in variables()}
     quoted = [name for name, value in written.items() if unquoted(value) != value]
@@ -240,7 +281,8 @@ def spelling_notes(given: Mapping[str, str], settings: Settings) -> list[str]:
     notes += _label_notes(unquoted(written["RUNNER_LABELS"]), settings)
     if shortened(settings.name) != settings.name:
         notes.append(f"RUNNER_NAME: was cut, GitHub takes {MAX_NAME} characters with the suffix")
-    if "/" in written["GITHUB_REPOSITORY"] and not written["GITHUB_OWNER"]:
+    is_borrowed = "GITHUB_REPOSITORY" in found.origins
+    if "/" in written["GITHUB_REPOSITORY"] and not (written["GITHUB_OWNER"] or is_borrowed):
         notes.append("GITHUB_REPOSITORY: what stands before its slash was taken as GITHUB_OWNER")
     if settings.allow_http and "http://" in (settings.target.server + settings.api_url):
         notes.append("GITHUB_ALLOW_HTTP: the credential is sent to GitHub unencrypted")

@@ -34,7 +34,7 @@ def test_help(subcommand: list[str], option: str) -> None:
 
 def test_subcommands_are_listed() -> None:
     """Whoever asks for help learns of every subcommand."""
-    assert SUBCOMMANDS == ["run", "check", "status", "sweep", "exec"]
+    assert SUBCOMMANDS == ["run", "check", "settings", "status", "sweep", "jit", "exec"]
     first = usage.TEXT.splitlines()[0]
     assert all(name in first for name in SUBCOMMANDS)
 

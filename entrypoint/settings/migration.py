@@ -1,0 +1,173 @@
+"""From the variables of another project to ours (`PROJECTS` has the table).
+
+Two names with different values are one problem. Nothing is made wider than a name says: a scope
+that a name would have narrowed is obeyed or refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from entrypoint.settings import parsers
+from entrypoint.settings.given import Given
+from entrypoint.settings.parsers import Problem, unquoted
+from entrypoint.settings.projects import PROJECTS, Claim, Project, Row, Values, any_word
+from entrypoint.settings.schema import ours
+from entrypoint.settings.target import Scope
+from entrypoint.vault import BORROWED, SECRETS
+
+_SHARED = "RUNNER_SCOPE"  # a word of two projects; without any other sign it has to be obeyed, too
+
+
+@dataclass
+class Translation:
+    """What was recognised, and what became of it."""
+
+    projects: list[str] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)  # theirs, by ours
+    used: set[str] = field(default_factory=set)
+    dropped: set[str] = field(default_factory=set)
+    scope_is_wrong: bool = False
+    claims: list[Claim] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def applied(self, given: Given) -> Given:
+        """Return what was given with all of it in our own names."""
+        kept = {
+            name: value
+            for name, value in given.settings.items()
+            if name not in self.dropped and (name not in self.used or name in ours())
+        }
+        secrets = {name: v for name, v in given.secrets.items() if name not in BORROWED}
+        return Given({**kept, **self.settings}, {**secrets, **self.secrets})
+
+    def left(self, given: Given) -> dict[str, str]:
+        """Return the variables that would be a secret of theirs, and belong to nobody known."""
+        return {n: v for n, v in given.secrets.items() if n in BORROWED and n not in self.used}
+
+    @property
+    def line(self) -> str:
+        """Say in one line whose configuration it is and what each name became."""
+        if not self.projects:
+            return ""
+        became = [f"{theirs} → {name}" for name, theirs in self.origins.items() if theirs != name]
+        labels = [f"labels added: {', '.join(self.labels)}"] if self.labels else []
+        told = "; ".join([*([", ".join(became)] if became else []), *labels])
+        return f"configured for {' and '.join(self.projects)}: {told or 'all names are the same'}"
+
+    def annotated(self, message: str) -> str:
+        """Name their variable beside each of ours that it became."""
+        for name, theirs in self.origins.items():
+            if theirs != name:
+                message = re.sub(rf"\b{name}\b", f"{theirs} (here {name})", message)
+        return message
+
+
+def translate(given: Given) -> Translation:
+    """Return what the variables of other projects are here; `given` is left as it is."""
+    known = {**given.settings, **given.secrets}
+    values = {name: value for name, raw in known.items() if (value := unquoted(raw))}
+    found = Translation()
+    projects = [p for p in PROJECTS if any(values.get(sign) for sign in p.signs)]
+    if not projects and values.get(_SHARED):
+        projects = [p for p in PROJECTS if p.name.startswith("myoung34")]
+    for project in projects:
+        _take(project, values, found)
+    _add_labels(values, found)
+    return found
+
+
+def _take(project: Project, values: Values, found: Translation) -> None:
+    found.projects.append(project.name)
+    found.used |= {row.theirs for row in project.scope_names} & values.keys()
+    try:
+        for claim in project.claims(values):
+            found.claims.append(claim)
+            if claim.ours and not claim.value:
+                found.origins.setdefault(claim.ours, claim.theirs)
+            elif claim.ours:
+                _set(claim.theirs, claim.ours, claim.value, values, found)
+    except Problem as problem:
+        found.problems.append(str(problem))
+        found.scope_is_wrong = True
+    for row in project.rows:
+        if values.get(row.theirs) and not (row.unless and values.get(row.unless)):
+            _take_row(row, values, found)
+    _leave_group_out(project, values, found)
+    found.labels += project.labels(values)
+
+
+def _take_row(row: Row, values: Values, found: Translation) -> None:
+    value = values[row.theirs]
+    found.used.add(row.theirs)
+    try:
+        taken = row.take(value)
+    except Problem as problem:
+        words = "; any word, even false, is a yes there" if row.take is any_word else ""
+        found.problems.append(f"{row.theirs}: {problem}{words}")
+        return
+    if row.take is any_word and not parsers.flag(value):
+        found.notes.append(
+            f"{row.theirs}: any word, even {value}, is a yes there, and so here; set {row.ours}=0"
+        )
+    if not row.ours:
+        if taken and not row.silent:
+            found.notes.append(f"{row.theirs}: has no equal here: {row.how}")
+    elif taken and (taken, row.theirs) != (value, row.ours):
+        _set(row.theirs, row.ours, taken, values, found)
+
+
+def _set(theirs: str, name: str, value: str, values: Values, found: Translation) -> None:
+    """Give one of ours a value; two names with different values are a problem."""
+    goal = found.secrets if name in SECRETS else found.settings
+    if name == "RUNNER_ENGINE_OPTIONS":
+        value = " ".join([goal.get(name) or values.get(name, ""), value]).strip()
+    else:
+        own = values.get(name, "") if theirs != name and name not in found.used else ""
+        other, whose = (goal[name], found.origins[name]) if name in goal else (own, name)
+        same = other == value or (name not in SECRETS and other.lower() == value.lower())
+        if other and not same:
+            found.problems.append(f"{whose} and {theirs}: say different things; give one of them")
+            return
+    goal[name] = value
+    found.origins[name] = theirs
+
+
+def _leave_group_out(project: Project, values: Values, found: Translation) -> None:
+    """Drop a group where the project does, since a repository has none."""
+    if values.get(project.group_beside) and values.get("RUNNER_GROUP"):
+        found.dropped.add("RUNNER_GROUP")
+        found.notes.append("RUNNER_GROUP: is passed over, since a repository has no runner groups")
+
+
+def _add_labels(values: Values, found: Translation) -> None:
+    labels = found.settings.get("RUNNER_LABELS") or values.get("RUNNER_LABELS", "")
+    present = {unquoted(label).lower() for label in labels.split(",")}
+    found.labels = [label for label in found.labels if label.lower() not in present]
+    if found.labels:
+        found.settings["RUNNER_LABELS"] = ",".join(filter(None, [labels, *found.labels]))
+        found.origins.setdefault("RUNNER_LABELS", "RUNNER_LABELS")
+
+
+def too_wide(found: Translation, scope: Scope) -> Iterator[str]:
+    """Say which of their names the runner would go beyond, if it were of this scope."""
+    order = (Scope.REPOSITORY, Scope.ORGANIZATION, Scope.ENTERPRISE)
+    for claim in found.claims:
+        if claim.scope and order.index(scope) > order.index(claim.scope):
+            yield (
+                f"{claim.theirs}: says {claim.scope}, and the runner would serve the whole {scope};"
+                " leave out what does not belong"
+            )
+
+
+def secret_names() -> set[str]:
+    """Return their names for secrets, which vault.BORROWED repeats for the sake of a fast start."""
+    rows = [row for project in PROJECTS for row in project.rows]
+    found = {row.theirs for row in rows if row.ours in SECRETS and row.theirs != row.ours}
+    return found | {row.theirs for row in rows if row.theirs in BORROWED}
