@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.release.command import ROOT, fake
 from tests.release.repository import GitRepository
@@ -33,6 +34,16 @@ def test_no_job_gets_more_than_it_says(workflow: Path) -> None:
     pattern = r"^permissions:((?: \{\})?(?:\n  .+)*)"
     (permissions,) = re.findall(pattern, workflow.read_text(), re.MULTILINE)
     assert permissions.split() in (["{}"], ["contents:", "read"])
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_whoever_asks_for_the_newest_runner_has_a_token(workflow: Path) -> None:
+    """GitHub's machines share addresses, and GitHub allows an address few requests an hour."""
+    asks = re.compile(r"make( \S+)* image\b|build-image|push-build|choose_runner")
+    for job in yaml.safe_load(workflow.read_text())["jobs"].values():
+        for step in job.get("steps", []):
+            if asks.search(step.get("run", "")):
+                assert "GH_TOKEN" in {**job.get("env", {}), **step.get("env", {})}
 
 
 @pytest.fixture
