@@ -1,4 +1,4 @@
-"""Calls in a process of their own."""
+"""Functions that run in a process of their own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.unit.init.test_pid1 import alone, descriptors, sleep_forever, within
 
 @alone
 def test_a_call_that_takes_too_long_leaves_nothing_open() -> None:
-    """A watchdog may ask for days while GitHub hangs: no descriptor is lost by any of it."""
+    """Calls that are given up, however many, leave no descriptor open."""
     pid_1 = Init()
     before = descriptors()
     for _ in range(3):

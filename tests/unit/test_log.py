@@ -1,4 +1,4 @@
-"""What the program says: one event a line, in the form that suits the reader, without secrets."""
+"""The log: one event a line, in a form for its reader, without secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOCKER_STOP = 10  # seconds
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """Leave the log as it was found: it is one for each process."""
+    """Restore the log, of which each process has one."""
     before = dict(log._config)
     yield
     log._config.clear()
@@ -29,7 +29,7 @@ def as_before() -> Iterator[None]:
 
 
 def lines(capture: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """What has been logged as JSON since the last call."""
+    """Return what was logged as JSON since the last call."""
     return [json.loads(line) for line in capture.readouterr().out.splitlines()]
 
 
@@ -67,7 +67,7 @@ def test_levels(capfd: pytest.CaptureFixture[str], least: str, told: int) -> Non
     ],
 )
 def test_tokens_are_known_by_their_form(capfd: pytest.CaptureFixture[str], secret: str) -> None:
-    """A token of GitHub's is never written, even if nobody has told the log of it."""
+    """A token of GitHub's is never written, even if the log was not told of it."""
     log.configure("info", "json")
     log.info("it.happened", f"it is {secret}, is it not?", value=secret)
     [record] = lines(capfd)
@@ -76,7 +76,7 @@ def test_tokens_are_known_by_their_form(capfd: pytest.CaptureFixture[str], secre
 
 
 def test_secrets_that_were_named(capfd: pytest.CaptureFixture[str]) -> None:
-    """A secret of any form is left out once it is known, and each line of a key as well."""
+    """A known secret of any form is left out, and so is each line of a key."""
     log.configure("info", "json")
     redaction.hide("plain-word", "-----BEGIN KEY-----\nMIIEabcdefgh\n-----END KEY-----")
     log.info("it.happened", "with plain-word and MIIEabcdefgh in it")
@@ -141,7 +141,7 @@ def test_colours(wanted: bool, coloured: bool) -> None:
 
 
 def test_nobody_reads() -> None:
-    """A reader that has gone away is no reason to end."""
+    """If the reader has gone, the program goes on."""
     reader, writer = os.pipe()
     os.close(reader)
     log.write_to(writer)
@@ -173,7 +173,7 @@ def test_a_reader_that_does_not_read_holds_up_no_stop(life: Life, simulator: Sim
 
 
 def test_a_life_says_nothing_secret(life: Life, simulator: Simulator) -> None:
-    """At the level debug, too, neither the credential nor a runner token is in the output."""
+    """Even at the level debug the output holds neither the credential nor a token."""
     simulator.queue_job()
     assert life.start(RUNNER_LOG_LEVEL="debug").wait() == 0, life.output
     assert TOKEN not in life.output
@@ -182,7 +182,7 @@ def test_a_life_says_nothing_secret(life: Life, simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("name", ["RUNNER_LOG_LEVEL", "RUNNER_LOG_FORMAT"])
 def test_wrong_settings_of_the_log_are_told(life: Life, simulator: Simulator, name: str) -> None:
-    """How should the log say that its own settings are wrong? In its usual form."""
+    """Wrong settings of the log are told in its usual form."""
     life.env |= {name: "loud"}
     assert life.start().wait() == 78, life.output
     assert f"{name}: 'loud' is not one of" in life.output

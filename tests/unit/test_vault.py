@@ -1,4 +1,4 @@
-"""Where the credential lives, and that nothing that is said ever holds it."""
+"""The vault holds the credential, and no message ever does."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ STOPPED_BEFORE_EXEC = replace("leave_environment", "os.execve(...)", "os.system(
 
 
 def run_child(parent: Parent, function: Callable[[], object]) -> str:
-    """Run a function as PID 1 has functions run, and return what it prints."""
+    """Run a function as PID 1 runs functions, and return what it prints."""
     child = parent.fork(lambda: call.answer(function), capture=True)
     os.waitpid(child.pid, 0)
     return child.output()
 
 
 def new_token() -> str:
-    """A token that has none of the forms that GitHub's tokens have today."""
+    """Make a token that has none of the forms of GitHub's tokens."""
     return f"tomorrow-{secrets.token_hex(12)}"
 
 
 def test_vault_is_read_by_children_and_cannot_be_changed() -> None:
-    """It is written once, whoever has the descriptor."""
+    """The vault is written once, whatever process has the descriptor."""
     vault = Vault()
     vault.fill({TOKEN: "ghp_a"})
 
@@ -53,7 +53,7 @@ def test_vault_is_read_by_children_and_cannot_be_changed() -> None:
 
 
 def test_forgotten_vault_is_gone() -> None:
-    """Nobody reads it any more, and to forget it twice is no mistake."""
+    """A forgotten vault cannot be read; it may be forgotten twice."""
     vault = Vault()
     vault.fill({TOKEN: "ghp_a"})
     vault.forget()
@@ -63,7 +63,7 @@ def test_forgotten_vault_is_gone() -> None:
 
 
 def test_traceback_of_a_child_holds_no_secret() -> None:
-    """A defect in a child that knows the secret is told without it, line by line of a key."""
+    """A traceback of a child that knows the secret does not hold it, nor a line of a key."""
     token, line = new_token(), secrets.token_hex(32)
     vault = Vault()
     vault.fill({TOKEN: token, KEY: f"-----BEGIN X-----\n{line}\n-----END X-----"})
@@ -78,7 +78,7 @@ def test_traceback_of_a_child_holds_no_secret() -> None:
 
 
 def test_failure_of_a_child_holds_no_secret() -> None:
-    """What a child raises for the operator is told without what it knows."""
+    """A message of a child to the operator does not hold its secret."""
     token = new_token()
 
     def fail() -> None:
@@ -107,7 +107,7 @@ FAULTS = {
 def test_no_log_line_holds_a_secret(
     life: Life, simulator: Simulator, fault: dict[str, object]
 ) -> None:
-    """Not at debug level, whatever goes wrong; not if GitHub itself sends it back."""
+    """No log line holds a secret, even at debug level, even if GitHub sends it back."""
     token = new_token()
     simulator.add_credential(token)
     if fault.get("body") == "{}":
@@ -120,7 +120,7 @@ def test_no_log_line_holds_a_secret(
 
 
 def test_what_config_sh_says_of_its_token_is_not_repeated(life: Life, simulator: Simulator) -> None:
-    """Should config.sh print the token when it fails, in whatever form, we do not."""
+    """If config.sh prints its token as it fails, the message does not repeat it."""
     script = life.home / "config.sh"
     script.write_text("#!/bin/sh\necho token: $ACTIONS_RUNNER_INPUT_TOKEN\nexit 1\n")
     token = new_token()
@@ -131,7 +131,7 @@ def test_what_config_sh_says_of_its_token_is_not_repeated(life: Life, simulator:
 
 
 def test_no_secret_in_any_argument_list(life: Life, simulator: Simulator) -> None:
-    """config.sh gets its token by its environment, which only its own user can read."""
+    """config.sh gets its token in its environment, which only its user can read."""
     simulator.fault(path="/actions/runner-registration", hang=True)
     life.start()
     pid = life.pid_of("config.sh")
@@ -147,14 +147,14 @@ def test_no_secret_in_any_argument_list(life: Life, simulator: Simulator) -> Non
 
 
 def test_pid_1_is_not_dumpable(life: Life, simulator: Simulator) -> None:
-    """No core of it is written, and its own user cannot read its environment."""
+    """No core is written, and PID 1's own user cannot read its environment."""
     life.start(namespace=[*NAMESPACE, *unprivileged.prefix()])
     simulator.wait_for("session_opened")
     assert os.stat(f"/proc/{life.pid_1}/environ").st_uid == 0
 
 
 def test_environment_of_pid_1_is_clean(life: Life, simulator: Simulator) -> None:
-    """With a secret in the environment PID 1 is another process image that has none."""
+    """If a secret was in the environment, PID 1 has executed itself without it."""
     life.start()
     simulator.wait_for("session_opened")
     environ = Path(f"/proc/{life.pid_1}/environ").read_bytes()
@@ -163,7 +163,7 @@ def test_environment_of_pid_1_is_clean(life: Life, simulator: Simulator) -> None
 
 
 def test_signal_mask_survives_the_second_start(life: Life, simulator: Simulator) -> None:
-    """A stop that comes while PID 1 starts itself again is not lost."""
+    """A stop while PID 1 executes itself again is not lost."""
     life.program = mutated(life.directory, STOPPED_BEFORE_EXEC)
     assert life.start().wait() == 143, life.output
     assert simulator.requests() == []
@@ -182,7 +182,7 @@ BAD_TOKENS = {
 
 @pytest.mark.parametrize("text", BAD_TOKENS.values(), ids=BAD_TOKENS)
 def test_file_that_holds_no_token(life: Life, simulator: Simulator, text: str) -> None:
-    """The variable and the file are named, nothing of what is in it, and the file stays."""
+    """The message names the variable and the file, and shows nothing of it; the file stays."""
     path = life.directory / "token"
     path.write_text(text)
     assert life.start(GITHUB_PERSONAL_TOKEN="", GITHUB_PERSONAL_TOKEN_FILE=str(path)).wait() == 78
@@ -193,7 +193,7 @@ def test_file_that_holds_no_token(life: Life, simulator: Simulator, text: str) -
 
 
 def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: str = "") -> str:
-    """A key in PEM form."""
+    """Return a key in PEM form."""
     encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if password:
         encryption = serialization.BestAvailableEncryption(password.encode())
@@ -204,7 +204,7 @@ def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: str = "")
 @pytest.mark.parametrize("kind", ["words", "cut", "garbage", "public", "elliptic", "encrypted"])
 @pytest.mark.parametrize("in_file", [False, True], ids=["variable", "file"])
 def test_app_key_that_is_none(life: Life, simulator: Simulator, kind: str, in_file: bool) -> None:
-    """It is found out before anything is deleted or asked, and not a line of it is shown."""
+    """It is refused before anything is deleted or asked, and no line of it is shown."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     text = {
         "words": "correct horse battery staple",
@@ -225,7 +225,7 @@ def test_app_key_that_is_none(life: Life, simulator: Simulator, kind: str, in_fi
 
 
 def test_vaults_are_no_ones_inheritance(life: Life, simulator: Simulator) -> None:
-    """The listener and what is below it have none of PID 1's memory files."""
+    """The listener and its children have none of PID 1's memory files."""
     life.start()
     simulator.wait_for("listening")
     until(lambda: "Runner.Listener" in life.inside().values())

@@ -1,4 +1,4 @@
-"""What the doctor finds in the container itself."""
+"""What `gh-runner check` finds in the container itself."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ LIBRARY = "libcoreclr.so"
 
 @pytest.fixture
 def ldd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """A runner with one of .NET's libraries, and an ldd that says what the test wants."""
+    """Make a runner with one library of .NET, and an ldd that prints what the test wants."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / LIBRARY).touch()
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
@@ -33,13 +33,13 @@ def ldd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None
 
 
 def only(found: Iterator[Finding]) -> Finding:
-    """The one finding that there is."""
+    """Return the only finding."""
     (one,) = found
     return one
 
 
 def test_libraries(tmp_path: Path, ldd: Callable[[str], None]) -> None:
-    """With all libraries there is nothing to do."""
+    """If all libraries are there, nothing is to do."""
     ldd("libc.so.6 => /lib/libc.so.6 (0x0)")
     assert only(check_container._libraries(str(tmp_path))).verdict is Verdict.FINE
 
@@ -47,7 +47,7 @@ def test_libraries(tmp_path: Path, ldd: Callable[[str], None]) -> None:
 def test_missing_libraries(
     tmp_path: Path, ldd: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the loader does not find is named, with the program that installs it."""
+    """A missing library is named, with the program that installs it."""
     ldd("liblttng-ust.so.1 => not found")
     monkeypatch.setattr(check_container, "_has_icu", lambda: False)
     found = only(check_container._libraries(str(tmp_path)))
@@ -57,7 +57,7 @@ def test_missing_libraries(
 
 
 def test_no_dotnet(tmp_path: Path) -> None:
-    """A runner that does not bring .NET's libraries is not judged by them."""
+    """A runner without libraries of .NET is not judged by them."""
     assert list(check_container._libraries(str(tmp_path))) == []
 
 
@@ -71,7 +71,7 @@ class Usage(NamedTuple):
 def test_disk(
     gibibytes: int, verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Little room in the work folder is a warning: it keeps no runner from starting."""
+    """Little room in the work folder is a warning and not an error."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(gibibytes * 1024**3))
     found = only(check_container._disk(fakehub.parse({"RUNNER_WORKDIR": str(tmp_path)})))
     assert found.verdict == verdict
@@ -86,7 +86,7 @@ def test_disk(
 def test_engine(
     kind: str, installed: str, code: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An engine that is asked for must be installed."""
+    """A container engine that the settings ask for must be installed."""
     monkeypatch.setattr(program, "PATH", str(tmp_path))
     if installed:
         (tmp_path / installed).touch(mode=0o755)

@@ -1,4 +1,4 @@
-"""The user that jobs run as, and the power that jobs have."""
+"""The user that jobs run as, and the capabilities that jobs have."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ SETPCAP, SYS_PTRACE = 1 << 8, 1 << 19
 
 
 def status(text: str) -> dict[str, str]:
-    """The lines of a /proc/PID/status."""
+    """Return the lines of a /proc/PID/status."""
     return dict(re.findall(r"^(\w+):\t(.*)$", text, re.MULTILINE))
 
 
 def powers_of_a_job(life: Life, simulator: Simulator, **options: str) -> dict[str, str]:
-    """What the kernel says of a step of a job."""
+    """Return what the kernel says of a step of a job."""
     job = simulator.queue_job("cat /proc/self/status")
     assert life.start(namespace=walls("sys_ptrace"), **options).wait() == 0, life.output
     return status(simulator.job(job["id"])["log"])
 
 
 def test_unknown_user() -> None:
-    """Nobody is found, and whoever relies on him is told so."""
+    """A user that does not exist is told."""
     assert account.lookup("nobody-at-all") is None
     with pytest.raises(LookupError, match="nobody-at-all"):
         account.require("nobody-at-all")
 
 
 def test_user_namespace_of_one_user(life: Life, simulator: Simulator) -> None:
-    """Where root is the only user of its namespace that is told, and nobody is asked."""
+    """If root is the only user of its namespace, that is told, and GitHub is not asked."""
     alone = ["unshare", "--user", "--map-root-user", *NAMESPACE]
     assert life.start(namespace=alone).wait() == 78, life.output
     assert f"root cannot become {USER} in this user namespace" in life.error()
@@ -43,7 +43,7 @@ def test_user_namespace_of_one_user(life: Life, simulator: Simulator) -> None:
 
 
 def test_kernel_judges_access_as_the_user(tmp_path: Path) -> None:
-    """Root's own file is none of the user's, and afterwards root is root again."""
+    """Root acts as the user while access is judged, and is root again afterwards."""
     user, path = account.require(USER), tmp_path / "file"
     path.touch(mode=0o600)
     assert not account.can(user, str(path), 4)
@@ -53,7 +53,7 @@ def test_kernel_judges_access_as_the_user(tmp_path: Path) -> None:
 
 
 def test_job_lacks_what_pid_1_has(life: Life, simulator: Simulator) -> None:
-    """Of a container's capabilities a job can never get CAP_SYS_PTRACE, not even by sudo."""
+    """A job cannot get CAP_SYS_PTRACE, not even by sudo."""
     told = powers_of_a_job(life, simulator)
     bounding = int(told["CapBnd"], 16)
     assert not bounding & SYS_PTRACE
@@ -73,14 +73,14 @@ def test_allowed_ptrace_costs_another_capability(life: Life, simulator: Simulato
 def test_no_warning_where_ptrace_finds_nothing(
     life: Life, simulator: Simulator, more: dict[str, str]
 ) -> None:
-    """A job that cannot become root, or finds no credential, is no reason for a warning."""
+    """There is no warning if a job cannot become root, or has no credential to find."""
     powers_of_a_job(life, simulator, RUNNER_ALLOW_PTRACE="1", **more)
     assert "RUNNER_ALLOW_PTRACE: a job" not in life.output
 
 
 @pytest.mark.parametrize(("setting", "told"), [("1", "0"), ("0", "1")])
 def test_sudo(life: Life, simulator: Simulator, setting: str, told: str) -> None:
-    """By default a job may use sudo; with RUNNER_SUDO=0 no program can make it root."""
+    """A job may use sudo by default; with RUNNER_SUDO=0 no program makes it root."""
     job = simulator.queue_job("sudo -n true && echo root; grep NoNewPrivs /proc/self/status")
     assert life.start(namespace=walls(), RUNNER_SUDO=setting).wait() == 0, life.output
     log = simulator.job(job["id"])["log"]

@@ -1,4 +1,4 @@
-"""A private certificate authority reaches everything that speaks TLS."""
+"""A private certificate authority reaches every program that speaks TLS."""
 
 import os
 import ssl
@@ -15,7 +15,7 @@ from tests.support.secrets import app_key
 
 @pytest.fixture
 def authority(tmp_path: Path) -> pki.Authority:
-    """A private authority."""
+    """Make a private authority."""
     return pki.authority(tmp_path)
 
 
@@ -25,13 +25,13 @@ def with_ca(authority: pki.Authority, state: Path) -> tuple[str, str]:
 
 
 def test_nothing_is_set_without_one() -> None:
-    """Without RUNNER_CA_FILE the environment stays as it is."""
+    """Without RUNNER_CA_FILE the environment does not change."""
     assert certificates.environment("", "/nowhere") == {}
     assert certificates.bundle("", "/nowhere") == ""
 
 
 def test_the_bundle_holds_both(authority: pki.Authority, tmp_path: Path) -> None:
-    """Programs that take one bundle trust the system's authorities and the private one."""
+    """A program that takes one bundle trusts the system's authorities and the private one."""
     environment = certificates.environment(*with_ca(authority, tmp_path / "state"))
     system = ssl.create_default_context(cafile=certificates.system_bundle()).cert_store_stats()[
         "x509_ca"
@@ -43,7 +43,7 @@ def test_the_bundle_holds_both(authority: pki.Authority, tmp_path: Path) -> None
 
 @pytest.fixture
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A system's directory of authorities, as update-ca-certificates makes it."""
+    """Make a directory of authorities as update-ca-certificates does."""
     for name in ("002c0b4f.0", "002c0b4f.1", "bundle.crt"):
         (tmp_path / name).write_text("x" * (20 if name == "bundle.crt" else 10))
     (tmp_path / "One.pem").symlink_to("002c0b4f.0")
@@ -53,7 +53,7 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_directory_is_as_good_as_the_bundle(system: Path) -> None:
-    """Where it holds the same it is taken, since it need not be read."""
+    """The directory is used if it holds the same, because it need not be read."""
     assert certificates.system_authorities() == str(system)
 
 
@@ -72,13 +72,13 @@ def test_the_bundle_counts(system: Path, change: str, monkeypatch: pytest.Monkey
 
 
 def test_node_gets_the_private_one(authority: pki.Authority, tmp_path: Path) -> None:
-    """Node, which adds to its own list, gets no more than the private authority."""
+    """Node has a list of its own, and gets the private authority only."""
     environment = certificates.environment(*with_ca(authority, tmp_path / "state"))
     assert Path(environment["NODE_EXTRA_CA_CERTS"]).read_bytes() == authority.path.read_bytes()
 
 
 def test_every_user_can_read_them(authority: pki.Authority, tmp_path: Path) -> None:
-    """Listener and jobs can read the files, whatever the umask and the mode of the original."""
+    """Every user can read the files, whatever the umask and the mode of the original."""
     authority.path.chmod(0o600)
     umask = os.umask(0o077)
     try:
@@ -91,7 +91,7 @@ def test_every_user_can_read_them(authority: pki.Authority, tmp_path: Path) -> N
 
 
 def test_it_can_be_done_again(authority: pki.Authority, tmp_path: Path) -> None:
-    """A second process that writes the files leaves them whole, and nothing else behind."""
+    """A second process leaves the files whole, and nothing beside them."""
     settings = with_ca(authority, tmp_path / "state")
     assert certificates.bundle(*settings) == certificates.bundle(*settings)
     assert sorted(os.listdir(tmp_path / "state")) == ["ca-bundle.pem", "ca.pem"]
@@ -107,7 +107,7 @@ def test_it_can_be_done_again(authority: pki.Authority, tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_file(tmp_path: Path, content: str | None, words: str) -> None:
-    """A file that is not there, or holds no certificate, is a wrong setting."""
+    """A file that is missing or holds no certificate is a wrong setting."""
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_text(content)
@@ -127,7 +127,7 @@ CUSTOMARY = [
 
 @pytest.mark.parametrize("variable", CUSTOMARY)
 def test_each_customary_variable_is_as_good(authority: pki.Authority, variable: str) -> None:
-    """Whichever names authorities, all programs trust them, and one line says so."""
+    """Any customary variable makes all programs trust its authorities, and a line says so."""
     chosen = certificates.choose({variable: str(authority.path)})
     assert chosen.path == str(authority.path)
     assert chosen.notes == [
@@ -149,7 +149,7 @@ def test_a_directory_of_authorities(authority: pki.Authority, tmp_path: Path) ->
 
 
 def test_the_systems_own_are_nothing_new(authority: pki.Authority) -> None:
-    """A variable that names the system's bundle, as many images set one, changes nothing."""
+    """A variable that names the system's bundle, as in many images, changes nothing."""
     system = certificates.system_bundle()
     assert certificates.choose({"SSL_CERT_FILE": system})[:3] == ("", [], [])
     both = {"SSL_CERT_FILE": system, "NODE_EXTRA_CA_CERTS": str(authority.path)}
@@ -157,7 +157,7 @@ def test_the_systems_own_are_nothing_new(authority: pki.Authority) -> None:
 
 
 def test_two_that_agree(authority: pki.Authority, tmp_path: Path) -> None:
-    """A bundle with the system's and the private one says the same as the private one alone."""
+    """A bundle with the system's authorities and the private one agrees with the private one."""
     bundle = tmp_path / "bundle.pem"
     bundle.write_bytes(
         Path(certificates.system_bundle()).read_bytes()
@@ -169,7 +169,7 @@ def test_two_that_agree(authority: pki.Authority, tmp_path: Path) -> None:
 
 
 def test_two_that_disagree(authority: pki.Authority, tmp_path: Path) -> None:
-    """Which of two is meant is not guessed: one error names both variables."""
+    """If two variables disagree, one error names both."""
     (tmp_path / "other").mkdir()
     other = pki.authority(tmp_path / "other").path
     both = {"SSL_CERT_FILE": str(authority.path), "CURL_CA_BUNDLE": str(other)}
@@ -178,7 +178,7 @@ def test_two_that_disagree(authority: pki.Authority, tmp_path: Path) -> None:
 
 
 def test_no_key_is_republished(authority: pki.Authority, tmp_path: Path) -> None:
-    """Of a file that holds a key as well only the certificates are for everybody to read."""
+    """Of a file with a key only the certificates become readable for all."""
     key = app_key(1)
     with authority.path.open("a") as file:
         file.write(key)
@@ -192,14 +192,14 @@ def test_no_key_is_republished(authority: pki.Authority, tmp_path: Path) -> None
 
 @pytest.mark.timeout(20)
 def test_a_pipe_is_no_file(tmp_path: Path) -> None:
-    """Nobody waits for what is never written."""
+    """A pipe that nothing is written to does not make the start wait."""
     os.mkfifo(tmp_path / "ca")
     [problem] = certificates.choose({"SSL_CERT_FILE": str(tmp_path / "ca")}).problems
     assert "no plain file" in problem
 
 
 def test_a_link_in_the_way_is_not_followed(authority: pki.Authority, tmp_path: Path) -> None:
-    """A draft that somebody has put there beforehand is replaced, not written through."""
+    """A link in place of the new file is replaced, and its target is not written."""
     state, victim = tmp_path / "state", tmp_path / "victim"
     state.mkdir()
     victim.write_text("untouched")
@@ -210,7 +210,7 @@ def test_a_link_in_the_way_is_not_followed(authority: pki.Authority, tmp_path: P
 
 
 def test_a_state_directory_that_is_none(authority: pki.Authority) -> None:
-    """Where the bundle cannot be written, the failure names the setting."""
+    """If the bundle cannot be written, the failure names the setting."""
     with pytest.raises(Failure, match="RUNNER_CA_FILE: /dev/null") as failure:
         certificates.bundle(*with_ca(authority, Path("/dev/null/state")))
     assert "RUNNER_STATE_DIR" in failure.value.hint

@@ -1,4 +1,4 @@
-"""What an image knows of the runner in it."""
+"""What an image tells about the runner in it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from entrypoint.container import image
 
 
 def test_version_and_day_are_told(tmp_path: Path) -> None:
-    """What the build has written down is taken for settings; what is no setting is left out."""
+    """The build writes settings down; anything else in that file is left out."""
     file = tmp_path / "release"
     file.write_text("RUNNER_VERSION=2.337.0\nRUNNER_RELEASED=2026-09-10\nRUNNER_SHA256=aa\nX=1\n")
     assert image.release(str(file)) == {
@@ -18,7 +18,7 @@ def test_version_and_day_are_told(tmp_path: Path) -> None:
 
 
 def test_a_day_that_nobody_knew_is_left_out(tmp_path: Path) -> None:
-    """An image whose checksum was pinned without asking GitHub has no day."""
+    """An image whose checksum was given without GitHub has no day."""
     file = tmp_path / "release"
     file.write_text("RUNNER_VERSION=2.337.0\nRUNNER_RELEASED=\n")
     assert image.release(str(file)) == {"RUNNER_VERSION": "2.337.0"}
@@ -26,7 +26,7 @@ def test_a_day_that_nobody_knew_is_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"<html>\n"])
 def test_an_image_of_another_make(tmp_path: Path, content: bytes | None) -> None:
-    """No such file, or something else in it, keeps nobody from starting."""
+    """A missing or foreign file does not prevent the start."""
     file = tmp_path / "release"
     if content is not None:
         file.write_bytes(content)

@@ -1,4 +1,4 @@
-"""The state file: what others may know of the runner, whole or not at all."""
+"""The state file tells others about the runner, completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from entrypoint.errors import ExitCode, Failure
 
 
 def test_what_is_known_is_kept(tmp_path: Path) -> None:
-    """Each phase adds to what the ones before have told."""
+    """Each phase adds to what the earlier phases have told."""
     with state.State(str(tmp_path)) as seen:
         seen.enter(state.REGISTERING, name="r-1")
         seen.enter(state.LISTENING, id=7)
@@ -32,7 +32,7 @@ def test_the_end_is_told(tmp_path: Path) -> None:
 
 
 def test_directory_is_made(tmp_path: Path) -> None:
-    """A directory that is missing is made, and everybody may read in it."""
+    """A missing directory is made, and every user may read in it."""
     with state.State(str(tmp_path / "run" / "gh-runner")) as seen:
         seen.enter(state.STOPPING)
         assert state.read(str(tmp_path / "run" / "gh-runner"))["phase"] == state.STOPPING
@@ -40,7 +40,7 @@ def test_directory_is_made(tmp_path: Path) -> None:
 
 
 def test_umask_hides_nothing(tmp_path: Path) -> None:
-    """Whatever the umask, others can reach the directory and read the file; it stays as it was."""
+    """Every user can read the file in spite of the umask, which does not change."""
     before = os.umask(0o077)
     try:
         with state.State(str(tmp_path / "run" / "gh-runner")) as seen:
@@ -52,7 +52,7 @@ def test_umask_hides_nothing(tmp_path: Path) -> None:
 
 
 def test_file_in_the_place_of_the_directory(tmp_path: Path) -> None:
-    """A directory that cannot be had is no reason to end."""
+    """A directory that cannot be made does not end the life."""
     (tmp_path / "file").write_text("")
     with state.State(str(tmp_path / "file")) as seen:
         seen.enter(state.LISTENING)
@@ -61,6 +61,6 @@ def test_file_in_the_place_of_the_directory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "{", json.dumps({"phase": "x"})[:-1]])
 def test_torn_file_is_no_state(tmp_path: Path, content: str) -> None:
-    """What cannot be read is nothing, and no traceback."""
+    """A file that cannot be parsed counts as none, without a traceback."""
     (tmp_path / state.FILE).write_text(content)
     assert state.read(str(tmp_path)) == {}

@@ -23,20 +23,20 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_one_line(file: Path) -> None:
-    """What happened and what to do, in one line, in place of what a job has written."""
+    """The file says in one line what happened and what to do, in place of a job's text."""
     file.write_text("a job was here\n" * 100)
     leave("config.sh said:\n  no\n", "try again", path=str(file))
     assert file.read_text() == "config.sh said: no; try again"
 
 
 def test_nothing_to_add(file: Path) -> None:
-    """Where there is no hint, nothing is joined."""
+    """Without a hint the line has the message only."""
     leave("that is all", "", path=str(file))
     assert file.read_text() == "that is all"
 
 
 def test_no_secret(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a secret that is known nor what looks like one of GitHub's tokens stays in it."""
+    """The line holds neither a known secret nor what looks like a token of GitHub."""
     monkeypatch.setattr(redaction, "_pieces", set())
     redaction.hide(SECRET)
     leave(f"refused: {SECRET} and ghp_0123456789abcdef", path=str(file))
@@ -45,7 +45,7 @@ def test_no_secret(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("letter", ["a", "é", "€", "\N{PILE OF POO}", "\udc80"])
 def test_bounded(file: Path, letter: str) -> None:
-    """A long message is cut where a letter ends, and one sees that it was."""
+    """A long message is cut between two letters, and shows that it was."""
     leave(letter * LIMIT * 2, path=str(file))
     content = file.read_bytes()
     assert LIMIT - 8 < len(content) <= LIMIT
@@ -59,7 +59,7 @@ def test_nothing_is_made(tmp_path: Path) -> None:
 
 
 def test_no_link_is_followed(tmp_path: Path) -> None:
-    """A job that puts a link there has nothing written by root elsewhere."""
+    """Root writes nothing through a link that a job has put there."""
     precious = tmp_path / "precious"
     precious.write_text("precious")
     soft, hard = tmp_path / "soft", tmp_path / "hard"
@@ -71,7 +71,7 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
 
 
 def test_no_reader_is_waited_for(tmp_path: Path) -> None:
-    """A FIFO, with a reader or without one, a directory or a device: the end comes all the same."""
+    """A FIFO, a directory or a device in its place does not hold up the end."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     leave("the end", path=str(fifo))
@@ -84,7 +84,7 @@ def test_no_reader_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_full_disk(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No room for it: the program ends as it would have."""
+    """On a full disk the program ends as it would have without the file."""
 
     def refuse(*_: object) -> int:
         raise OSError(28, "No space left on device")

@@ -1,4 +1,4 @@
-"""A GitHub App: from its key to a token of its installation."""
+"""A GitHub App, from its key to a token of its installation."""
 
 import base64
 import time
@@ -30,7 +30,7 @@ TOKENS = "/app/installations/42/access_tokens"
 
 
 def installation(number: int = 42) -> dict[str, Any]:
-    """An installation as GitHub writes it."""
+    """Return an installation as GitHub writes it."""
     return {
         "id": number,
         "account": {
@@ -61,13 +61,13 @@ def installation(number: int = 42) -> dict[str, Any]:
     }
 
 
-# Tokens are opaque: those of installations may be long, and hold dots.
+# Tokens are opaque; a token of an installation may be long and hold dots.
 NEW_TOKEN = {"token": "ghs_" + "a.b" * 170, "expires_at": "2030-01-01T00:00:00Z"}
 
 
 @pytest.mark.parametrize(("values", "base"), PLACES.values(), ids=PLACES)
 def test_installation_is_found_by_itself(values: dict[str, str], base: str) -> None:
-    """The App finds its installation for the scope, and works with a token of it."""
+    """The App finds its installation for the scope, and gets a token of it."""
     root = fakehub.root(base)
     with fakehub.hub() as hub:
         hub.get(f"{base}/installation", json=installation())
@@ -83,7 +83,7 @@ def test_installation_is_found_by_itself(values: dict[str, str], base: str) -> N
 
 
 def test_installation_is_given() -> None:
-    """An installation that is given is not looked for."""
+    """If the installation is given, GitHub is not asked for it."""
     with fakehub.hub() as hub:
         hub.post("https://api.github.com" + TOKENS, json=NEW_TOKEN, status=201)
         fakehub.connect({**APP, "GITHUB_APP_INSTALLATION_ID": "42"})
@@ -92,13 +92,13 @@ def test_installation_is_given() -> None:
 
 @pytest.mark.parametrize("key", FORMS.values(), ids=FORMS)
 def test_key_comes_in_any_form(key: str) -> None:
-    """The key may be PEM, with its line breaks escaped, or in base64."""
+    """The key may be PEM, PEM with escaped line breaks, or base64."""
     token = app.web_token("1", key)
     assert jwt.decode(token, KEY.public_key(), algorithms=["RS256"])["iss"] == "1"
 
 
 def test_key_of_another_kind() -> None:
-    """A key that is no RSA key is told before anything is asked."""
+    """A key that is no RSA key is told before GitHub is asked."""
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     with pytest.raises(Failure, match="GITHUB_APP_PRIVATE_KEY: is no RSA private key") as failure:
@@ -107,7 +107,7 @@ def test_key_of_another_kind() -> None:
 
 
 def test_a_broken_key_is_not_repeated() -> None:
-    """What is wrong with a key is told without a word of it."""
+    """The message about a broken key holds no part of it."""
     broken = PEM.replace(PEM[200:204], "????")
     with pytest.raises(Failure) as failure:
         app.web_token("1", broken)
@@ -132,7 +132,7 @@ def test_not_installed(path: str, hint: str) -> None:
 
 
 def test_wrong_app() -> None:
-    """A key that is not the App's is told as that, once."""
+    """A key of another App is told as that, after one request."""
     words = {"message": "A JSON web token could not be decoded"}
     with fakehub.hub() as hub:
         hub.get("https://api.github.com/repos/acme/shop/installation", json=words, status=401)
@@ -144,14 +144,14 @@ def test_wrong_app() -> None:
 
 
 def fresh(clock: Clock) -> runners.Client:
-    """An Client whose App token was made just now."""
+    """Return a Client whose App token was made just now."""
     with fakehub.hub() as hub:
         hub.post("https://api.github.com" + TOKENS, json=NEW_TOKEN, status=201)
         return fakehub.connect({**APP, "GITHUB_APP_INSTALLATION_ID": "42"}, clock)
 
 
 def test_a_new_token_may_not_be_known_everywhere() -> None:
-    """A 401 in the first seconds of an App's token is asked again."""
+    """A 401 in the first seconds of an App's token is tried again."""
     clock = Clock()
     api = fresh(clock)
     with fakehub.hub() as hub:
@@ -175,7 +175,7 @@ def test_a_401_does_not_last() -> None:
 
 
 def test_the_made_token_is_never_logged(capfd: pytest.CaptureFixture[str]) -> None:
-    """A token that was made on the way is kept out of the log, like one that was given."""
+    """A token that was made on the way is hidden in the log like one that was given."""
     fresh(Clock())
     log.warning("it.happened", f"said {NEW_TOKEN['token']}")
     assert capfd.readouterr().out.endswith("said ***\n")

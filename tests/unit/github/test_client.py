@@ -1,4 +1,4 @@
-"""One request: tried again where that can help, and explained where not."""
+"""One request: tried again if that can help, and explained if not."""
 
 import ssl
 
@@ -18,7 +18,7 @@ RESET = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1000000010"}
 
 
 def refused(clock: Clock) -> Failure:
-    """The failure that the request for a remove token ends with."""
+    """Return the failure of a request for a remove-token."""
     with pytest.raises(Failure) as failure:
         runners.remove_token(fakehub.connect(clock=clock))
     return failure.value
@@ -26,7 +26,7 @@ def refused(clock: Clock) -> Failure:
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_server_errors_are_tried_again(status: int) -> None:
-    """GitHub's own failures are asked again, JSON or not, until it answers."""
+    """A failure of GitHub itself is tried again until GitHub answers."""
     clock = Clock()
     with fakehub.hub() as hub:
         hub.post(URL, body="<html>Unicorn!</html>", status=status)
@@ -37,7 +37,7 @@ def test_server_errors_are_tried_again(status: int) -> None:
 
 
 def test_tries_end_at_the_deadline() -> None:
-    """However often GitHub fails, it is not asked after the deadline."""
+    """GitHub is not asked after the deadline, however often it has failed."""
     clock = Clock()
     with fakehub.hub() as hub:
         hub.post(URL, json={"message": "Server Error"}, status=502)
@@ -52,7 +52,7 @@ def test_tries_end_at_the_deadline() -> None:
     ("headers", "least"), [({"Retry-After": "20"}, 20), ({**RESET, **DATE}, 10)]
 )
 def test_limits_are_waited_for(status: int, headers: dict[str, str], least: float) -> None:
-    """A limit is waited for as long as GitHub says, when that is before the deadline."""
+    """A limit is waited for as long as GitHub says, if it ends before the deadline."""
     clock = Clock()
     with fakehub.hub() as hub:
         hub.post(URL, json={"message": "slow down"}, status=status, headers=headers)
@@ -63,7 +63,7 @@ def test_limits_are_waited_for(status: int, headers: dict[str, str], least: floa
 
 
 def test_a_limit_past_the_deadline_ends_at_once() -> None:
-    """A limit that outlasts our time is told at once, and how long it would have been."""
+    """A limit that ends after the deadline is told at once, with its length."""
     clock = Clock()
     headers = {"Retry-After": "600", "X-GitHub-Request-Id": "AB12:34"}
     with fakehub.hub() as hub:
@@ -81,7 +81,7 @@ def test_a_limit_past_the_deadline_ends_at_once() -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410, 422])
 def test_refusals_are_final(status: int) -> None:
-    """What only an operator can cure is asked for once."""
+    """A refusal that only an operator can cure is asked for once."""
     clock = Clock()
     with fakehub.hub() as hub:
         hub.post(URL, json={"message": "No"}, status=status)
@@ -93,7 +93,7 @@ def test_refusals_are_final(status: int) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_redirects_keep_the_method_and_the_server(status: int) -> None:
-    """A renamed repository is followed with the same method, and the same credential."""
+    """The redirect of a renamed repository is followed with method and credential."""
     moved = "https://api.github.com/repositories/42/actions/runners/remove-token"
     with responses.RequestsMock() as hub:
         hub.post(URL, status=status, headers={"Location": moved})
@@ -104,7 +104,7 @@ def test_redirects_keep_the_method_and_the_server(status: int) -> None:
 
 @pytest.mark.parametrize("location", ["https://login.example.com/", URL])
 def test_redirects_elsewhere_are_refused(location: str) -> None:
-    """No other server ever gets the credential, and a circle ends."""
+    """No other server gets the credential, and a circle of redirects ends."""
     with responses.RequestsMock() as hub:
         hub.post(URL, status=302, headers={"Location": location})
         failure = refused(Clock())
@@ -113,7 +113,7 @@ def test_redirects_elsewhere_are_refused(location: str) -> None:
 
 
 def test_a_proxys_page_is_not_taken_for_github() -> None:
-    """A log-in page instead of JSON is told as what it is, whatever its status."""
+    """A log-in page in place of JSON is told as one, whatever its status."""
     with responses.RequestsMock() as hub:
         hub.post(URL, body="<html>Please log in</html>", status=200)
         failure = refused(Clock())
@@ -122,7 +122,7 @@ def test_a_proxys_page_is_not_taken_for_github() -> None:
 
 
 def resolution() -> requests.ConnectionError:
-    """What requests raises for a name that DNS does not know."""
+    """Return what requests raises for a name that DNS does not know."""
     inner = urllib3.exceptions.NameResolutionError(
         "api.github.com",
         urllib3.HTTPSConnectionPool("api.github.com"),  # type: ignore[arg-type]
@@ -134,7 +134,7 @@ def resolution() -> requests.ConnectionError:
 
 
 def certificate(words: str) -> requests.exceptions.SSLError:
-    """What requests raises for a certificate that it does not trust."""
+    """Return what requests raises for a certificate that it does not trust."""
     return requests.exceptions.SSLError(
         ssl.SSLCertVerificationError(f"[SSL: CERTIFICATE_VERIFY_FAILED] {words}")
     )
@@ -159,7 +159,7 @@ TROUBLES = {
 
 @pytest.mark.parametrize(("error", "code", "hint"), TROUBLES.values(), ids=TROUBLES)
 def test_troubles_on_the_way(error: Exception, code: int, hint: str) -> None:
-    """Every trouble before an answer has its exit code and its remedy; some are tried again."""
+    """Each trouble before an answer has its exit code and its remedy; some are tried again."""
     clock = Clock()
     with responses.RequestsMock() as hub:
         hub.post(URL, body=error)
@@ -170,7 +170,7 @@ def test_troubles_on_the_way(error: Exception, code: int, hint: str) -> None:
 
 
 def test_a_lost_connection_is_tried_again() -> None:
-    """The request for a token may be repeated: a token that nobody uses does no harm."""
+    """A request for a token is repeated: a token that is not used does no harm."""
     clock = Clock()
     with fakehub.hub() as hub:
         hub.post(URL, body=requests.ConnectionError("reset"))

@@ -16,7 +16,7 @@ HOSTED = {name: place for name, place in PLACES.items() if "server" not in name}
 
 
 def answer(**days: str | None) -> dict[str, Any]:
-    """What GitHub knows of a version."""
+    """Return what GitHub tells about a version."""
     return {"runner_version": "2.300.0", **days}
 
 
@@ -31,7 +31,7 @@ def answer(**days: str | None) -> dict[str, Any]:
     ],
 )
 def test_the_day_is_told(days: dict[str, str | None]) -> None:
-    """The first day that matters is told while it is still to come."""
+    """The first day that matters is told before it comes."""
     with fakehub.hub() as hub:
         hub.get(URL, json=answer(**days))
         said = deprecation.warning(fakehub.connect(), "2.300.0", NOW)
@@ -41,7 +41,7 @@ def test_the_day_is_told(days: dict[str, str | None]) -> None:
 
 
 def test_the_day_has_passed() -> None:
-    """A version that GitHub no longer accepts ends with 7 and says what to do."""
+    """A version that GitHub no longer accepts ends with 7, and the remedy is told."""
     with fakehub.hub() as hub:
         hub.get(URL, json=answer(registration_deprecates_at="2026-05-01T00:00:00Z"))
         with pytest.raises(Failure) as failure:
@@ -60,7 +60,7 @@ def test_the_day_has_passed() -> None:
     ],
 )
 def test_no_word_is_no_reason_to_stop(json: dict[str, Any], status: int) -> None:
-    """Where GitHub knows nothing, or refuses, the runner starts all the same."""
+    """The runner starts if GitHub knows nothing about the version, or refuses."""
     with fakehub.hub() as hub:
         hub.get(URL, json=json, status=status)
         assert deprecation.warning(fakehub.connect(clock=Clock()), "2.300.0", NOW) == ""

@@ -1,4 +1,4 @@
-"""One refusal as one message: complete, on one line, and without anything secret."""
+"""A refusal becomes one message: complete, on one line, without a secret."""
 
 from typing import Any
 
@@ -27,13 +27,13 @@ def test_the_message_is_complete() -> None:
     [("1000000000", "2001-09-09T01:46:40Z"), ("", "within the hour"), ("9" * 30, "Z")],
 )
 def test_reset(reset: str, words: str) -> None:
-    """The end of the primary limit is told as a time, however odd the header is."""
+    """The end of the primary limit is told as a time, whatever the header holds."""
     headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset}
     assert words in explain(Answer(403, "", headers), ASKED).hint
 
 
 def test_sso_address() -> None:
-    """The address to authorize at is repeated as GitHub gave it."""
+    """The message repeats the address for the authorization."""
     url = "https://github.com/orgs/acme/sso?authorization_request=AAA"
     answer = Answer(403, "", {"x-github-sso": f"required; url={url}"})
     assert url in explain(answer, ASKED).hint
@@ -64,14 +64,14 @@ def test_sso_address() -> None:
     ],
 )
 def test_words(body: Any, said: str) -> None:
-    """GitHub's words are repeated on one line of bounded length, with the details of a 422."""
+    """The message repeats GitHub's words on one short line, with the details of a 422."""
     assert answers.words(body) == said
 
 
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("status", [200, 301, 401, 403, 404, 409, 410, 418, 422, 429, 500])
 def test_every_remedy_can_be_filled_in(kind: Kind, status: int) -> None:
-    """No placeholder is left over, whatever the credential and the scope."""
+    """No placeholder is left in a remedy, whatever the credential and the scope."""
     for values in ({}, {"GITHUB_OWNER": "acme"}, {"GITHUB_ENTERPRISE": "acme"}):
         asked = Request("GET", "/x", fakehub.parse(values).target, kind, "GITHUB_PERSONAL_TOKEN")
         failure = explain(Answer(status, is_github=status != 200), asked)

@@ -1,4 +1,4 @@
-"""The shortcut to a token: what it takes on, and that nothing it leaves to others is lost."""
+"""The shortcut to a token: when it is used, and that nothing is lost when it is not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATH = "/repos/acme/shop/actions/runners/registration-token"
 
 
 def ask(url: str, environ: dict[str, str] | None = None, **env: str) -> Known | None:
-    """The answer from a GitHub at that URL."""
+    """Return the answer of a GitHub at that URL."""
     given = {"GITHUB_OWNER": "acme", "GITHUB_REPOSITORY": "shop", "GITHUB_API_URL": url, **env}
     return first_request.ask(fakehub.parse(given), SECRETS, environ or {}, time.monotonic() + 5)
 
@@ -38,20 +38,20 @@ def test_asks_as_the_client_does(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "http_proxy", "ALL_PROXY", "REQUESTS_CA_BUNDLE"])
 def test_leaves_it_to_the_client(simulator: Simulator, name: str) -> None:
-    """Where a proxy or authorities of one's own are set, it does not even try."""
+    """With a proxy or private authorities the shortcut is not tried."""
     assert ask(simulator.url, {name: "http://127.0.0.1:1"}) is None
     assert simulator.requests() == []
 
 
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
 def test_no_proxy_is_no_proxy(simulator: Simulator, name: str) -> None:
-    """An exception from a proxy that is not there changes nothing."""
+    """NO_PROXY without a proxy changes nothing."""
     assert ask(simulator.url, {name: "example.com", "HTTPS_PROXY": ""}) is not None
 
 
 @pytest.mark.parametrize("secrets", [{"GITHUB_APP_PRIVATE_KEY": "k"}, {"RUNNER_TOKEN": "t"}])
 def test_other_credentials_are_none_of_its(simulator: Simulator, secrets: dict[str, str]) -> None:
-    """An App and a registration token go another way."""
+    """An App and a registration token do not use the shortcut."""
     settings = fakehub.parse({"GITHUB_API_URL": simulator.url})
     assert first_request.ask(settings, secrets, {}, time.monotonic() + 5) is None
     assert simulator.requests() == []
@@ -59,13 +59,13 @@ def test_other_credentials_are_none_of_its(simulator: Simulator, secrets: dict[s
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://127.0.0.1:1", "https://no.invalid"])
 def test_nobody_answers(url: str) -> None:
-    """Without an answer the client is to find out why."""
+    """Without an answer the client finds out why."""
     assert ask(url) is None
 
 
 @pytest.mark.parametrize("fault", [{"reset": True}, {"delay": 9.0}])
 def test_no_answer_in_time(simulator: Simulator, fault: dict[str, Any]) -> None:
-    """The deadline holds, whatever the server does."""
+    """The deadline holds whatever the server does."""
     simulator.fault(path=PATH, **fault)
     begun = time.monotonic()
     assert ask(simulator.url) is None
@@ -73,7 +73,7 @@ def test_no_answer_in_time(simulator: Simulator, fault: dict[str, Any]) -> None:
 
 
 def test_trusts_nobody_unknown(tmp_path: Path) -> None:
-    """A server whose certificate no authority of the system's has signed gets no credential."""
+    """A server whose certificate the system does not trust gets no credential."""
     certificate = pki.authority(tmp_path).certify()
     with Simulator("--certificate", str(certificate)) as simulator:
         assert ask(f"https://127.0.0.1:{simulator.tls_port}") is None
@@ -97,12 +97,12 @@ def test_token_of_an_answer(status: int, body: Any, token: str) -> None:
 
 
 def test_answer_that_is_no_json() -> None:
-    """A page of HTML holds none."""
+    """A page of HTML holds no token."""
     assert Known("POST", "", 201, "", [], b"<html>").token == ""
 
 
 def test_refusal_is_not_asked_for_twice(life: Life, simulator: Simulator) -> None:
-    """The client explains the answer that has come already; GitHub has seen one request."""
+    """The client explains the answer that has come; GitHub has seen one request."""
     simulator.fault(path=PATH, refusal="bad-credentials")
     assert life.start().wait() == 77, life.output
     assert "401 'Bad credentials'" in life.error()
@@ -110,7 +110,7 @@ def test_refusal_is_not_asked_for_twice(life: Life, simulator: Simulator) -> Non
 
 
 def test_rate_limit_is_honoured(life: Life, simulator: Simulator) -> None:
-    """Who is told to wait does wait, from the first answer on."""
+    """A rate limit in the first answer is waited for."""
     simulator.fault(path=PATH, status=429, headers={"retry-after": "1"})
     simulator.queue_job()
     assert life.start().wait() == 0, life.output
@@ -119,7 +119,7 @@ def test_rate_limit_is_honoured(life: Life, simulator: Simulator) -> None:
 
 
 def test_lost_connection_is_tried_anew(life: Life, simulator: Simulator) -> None:
-    """A connection that breaks costs no more than another request."""
+    """A connection that breaks costs one more request."""
     simulator.fault(path=PATH, reset=True)
     simulator.queue_job()
     assert life.start().wait() == 0, life.output

@@ -15,7 +15,7 @@ SCOPES = {
 
 
 def group(number: int, name: str) -> dict[str, Any]:
-    """A group as GitHub writes it, with what either scope requires."""
+    """Return a group as GitHub writes it for either scope."""
     return {
         "id": number,
         "name": name,
@@ -28,13 +28,13 @@ def group(number: int, name: str) -> dict[str, Any]:
 
 
 def page(*entries: dict[str, Any]) -> dict[str, Any]:
-    """A page of the list of groups."""
+    """Return a page of the list of groups."""
     return {"total_count": len(entries), "runner_groups": list(entries)}
 
 
 @pytest.mark.parametrize(("values", "base"), SCOPES.values(), ids=SCOPES)
 def test_group_by_name(values: dict[str, str], base: str) -> None:
-    """A group's name is turned into its id, on whatever page it is."""
+    """The name of a group becomes its id, on whatever page it is."""
     with fakehub.hub() as hub:
         url = f"{base}/actions/runner-groups"
         hub.get(url, json=page(*(group(n, f"g{n}") for n in range(1, 101))))
@@ -50,7 +50,7 @@ def test_the_default_group_costs_no_request(name: str) -> None:
 
 
 def test_an_unknown_group() -> None:
-    """A group that is not there is a wrong setting, and the message says which there are."""
+    """An unknown group is a wrong setting, and the message names those that there are."""
     with fakehub.hub() as hub:
         hub.get(
             "https://api.github.com/orgs/acme/actions/runner-groups",

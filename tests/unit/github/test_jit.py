@@ -33,13 +33,13 @@ def pack(files: dict[str, bytes]) -> str:
 
 
 def made(name: str = NAME, packed: str | None = None) -> dict[str, Any]:
-    """GitHub's answer: the runner, and its configuration."""
+    """Return GitHub's answer: the runner and its configuration."""
     config = pack(FILES) if packed is None else packed
     return {"runner": entry(7, name, "offline"), "encoded_jit_config": config}
 
 
 def wants(**body: Any) -> Any:
-    """Match a request whose JSON body says this, among other things."""
+    """Match a request whose JSON body holds these members."""
     return matchers.json_params_matcher(body, strict_match=False)
 
 
@@ -56,7 +56,7 @@ def test_one_request(values: dict[str, str], base: str) -> None:
 
 
 def test_what_is_asked_for() -> None:
-    """Name, work folder, group and all labels are sent; the default labels are not implied."""
+    """Name, work folder, group and all labels are sent; no label is implied."""
     machine = {"x86_64": "X64", "aarch64": "ARM64"}[os.uname().machine]
     body = {
         "name": NAME,
@@ -71,7 +71,7 @@ def test_what_is_asked_for() -> None:
 
 
 def test_no_default_labels() -> None:
-    """RUNNER_NO_DEFAULT_LABELS leaves only those that were given."""
+    """With RUNNER_NO_DEFAULT_LABELS only the given labels are sent."""
     values = {"RUNNER_LABELS": "gpu,big", "RUNNER_NO_DEFAULT_LABELS": "1"}
     assert jit.labels(fakehub.parse(values)) == ["gpu", "big"]
 
@@ -114,7 +114,7 @@ def test_a_lost_answer() -> None:
 
 @pytest.mark.parametrize(("status", "busy"), [("online", False), ("offline", True)])
 def test_somebody_elses_runner_stays(status: str, busy: bool) -> None:
-    """A runner that is online or busy is not ours: it stays, and ours gets another suffix."""
+    """A runner that is online or busy stays, and this one gets another suffix."""
     other = jit.names(NAME)[1]
     with fakehub.hub() as hub:
         hub.post(URL, json=TAKEN, status=409, match=[wants(name=NAME)])
@@ -125,7 +125,7 @@ def test_somebody_elses_runner_stays(status: str, busy: bool) -> None:
 
 
 def test_both_names_are_taken() -> None:
-    """If even the other name is taken the program ends, and may be started again."""
+    """If the other name is taken as well, the program ends, and may be started again."""
     with fakehub.hub() as hub:
         hub.post(URL, json=TAKEN, status=409)
         hub.get(RUNNERS, json=listing(entry(6, NAME)))
@@ -191,7 +191,7 @@ def test_write(tmp_path: Path) -> None:
 
 
 def test_write_follows_nothing(tmp_path: Path) -> None:
-    """A file or link that is there already is neither followed nor overwritten."""
+    """A file or link that is there is neither followed nor overwritten."""
     (tmp_path / ".runner").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(Failure, match="cannot be written: File exists"):
         jit.write(FILES, str(tmp_path), 0, 0)

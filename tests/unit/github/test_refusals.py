@@ -1,4 +1,4 @@
-"""Every refusal is recognised, and explained the same way in the code and in the documentation."""
+"""Every refusal is recognised, and explained alike in the code and in the documentation."""
 
 import dataclasses
 from typing import Any
@@ -107,18 +107,18 @@ SAMPLES: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
     [(name, answer, asked) for name, rows in SAMPLES.items() for answer, asked in rows],
 )
 def test_each_is_recognised(name: str, answer: dict[str, Any], asked: dict[str, Any]) -> None:
-    """An answer is taken for what it is, although several rows may fit."""
+    """Each answer is recognised, although several rows may fit."""
     assert refusal(Answer(**answer), dataclasses.replace(ASKED, **asked)).name == name
 
 
 def test_no_row_is_dead() -> None:
-    """Every row can be reached, and each has a name of its own."""
+    """Each row can be reached, and has a name of its own."""
     assert [row.name for row in REFUSALS] == [*SAMPLES]
 
 
 @pytest.mark.parametrize("row", REFUSALS, ids=lambda row: row.name)
 def test_exit_codes(row: Any) -> None:
-    """What another try may cure is 75; what only an operator can cure is 77 or 78."""
+    """A refusal that another try may cure is 75; others are 77 or 78."""
     assert row.code in {ExitCode.RETRY, ExitCode.REFUSED, ExitCode.CONFIG}
     if row.retry in {Retry.BACKOFF, Retry.LIMIT}:
         assert row.code is ExitCode.RETRY

@@ -1,4 +1,4 @@
-"""What is asked of GitHub, in every scope and on every kind of host."""
+"""The questions to GitHub in every scope and on every kind of host."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ RUNNERS = f"{REPOSITORY}/actions/runners"
 @everywhere
 @pytest.mark.parametrize("which", ["registration_token", "remove_token"])
 def test_tokens(values: dict[str, str], base: str, which: str) -> None:
-    """A registration token and a remove token come from the scope's own address."""
+    """Registration and remove tokens come from the address of the scope."""
     path = which.replace("_", "-")
     with fakehub.hub() as hub:
         hub.post(f"{base}/actions/runners/{path}", json=TOKEN, status=201)
@@ -54,7 +54,7 @@ def test_delete(values: dict[str, str], base: str) -> None:
 
 
 def test_every_request_names_its_version_and_credential() -> None:
-    """GitHub's API is asked for in a fixed version, with the token as a bearer."""
+    """Every request has a fixed API version, and the token as a bearer."""
     with fakehub.hub() as hub:
         hub.post(f"{RUNNERS}/remove-token", json=TOKEN, status=201)
         runners.remove_token(fakehub.connect())
@@ -67,7 +67,7 @@ def test_every_request_names_its_version_and_credential() -> None:
 def test_netrc_does_not_replace_the_credential(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A ~/.netrc that knows the host does not win over the token that was given."""
+    """A ~/.netrc with that host does not replace the given token."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine api.github.com login somebody password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -78,7 +78,7 @@ def test_netrc_does_not_replace_the_credential(
 
 
 def test_find_reads_all_pages() -> None:
-    """A server that does not know `?name=` lists all its runners, page by page."""
+    """If a server ignores `?name=`, all pages are read."""
     first = [entry(number, f"other-{number}") for number in range(100)]
     with fakehub.hub() as hub:
         for page, entries in {"1": first, "2": [entry(500, "mine")]}.items():
@@ -94,7 +94,7 @@ def test_find_reads_all_pages() -> None:
 
 
 def test_find_none() -> None:
-    """A name that is not on the list is None, also when a similar one is."""
+    """A name that is not on the list is not found, even if a similar one is."""
     with fakehub.hub() as hub:
         hub.get(RUNNERS, json=listing(entry(7, "mine-2")))
         assert runners.find(fakehub.connect(), "mine") is None
@@ -102,7 +102,7 @@ def test_find_none() -> None:
 
 @pytest.mark.parametrize(("call", "gone"), [("get", None), ("delete", Removal.GONE)])
 def test_one_runner_is_gone(call: str, gone: object) -> None:
-    """A 404 for one runner means that it is gone, if the list itself can be read."""
+    """A 404 for one runner means that it is gone, if the list can be read."""
     with fakehub.hub() as hub:
         method = responses.GET if call == "get" else responses.DELETE
         hub.add(method, f"{RUNNERS}/7", json=NOT_FOUND, status=404)
@@ -112,7 +112,7 @@ def test_one_runner_is_gone(call: str, gone: object) -> None:
 
 @pytest.mark.parametrize("call", ["get", "delete"])
 def test_the_whole_list_is_hidden(call: str) -> None:
-    """A 404 for the list as well is a refusal: nothing is known of the runner."""
+    """A 404 for the list as well is a refusal, and tells nothing about the runner."""
     with fakehub.hub() as hub:
         method = responses.GET if call == "get" else responses.DELETE
         hub.add(method, f"{RUNNERS}/7", json=NOT_FOUND, status=404)
@@ -132,7 +132,7 @@ def test_delete_busy() -> None:
 
 
 def test_a_lost_answer_to_a_removal_is_asked_again() -> None:
-    """A removal whose answer was lost is asked again, and the 404 then means that it is done."""
+    """A removal whose answer was lost is tried again; its 404 means that it is done."""
     with fakehub.hub() as hub:
         hub.delete(f"{RUNNERS}/7", json={"message": "Server Error"}, status=502)
         hub.delete(f"{RUNNERS}/7", json=NOT_FOUND, status=404)
@@ -141,7 +141,7 @@ def test_a_lost_answer_to_a_removal_is_asked_again() -> None:
 
 
 def test_registration_token_as_it_is() -> None:
-    """RUNNER_TOKEN needs no request for a token; lists are asked for as config.sh does."""
+    """RUNNER_TOKEN needs no other token; lists are asked for as config.sh does."""
     with fakehub.hub() as hub:
         api = fakehub.connect({"RUNNER_TOKEN": TOKEN["token"]})
         assert runners.registration_token(api) == TOKEN["token"]
@@ -152,7 +152,7 @@ def test_registration_token_as_it_is() -> None:
 
 
 def test_registration_token_reads_nothing_but_the_list() -> None:
-    """With RUNNER_TOKEN a runner is looked up in the list, as config.sh itself does."""
+    """With RUNNER_TOKEN a runner is found in the list, as config.sh does."""
     with fakehub.hub() as hub:
         api = fakehub.connect({"RUNNER_TOKEN": TOKEN["token"]})
         hub.get(RUNNERS, json=listing(entry(7, "mine")))
@@ -163,13 +163,13 @@ def test_registration_token_reads_nothing_but_the_list() -> None:
 
 
 def test_an_api_keeps_its_secrets_to_itself() -> None:
-    """No secret shows where an Client is printed, as in a traceback."""
+    """A printed Client shows no secret, for example in a traceback."""
     assert TOKEN["token"] not in repr(fakehub.connect({"RUNNER_TOKEN": TOKEN["token"]}))
     assert fakehub.CLASSIC not in repr(fakehub.connect())
 
 
 def test_an_answer_of_something_else() -> None:
-    """JSON that lacks what GitHub would send is told as another server's, without a traceback."""
+    """JSON without GitHub's members is told as another server's, without a traceback."""
     with responses.RequestsMock() as hub:
         hub.post(f"{RUNNERS}/remove-token", json={"status": "ok"}, status=200)
         with pytest.raises(Failure, match="no 'token' in the answer") as failure:

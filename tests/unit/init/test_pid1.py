@@ -1,4 +1,4 @@
-"""PID 1's own work, as its callers use it; with real processes, each test in one of its own."""
+"""The work of PID 1 as its callers use it, with real processes; each test has its own."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from entrypoint.init.pid1 import Init, Stopped, exit_code
 P = ParamSpec("P")
 ENV = {"PATH": os.environ["PATH"]}
 SOON = 0.05  # seconds
-LONG = 30.0  # seconds: longer than any test may take
+LONG = 30.0  # seconds; longer than any test
 
 
 def alone(test: Callable[P, None]) -> Callable[P, None]:
-    """Run a test in a process of its own: an Init changes signals and children of all of it."""
+    """Run a test in a process of its own: an Init changes its signals and its children."""
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -49,18 +49,18 @@ def alone(test: Callable[P, None]) -> Callable[P, None]:
 
 
 def within(seconds: float) -> float:
-    """A deadline."""
+    """Return a deadline."""
     return time.monotonic() + seconds
 
 
 def sleep_forever() -> NoReturn:
-    """What never ends by itself."""
+    """Never end."""
     while True:
         time.sleep(LONG)
 
 
 def descriptors() -> list[str]:
-    """The descriptors that are open."""
+    """Return the open descriptors."""
     return os.listdir("/proc/self/fd")
 
 
@@ -69,14 +69,14 @@ def descriptors() -> list[str]:
 )
 @alone
 def test_exit_code_tells_an_end_by_a_signal(command: str, code: int) -> None:
-    """A wait status becomes the code that a shell would show."""
+    """A wait status becomes the code that a shell shows."""
     pid = os.posix_spawn("/bin/sh", ["sh", "-c", command], ENV)
     assert exit_code(os.waitpid(pid, 0)[1]) == code
 
 
 @alone
 def test_spawn_and_wait() -> None:
-    """A program is started and its exit code is told, also later on."""
+    """A program is started, and its exit code stays known."""
     pid_1 = Init()
     child = pid_1.spawn(["sh", "-c", "exit 7"], env=ENV)
     assert pid_1.is_ours(child.pid)
@@ -87,7 +87,7 @@ def test_spawn_and_wait() -> None:
 
 @alone
 def test_children_end_in_any_order() -> None:
-    """Each child has its own exit code, whichever is waited for first."""
+    """Each child has its own exit code, in whatever order they are waited for."""
     pid_1 = Init()
     started = [pid_1.spawn(["sh", "-c", f"exit {n}"], env=ENV) for n in range(20)]
     assert [pid_1.wait(child) for child in reversed(started)] == list(reversed(range(20)))
@@ -95,7 +95,7 @@ def test_children_end_in_any_order() -> None:
 
 @alone
 def test_spawn_gives_a_clean_start(tmp_path: Path) -> None:
-    """Environment, directory, session, stdin and signals are what the caller says, not ours."""
+    """Environment, directory, session, stdin and signals are those that the caller gives."""
     pid_1 = Init()
     script = 'env; pwd; [ $$ = $(ps -o sid= -p $$) ] && echo leader; cat; echo end; echo "$0" >&2'
     command = ["sh", "-c", script, "argument"]
@@ -122,7 +122,7 @@ def test_spawn_gives_a_clean_start(tmp_path: Path) -> None:
 )
 @alone
 def test_spawn_that_fails_leaves_nothing(command: str, cwd: str, error: type[OSError]) -> None:
-    """A program that cannot be started is an OSError, and no descriptor is lost by it."""
+    """A program that cannot be started is an OSError, and no descriptor stays open."""
     pid_1 = Init()
     before = descriptors()
     with pytest.raises(error):
@@ -133,7 +133,7 @@ def test_spawn_that_fails_leaves_nothing(command: str, cwd: str, error: type[OSE
 
 
 def test_no_room_for_a_process() -> None:
-    """Where the kernel gives no process, fork and spawn raise OSError and lose no descriptor."""
+    """If the kernel starts no process, fork and spawn raise OSError and leave nothing open."""
     script = """if True:
         import os
         from entrypoint.init.pid1 import Init
@@ -153,7 +153,7 @@ def test_no_room_for_a_process() -> None:
 
 @alone
 def test_nothing_is_leaked() -> None:
-    """A child that has been closed leaves no descriptor."""
+    """A child that was closed leaves no descriptor."""
     pid_1 = Init()
     before = descriptors()
     for started in (
@@ -169,7 +169,7 @@ def test_nothing_is_leaked() -> None:
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)], ids=str)
 @alone
 def test_capture_with_closed_streams(closed: tuple[int, ...]) -> None:
-    """Output is captured and stdin is empty, also if our own streams are closed."""
+    """Output is captured and stdin empty, even if PID 1's own streams are closed."""
     for descriptor in closed:
         os.close(descriptor)
     pid_1 = Init()
@@ -182,7 +182,7 @@ def test_capture_with_closed_streams(closed: tuple[int, ...]) -> None:
 
 @alone
 def test_fork_answers() -> None:
-    """What a function returns in its own process is the answer; its output is kept apart."""
+    """The answer is what the function returns; its output is kept apart."""
 
     def answer() -> bytes:
         sys.stdout.write("word\n")  # buffered
@@ -196,7 +196,7 @@ def test_fork_answers() -> None:
 
 @alone
 def test_fork_that_fails() -> None:
-    """An exception is a traceback and exit code 70, and never gets into the caller's code."""
+    """An exception is a traceback and 70, and never reaches the code of the caller."""
     pid_1 = Init()
     child = pid_1.fork(lambda: bytes(1 // 0), capture=True)
     assert pid_1.wait(child) == 70
@@ -209,7 +209,7 @@ def test_fork_that_fails() -> None:
 def test_a_forked_function_ends_by_signals(signum: int) -> None:
     """A signal ends a forked function at once and without a traceback."""
     pid_1 = Init()
-    for _ in range(20):  # now before the child has come to setsid, now after
+    for _ in range(20):  # sometimes before the setsid of the child, sometimes after
         child = pid_1.fork(sleep_forever, capture=True)
         pid_1.signal_group(child, signum)
         assert pid_1.wait(child, within(LONG)) == 128 + signum
@@ -218,7 +218,7 @@ def test_a_forked_function_ends_by_signals(signum: int) -> None:
 
 @alone
 def test_a_forked_function_survives_a_broken_pipe() -> None:
-    """In Python code a broken pipe stays an exception."""
+    """A broken pipe is an exception in Python code."""
 
     def write() -> bytes:
         reading, writing = os.pipe()
@@ -237,7 +237,7 @@ def test_a_forked_function_survives_a_broken_pipe() -> None:
 
 @alone
 def test_end_kills_a_child_that_has_just_been_forked() -> None:
-    """However early `end` comes, the child is gone after it."""
+    """After `end` the child is gone, however early it came."""
     pid_1 = Init()
     for _ in range(50):
         child = pid_1.fork(sleep_forever)
@@ -247,7 +247,7 @@ def test_end_kills_a_child_that_has_just_been_forked() -> None:
 
 @alone
 def test_end_reaches_the_group() -> None:
-    """The whole process group of a child ends with it."""
+    """The whole process group of the child ends."""
     pid_1 = Init()
     child = pid_1.spawn(["sh", "-c", "sleep 60 & echo started; wait"], env=ENV, capture=True)
     pid_1.wait_for(lambda: "started" in child.output(), within(LONG), poll=0.01)
@@ -258,7 +258,7 @@ def test_end_reaches_the_group() -> None:
 
 @alone
 def test_wait_ends_at_the_deadline() -> None:
-    """At the deadline the answer is None, and one can wait again."""
+    """At the deadline the result is None, and the child can be waited for again."""
     pid_1 = Init()
     child = pid_1.spawn(["sleep", "60"], env=ENV)
     assert pid_1.wait(child, within(SOON)) is None
@@ -269,7 +269,7 @@ def test_wait_ends_at_the_deadline() -> None:
 
 @alone
 def test_a_stop_is_raised_once() -> None:
-    """The first stop is raised, the next ones are only kept."""
+    """The first stop is raised; the next ones are only kept."""
     pid_1 = Init()
     child = pid_1.spawn(["sleep", "60"], env=ENV)
     for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -282,13 +282,13 @@ def test_a_stop_is_raised_once() -> None:
 
 
 def stop_from_outside(signum: int) -> None:
-    """Have another process send us a signal: what we send ourselves is no stop."""
+    """Have another process send a signal: one from this process itself is no stop."""
     subprocess.run(["sh", "-c", f"kill -{int(signum)} {os.getpid()}"], check=True)
 
 
 @alone
 def test_our_own_signals_are_none() -> None:
-    """What we do to ourselves, as by a write to a broken pipe, is no event."""
+    """A signal of this process to itself, as by a write to a broken pipe, is no event."""
     pid_1 = Init()
     os.kill(os.getpid(), signal.SIGTERM)
     assert pid_1.wait(pid_1.spawn(["true"], env=ENV)) == 0
@@ -297,7 +297,7 @@ def test_our_own_signals_are_none() -> None:
 
 @alone
 def test_a_second_stop_hurries() -> None:
-    """With `hurry` a second stop has the effect of the deadline."""
+    """With `hurry` a second stop acts as the deadline does."""
     pid_1 = Init()
     pid_1.begin_cleanup()
     child = pid_1.spawn(["sleep", "60"], env=ENV)
@@ -309,14 +309,14 @@ def test_a_second_stop_hurries() -> None:
 
 
 def flood(pid: int) -> NoReturn:
-    """Send a signal with a low number without a pause."""
+    """Send a signal with a low number again and again."""
     while True:
         os.kill(pid, signal.SIGHUP)
 
 
 @alone
 def test_a_flood_of_signals_hides_nothing() -> None:
-    """While signals never cease, ends of children and deadlines are noticed all the same."""
+    """Ends of children and deadlines are noticed while signals come without end."""
     pid_1 = Init()
     flooding = pid_1.fork(functools.partial(flood, os.getpid()))
     assert pid_1.wait(pid_1.spawn(["sh", "-c", "exit 3"], env=ENV), within(LONG)) == 3
@@ -327,7 +327,7 @@ def test_a_flood_of_signals_hides_nothing() -> None:
 
 @alone
 def test_become_keeps_the_pid_and_clears_the_rest() -> None:
-    """A forked function that becomes a program has its pid, an empty stdin and no odd signal."""
+    """A function that becomes a program keeps its pid; stdin is empty, signals are usual."""
     pid_1 = Init()
     script = "echo $$; cat; grep -E 'Sig(Blk|Ign)' /proc/self/status"
     command = ["bash", "-c", script]
@@ -335,7 +335,7 @@ def test_become_keeps_the_pid_and_clears_the_rest() -> None:
     assert pid_1.wait(child) == 0
     pid, *signals = child.output().splitlines()
     assert int(pid) == child.pid
-    glibc = 0b11 << 31  # signals 32 and 33 are its own
+    glibc = 0b11 << 31  # glibc keeps signals 32 and 33 for itself
     assert [int(line.split()[1], 16) & ~glibc for line in signals] == [0, 0]
 
 
@@ -354,7 +354,7 @@ def test_sweep_ends_who_is_left() -> None:
 
 @alone
 def test_sweep_kills_after_the_grace() -> None:
-    """Who does not listen to SIGTERM is killed when the grace is over."""
+    """A process that ignores SIGTERM is killed after the grace."""
     pid_1 = Init()
     child = pid_1.spawn(["sh", "-c", "trap '' TERM; echo ready; sleep 60"], env=ENV, capture=True)
     pid_1.wait_for(lambda: "ready" in child.output(), within(LONG), poll=0.01)
@@ -365,7 +365,7 @@ def test_sweep_kills_after_the_grace() -> None:
 
 @alone
 def test_a_second_stop_shortens_the_grace() -> None:
-    """An impatient operator need not wait for the grace to be over."""
+    """A second stop ends the grace."""
     pid_1 = Init()
     pid_1.begin_cleanup()
     child = pid_1.spawn(["sh", "-c", "trap '' TERM; echo ready; sleep 60"], env=ENV, capture=True)
@@ -379,7 +379,7 @@ def test_a_second_stop_shortens_the_grace() -> None:
 
 @alone
 def test_sweep_leaves_others_alone() -> None:
-    """Where we are not PID 1, nobody is touched but our descendants."""
+    """A process that is not PID 1 ends its own descendants only."""
     sibling = os.fork()
     if sibling == 0:
         pid_1 = Init()
@@ -394,7 +394,7 @@ def test_sweep_leaves_others_alone() -> None:
 
 @alone
 def test_freezing_is_for_pid_1_only() -> None:
-    """Where we are not PID 1 we stop nobody: the processes around us are not ours."""
+    """A process that is not PID 1 stops no process: those around it are not its own."""
     pid_1 = Init()
     stranger = subprocess.Popen(["sleep", "60"])
     pid_1.freeze()
@@ -406,7 +406,7 @@ def test_freezing_is_for_pid_1_only() -> None:
 
 @alone
 def test_kill_tells_whether_somebody_is_there() -> None:
-    """A process that is gone or not ours to signal is no error."""
+    """A process that has ended, or may not be signalled, is no error."""
     child = subprocess.Popen(["true"])
     child.wait()
     assert not signals.kill(child.pid)
@@ -416,7 +416,7 @@ def test_kill_tells_whether_somebody_is_there() -> None:
 
 @alone
 def test_suspend_does_not_miss_a_wake_up() -> None:
-    """If SIGCONT has come before we stop, we do not stop: nobody would wake us again."""
+    """A SIGCONT that came before prevents the stop, which nothing would end."""
     pid_1 = Init()
     stop_from_outside(signal.SIGCONT)
     pid_1.suspend()
@@ -424,7 +424,7 @@ def test_suspend_does_not_miss_a_wake_up() -> None:
 
 @alone
 def test_forbid_dumps() -> None:
-    """Afterwards the kernel shows our memory and environment to root only."""
+    """Afterwards the kernel shows memory and environment to root only."""
     pid1.forbid_dumps()
     get_dumpable = 3
     assert ctypes.CDLL(None).prctl(get_dumpable, 0, 0, 0, 0) == 0
@@ -432,7 +432,7 @@ def test_forbid_dumps() -> None:
 
 @alone
 def test_descendants_of_another_namespace_are_none_of_ours() -> None:
-    """Where /proc shows other pids than ours, nobody is taken for a descendant."""
+    """If /proc shows the pids of another namespace, no process counts as a descendant."""
     script = "from entrypoint.init.processes import descendants; print(descendants())"
     command = ["unshare", "--pid", "--fork", sys.executable, "-c", script]
     assert subprocess.check_output(command, text=True) == "set()\n"

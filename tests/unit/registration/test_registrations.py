@@ -24,7 +24,7 @@ LIMIT = {
 
 
 class Patient(HTTPAdapter):
-    """Sees every request of one runner, and those that come before they may."""
+    """Sees all requests of one runner, and those that come too early."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Patient(HTTPAdapter):
         self._not_before = 0.0
 
     def send(self, *arguments: Any, **keywords: Any) -> requests.Response:
-        """Send, and keep what the answer asks for."""
+        """Send, and note the pause that the answer asks for."""
         self.too_early += time.monotonic() < self._not_before
         response = super().send(*arguments, **keywords)
         if "retry-after" in response.headers:
@@ -44,8 +44,8 @@ class Patient(HTTPAdapter):
 
 @pytest.mark.timeout(180)
 def test_a_thousand_runners(simulator: Simulator) -> None:
-    """All are registered, none twice, although answers are refused and lost on the way."""
-    simulator.settings(points_per_minute=0)  # the limit comes at known requests, not by the clock
+    """Each is registered once, although answers are refused and lost."""
+    simulator.settings(points_per_minute=0)  # its limit is that of the faults below
     for passed in (100, 400, 700):
         simulator.fault(**LIMIT, skip=passed, times=60)
     simulator.fault(path="/generate-jitconfig$", after=True, reset=True, skip=500, times=5)

@@ -1,4 +1,4 @@
-"""The runner's directory: its record of a registration, which a job may have forged."""
+"""The runner's directory and its record, which a job may have forged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from entrypoint.runner import home
     ],
 )
 def test_registration_is_read_as_it_is_written(tmp_path: Path, name: str, content: str) -> None:
-    """With a byte order mark or without, from config.sh or from a JIT configuration."""
+    """The record has a byte order mark or none; it is from config.sh or from JIT."""
     (tmp_path / name).write_text(content)
     record = home.record(str(tmp_path))
     assert record is not None
@@ -29,14 +29,14 @@ def test_registration_is_read_as_it_is_written(tmp_path: Path, name: str, conten
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{", "\x00", "[" * 100_000], ids=repr)
 def test_registration_that_is_none(tmp_path: Path, content: str | None) -> None:
-    """A record that is missing or torn is no record, and no traceback."""
+    """A record that is missing or torn counts as none, without a traceback."""
     if content is not None:
         (tmp_path / ".runner").write_text(content)
     assert home.record(str(tmp_path)) is None
 
 
 def test_registration_that_is_no_file(tmp_path: Path) -> None:
-    """What a job has put in its place keeps PID 1 neither waiting nor reading for ever."""
+    """Whatever a job puts in its place, PID 1 neither waits nor reads without end."""
     (tmp_path / ".runner_migrated").symlink_to("/dev/zero")
     os.mkfifo(tmp_path / ".runner")
     assert home.record(str(tmp_path)) is None

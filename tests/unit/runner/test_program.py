@@ -1,4 +1,4 @@
-"""The runner's own files and programs: what is wrong with them is said before GitHub is asked."""
+"""The runner's files and programs; what is wrong with them is told before GitHub is asked."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ GIVEN = {"GITHUB_OWNER": "acme", "GITHUB_REPOSITORY": "shop", "GITHUB_PERSONAL_T
 
 
 def settings(**changes: object) -> Settings:
-    """Right settings, but for these fields."""
+    """Return right settings, except for these fields."""
     return dataclasses.replace(parse(GIVEN), **changes)  # type: ignore[arg-type]
 
 
 def refusal(life: Life, simulator: Simulator, **env: Any) -> str:
-    """The error that a life ends with before it has asked GitHub for anything."""
+    """Return the error of a life that has not asked GitHub."""
     assert life.start(**env).wait() == 78, life.output
     assert simulator.requests() == []
     return life.error()
@@ -39,13 +39,13 @@ def test_unknown_user(life: Life, simulator: Simulator) -> None:
 
 
 def test_home_without_runner(life: Life, simulator: Simulator) -> None:
-    """A directory that is not the runner's is named, with what is missing there."""
+    """A directory that is not the runner's is named, with what it lacks."""
     error = refusal(life, simulator, RUNNER_HOME="/usr")
     assert "RUNNER_HOME: /usr holds no config.sh and no run.sh" in error
 
 
 def test_home_without_config_sh(life: Life, simulator: Simulator) -> None:
-    """Half a runner is none."""
+    """A directory with run.sh only is refused."""
     (life.home / "config.sh").unlink()
     assert f"RUNNER_HOME: {life.home} holds no config.sh" in refusal(life, simulator)
 
@@ -57,13 +57,13 @@ def test_home_that_the_user_cannot_write_to(life: Life, simulator: Simulator) ->
 
 
 def test_home_below_a_closed_directory(life: Life, simulator: Simulator) -> None:
-    """A directory on the way that the user may not enter is the same to it."""
+    """A parent directory that the user may not enter is told as well."""
     life.directory.chmod(0o700)
     assert f"RUNNER_HOME: {USER} cannot write to {life.home}" in refusal(life, simulator)
 
 
 def test_work_folder_that_is_read_only(life: Life, simulator: Simulator) -> None:
-    """A volume mounted read-only is found before config.sh, which registers all the same."""
+    """A read-only volume is told before config.sh, which would register."""
     work = life.directory / "work"
     work.mkdir()
     shutil.chown(work, USER)
@@ -76,7 +76,7 @@ def test_work_folder_that_is_read_only(life: Life, simulator: Simulator) -> None
 
 
 def test_work_folder_of_somebody_else(life: Life, simulator: Simulator) -> None:
-    """A folder that belongs to root is named, and so is who cannot write to it."""
+    """A folder of root's is named, with the user that cannot write to it."""
     work = life.directory / "work"
     work.mkdir(mode=0o755)
     error = refusal(life, simulator, RUNNER_WORKDIR=str(work))
@@ -84,20 +84,20 @@ def test_work_folder_of_somebody_else(life: Life, simulator: Simulator) -> None:
 
 
 def test_work_folder_that_cannot_be_made(life: Life, simulator: Simulator) -> None:
-    """A folder below a file cannot be made, not even by root."""
+    """A folder below a file cannot be made, and that is told."""
     work = life.home / "config.sh" / "work"
     error = refusal(life, simulator, RUNNER_WORKDIR=str(work))
     assert f"RUNNER_WORKDIR: {work} cannot be made: Not a directory" in error
 
 
 def test_work_folder_that_is_a_file(life: Life, simulator: Simulator) -> None:
-    """A file in the place of the folder is what the listener would stumble over."""
+    """A file in place of the folder is told."""
     (life.home / "_work").write_text("")
     assert f"RUNNER_WORKDIR: {life.home}/_work" in refusal(life, simulator)
 
 
 def test_work_folder_is_made(life: Life, simulator: Simulator) -> None:
-    """A folder that is missing is made, also with its parents, and belongs to the user."""
+    """A missing folder is made with its parents, and belongs to the user."""
     work = life.directory / "volume" / "work"
     job = simulator.queue_job("pwd")
     assert life.start(RUNNER_WORKDIR=str(work)).wait() == 0, life.output
@@ -106,7 +106,7 @@ def test_work_folder_is_made(life: Life, simulator: Simulator) -> None:
 
 
 def test_every_problem_is_told_at_once(life: Life, simulator: Simulator) -> None:
-    """Home and work folder are both told of in one message."""
+    """One message tells the problems of home and work folder."""
     os.chown(life.home, 0, 0)
     error = refusal(life, simulator, RUNNER_WORKDIR="/proc/work")
     assert "RUNNER_HOME: " in error
@@ -114,7 +114,7 @@ def test_every_problem_is_told_at_once(life: Life, simulator: Simulator) -> None
 
 
 def test_config_command_has_no_token() -> None:
-    """What config.sh gets as arguments is public, and complete."""
+    """The arguments of config.sh are complete, and public."""
     words = program.config_command(
         settings(labels=("a", "b c"), group="G", workdir="w", no_default_labels=True), "n-1"
     )
@@ -131,13 +131,13 @@ def test_config_command_has_no_token() -> None:
 
 
 def test_config_command_without_options() -> None:
-    """What is empty or off is left out: config.sh would take an empty label for one."""
+    """What is empty or off is left out: config.sh would take an empty label as one."""
     words = program.config_command(settings(ephemeral=False, disable_update=False), "n-1")
     assert not {"--labels", "--runnergroup", "--ephemeral", "--disableupdate"} & set(words)
 
 
 def test_environment_of_the_listener() -> None:
-    """Nothing of ours, all else as it is, and the user's own HOME."""
+    """The listener gets no variable of gh-runner, all others, and the user's HOME."""
     ours = dict.fromkeys([*variables(), *SECRETS, *(f"{s}_FILE" for s in SECRETS)], "x")
     user = account.require(USER)
     env = program.environment({**ours, "HTTPS_PROXY": "p", "HOME": "/root"}, settings(), user)

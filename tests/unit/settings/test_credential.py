@@ -18,18 +18,18 @@ from entrypoint.settings.target import Scope
     ],
 )
 def test_given(secrets: dict[str, str], variable: str, kind: Kind) -> None:
-    """The kind is known by the variable and by the form of a token."""
+    """The variable and the form of the token tell the kind."""
     assert credential.identify(secrets) == (variable, kind)
 
 
 @pytest.mark.parametrize("scope", Scope)
 @pytest.mark.parametrize("kind", Kind)
 def test_needs(kind: Kind, scope: Scope) -> None:
-    """For every kind and scope there is a sentence on what it needs."""
+    """For every kind and scope a sentence tells what the credential needs."""
     assert credential.needs(kind, scope)
 
 
 def test_only_a_registration_token_has_limits() -> None:
-    """What a registration token cannot do is said; the others have no such limits."""
+    """What a registration token cannot do is told; the others have no such limits."""
     assert "one hour" in credential.caveats({"RUNNER_TOKEN": "A"})[0]
     assert credential.caveats({"GITHUB_PERSONAL_TOKEN": "ghp_x"}) == []

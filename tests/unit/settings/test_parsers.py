@@ -1,4 +1,4 @@
-"""What each kind of setting takes, and what it says of the rest."""
+"""What each kind of setting takes, and what it says to all else."""
 
 import base64
 import contextlib
@@ -105,13 +105,13 @@ REFUSED: list[tuple[Parser, str, str]] = [
 
 @pytest.mark.parametrize(("parse", "value", "result"), TAKEN)
 def test_taken(parse: Parser, value: str, result: Any) -> None:
-    """What a user would write is taken."""
+    """A value that a user would write is taken."""
     assert parse(value) == result
 
 
 @pytest.mark.parametrize(("parse", "value", "words"), REFUSED)
 def test_refused(parse: Parser, value: str, words: str) -> None:
-    """What cannot be meant is refused, in words that say what is taken."""
+    """Any other value is refused, in words that say what is taken."""
     with pytest.raises(Problem, match=words):
         parse(value)
 
@@ -131,6 +131,6 @@ def test_secrets_are_not_repeated(value: str) -> None:
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a loaded machine
 @given(st.text(), st.sampled_from([parse for parse, _, _ in TAKEN]))
 def test_nothing_else_is_ever_raised(value: str, parse: Parser) -> None:
-    """Whatever the value, a parser takes it or says what is wrong with it."""
+    """A parser takes any value or says what is wrong with it."""
     with contextlib.suppress(Problem):
         parse(value)

@@ -1,4 +1,4 @@
-"""The names of runners never repeat, fit, and are known again."""
+"""The names of runners never repeat, are short enough, and are recognised later."""
 
 import socket
 
@@ -24,7 +24,7 @@ def test_host_name() -> None:
 
 
 def test_substitute() -> None:
-    """The substitute differs, is always the same, and is made from the same prefix."""
+    """The substitute differs, is always the same, and has the same prefix."""
     name = runner_names.unique("shop")
     assert runner_names.substitute(name) == runner_names.substitute(name) != name
     assert runner_names.made_from("shop").fullmatch(runner_names.substitute(name))
@@ -32,5 +32,5 @@ def test_substitute() -> None:
 
 @pytest.mark.parametrize("name", ["shop", "shop-2", "shopping-0123abcd", "shop-x-0123abcd", "s"])
 def test_others(name: str) -> None:
-    """Names that only begin alike are somebody else's."""
+    """A name that only begins alike is not one of these."""
     assert not runner_names.made_from("shop").fullmatch(name)

@@ -1,4 +1,4 @@
-"""One frozen value that knows no secret, and that PID 1 gets from a child as it is."""
+"""The settings: frozen, without a secret, passed from a child to PID 1."""
 
 import dataclasses
 import json
@@ -22,6 +22,6 @@ def test_settings_survive_json() -> None:
 
 
 def test_workdir_path() -> None:
-    """A relative work folder is below the runner's directory, as the listener has it."""
+    """A relative work folder is below the runner's directory, as for the listener."""
     assert parse(LEAST).workdir_path == "/home/runner/_work"
     assert parse({**LEAST, "RUNNER_WORKDIR": "/w"}).workdir_path == "/w"

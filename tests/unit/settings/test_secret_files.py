@@ -1,4 +1,4 @@
-"""Files that hold secrets: which are read, which are refused, and what becomes of them."""
+"""Files with secrets: which are read, which are refused, and what happens to them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ exec "$@"
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory that only root may write to and everybody may enter."""
+    """Make a directory that only root may write to and every user may enter."""
     with lives.directory() as path:
         yield path
 
@@ -49,12 +49,12 @@ def put(path: Path, text: str = TOKEN, mode: int = 0o600, owner: int = 0) -> Pat
 
 
 def why(path: Path | str) -> str:
-    """Why the runner's user keeps a file from being trusted; "" if it does not."""
+    """Return why a file is not trusted; "" if it is."""
     return secret_files.why_untrusted(secret_files.read(str(path)), NOBODY)
 
 
 def test_file_of_roots(place: Path) -> None:
-    """An ordinary file of root's is read and trusted."""
+    """An ordinary file of root's is read."""
     path = put(place / "token")
     assert secret_files.read(str(path)).text == TOKEN
     assert secret_files.read(str(path)).path == str(path)
@@ -62,12 +62,12 @@ def test_file_of_roots(place: Path) -> None:
 
 
 def test_text_is_not_shown(place: Path) -> None:
-    """What prints a file that was read does not print the secret."""
+    """A file that was read is printed without the secret."""
     assert TOKEN not in repr(secret_files.read(str(put(place / "token"))))
 
 
 def test_roots_links_are_followed(place: Path) -> None:
-    """As in a Kubernetes secret: a link to a file in a directory that is a link itself."""
+    """Links of root's are followed, as in a Kubernetes secret."""
     (place / "..2026").mkdir()
     (place / "..data").symlink_to("..2026")
     put(place / "..2026/token")
@@ -79,7 +79,7 @@ def test_roots_links_are_followed(place: Path) -> None:
 
 
 def test_link_that_a_job_could_turn(place: Path) -> None:
-    """A link in a directory of the runner's is refused, wherever it points to."""
+    """A link in a directory of the runner's is refused, whatever it points to."""
     put(place / "token")
     (place / "open").mkdir()
     os.chown(place / "open", NOBODY.uid, -1)
@@ -90,7 +90,7 @@ def test_link_that_a_job_could_turn(place: Path) -> None:
 
 
 def test_directory_above_that_a_job_could_turn(place: Path) -> None:
-    """It is no use that the last directory is root's if the one above is not."""
+    """A directory of root's below one that a job may change is refused."""
     (place / "open/closed").mkdir(parents=True)
     (place / "open").chmod(0o777)
     put(place / "open/closed/token")
@@ -98,7 +98,7 @@ def test_directory_above_that_a_job_could_turn(place: Path) -> None:
 
 
 def test_sticky_directory_keeps_what_is_roots(place: Path) -> None:
-    """Below /tmp a directory of root's is safe; a file in /tmp itself is not taken."""
+    """A directory of root's in /tmp is safe; a file in /tmp itself is refused."""
     (place / "tmp/closed").mkdir(parents=True)
     (place / "tmp").chmod(0o1777)
     assert why(put(place / "tmp/closed/token")) == ""
@@ -107,7 +107,7 @@ def test_sticky_directory_keeps_what_is_roots(place: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o770, 0o500, 0o700])
 def test_directory_of_the_runners(place: Path, mode: int) -> None:
-    """What its owner may not write to he can make writable."""
+    """A directory of the runner's user is refused: its owner can make it writable."""
     (place / "open").mkdir()
     path = put(place / "open/token")
     (place / "open").chmod(mode)
@@ -116,7 +116,7 @@ def test_directory_of_the_runners(place: Path, mode: int) -> None:
 
 
 def test_file_of_the_runners(place: Path) -> None:
-    """A file that belongs to the runner's user may be a job's work."""
+    """A file of the runner's user is refused: a job may have made it."""
     assert why(put(place / "token", owner=NOBODY.uid)).startswith(f"belongs to {USER}")
 
 
@@ -136,7 +136,7 @@ def test_file_of_the_runners(place: Path) -> None:
     ],
 )
 def test_what_is_no_file_with_a_secret(place: Path, kind: str, words: str) -> None:
-    """It is refused at once, without waiting and without a word of what is in it."""
+    """It is refused at once, and the message shows nothing of its content."""
     path = place / "token"
     makers: dict[str, Callable[[], object]] = {
         "pipe": lambda: os.mkfifo(path),
@@ -160,7 +160,7 @@ def begin(life: Life, path: Path, **options: Any) -> Life:
 
 
 def test_readable_file_is_deleted(life: Life, simulator: Simulator) -> None:
-    """A file that every user can read is gone before the job, and a warning says so."""
+    """A file that every user can read is deleted before the job, with a warning."""
     path = put(life.directory / "token", mode=0o644)
     job = simulator.queue_job(f"[ ! -e {path} ]")
     assert begin(life, path).wait() == 0, life.output
@@ -169,7 +169,7 @@ def test_readable_file_is_deleted(life: Life, simulator: Simulator) -> None:
 
 
 def test_file_that_nobody_else_can_read_stays(life: Life, simulator: Simulator) -> None:
-    """Without sudo root's own file is out of reach, and there for the next start."""
+    """Without sudo a job cannot read root's file, which stays for the next start."""
     path = put(life.directory / "token")
     simulator.queue_job()
     assert begin(life, path).wait() == 0, life.output
@@ -180,7 +180,7 @@ def test_file_that_nobody_else_can_read_stays(life: Life, simulator: Simulator) 
 def test_with_sudo_a_job_reads_roots_files(
     life: Life, simulator: Simulator, sudo: str, stays: bool
 ) -> None:
-    """Root's own file is deleted where jobs may become root, and stays with RUNNER_SUDO=0."""
+    """Root's file is deleted if jobs may become root, and stays with RUNNER_SUDO=0."""
     path = put(life.directory / "token")
     simulator.queue_job()
     begin(life, path, namespace=walls(), RUNNER_SUDO=sudo)
@@ -189,7 +189,7 @@ def test_with_sudo_a_job_reads_roots_files(
 
 
 def kubernetes(life: Life, mode: int, *, sudo: bool) -> tuple[Path, list[str]]:
-    """A secret as Kubernetes mounts it, and the namespace that has it."""
+    """Return a secret as Kubernetes mounts it, and the namespace that has it."""
     place = life.directory / "secret"
     place.mkdir()
     Path(f"{place}.mode").write_text(f"{mode:o}")
@@ -202,7 +202,7 @@ def kubernetes(life: Life, mode: int, *, sudo: bool) -> tuple[Path, list[str]]:
 def test_kubernetes_secret_that_a_job_could_read(
     life: Life, simulator: Simulator, mode: int, sudo: bool
 ) -> None:
-    """It cannot be deleted, so nothing starts, and the ways out are named."""
+    """It cannot be deleted, so that nothing starts; the message names the ways out."""
     path, namespace = kubernetes(life, mode, sudo=sudo)
     begin(life, path, namespace=namespace)
     assert life.wait() == 78, life.output
@@ -225,7 +225,7 @@ def test_kubernetes_secret_that_a_job_could_read(
 def test_ways_out_for_a_kubernetes_secret(
     life: Life, simulator: Simulator, mode: int, env: dict[str, str]
 ) -> None:
-    """With a mode of 0400 and without sudo it is safe; or its owner takes it upon himself."""
+    """Mode 0400 without sudo makes it safe; or the operator allows it."""
     path, namespace = kubernetes(life, mode, sudo=True)
     simulator.queue_job()
     assert begin(life, path, namespace=namespace, **env).wait() == 0, life.output
@@ -233,7 +233,7 @@ def test_ways_out_for_a_kubernetes_secret(
 
 
 def test_one_file_that_must_stay_saves_all(life: Life, simulator: Simulator) -> None:
-    """Where one file cannot be deleted, the other is still there as well."""
+    """If one file cannot be deleted, no other one is deleted either."""
     stuck = put(life.directory / "token", mode=0o644)
     shutil.copy(stuck, life.directory / "copy")
     os.link(stuck, life.directory / "other-name")
@@ -245,7 +245,7 @@ def test_one_file_that_must_stay_saves_all(life: Life, simulator: Simulator) -> 
 
 
 def test_mistrusted_file_is_refused_and_left(life: Life, simulator: Simulator) -> None:
-    """A token in the runner's own directory is no credential of the operator's."""
+    """A token in the runner's directory is refused, and not deleted."""
     path = put(life.home / "token")
     assert begin(life, path).wait() == 78
     assert f"{FILE}: {path} is in a directory that jobs" in life.error()

@@ -1,4 +1,4 @@
-"""Where values come from: nothing of them is lost, and nothing of them is left lying about."""
+"""The sources of values: none is lost, and none is left for a job to read."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.support.secrets import app_key
 
 VARIABLE = "GITHUB_PERSONAL_TOKEN"
 
-# As PID 1 of a mount namespace where a file is a mount of its own, as `docker run -v FILE:FILE`
-# makes it: it cannot be deleted (EBUSY).
+# A mount namespace in which a file is a mount of its own, as with `docker run -v FILE:FILE`. Such
+# a file cannot be deleted (EBUSY).
 MOUNTED = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$0" && exec "$@"']
 
 
 def env_file(directory: Path, content: str | bytes = "", mode: int = 0o600) -> Path:
-    """An env file with this content."""
+    """Write an env file with this content."""
     path = directory / "runner.env"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     path.chmod(mode)
@@ -35,7 +35,7 @@ def env_file(directory: Path, content: str | bytes = "", mode: int = 0o600) -> P
 
 
 def refused(path: Path) -> str:
-    """The message, with its hint, that an env file is refused with."""
+    """Return the message and the hint by which an env file is refused."""
     with pytest.raises(Failure) as caught:
         read_env_file(str(path), {})
     assert caught.value.code is ExitCode.CONFIG
@@ -68,14 +68,14 @@ def test_env_file_is_read_as_a_shell_would(tmp_path: Path, line: str, value: str
 
 @pytest.mark.parametrize("line", ["ghp_token_alone", "A B=c", "=x", 'A="b', "{}"])
 def test_env_file_with_a_line_that_makes_no_sense(tmp_path: Path, line: str) -> None:
-    """The message names file and line, and does not repeat what may be a secret."""
+    """The message names file and line, and does not repeat what may be secret."""
     message = refused(path := env_file(tmp_path, f"X=y\n{line}\n"))
     assert f"line 2 of {path}" in message
     assert line not in message
 
 
 def test_every_wrong_line_is_told(tmp_path: Path) -> None:
-    """One start tells all lines that make no sense."""
+    """One start tells all wrong lines."""
     path = env_file(tmp_path, "a\nB=c\nd\n")
     assert all(f"line {number} of" in refused(path) for number in (1, 3))
 
@@ -92,7 +92,7 @@ def test_every_wrong_line_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_env_file_that_is_none(tmp_path: Path, kind: str, words: str, hint: str) -> None:
-    """What cannot be read as an env file is refused at once, with the way out of each cause."""
+    """A file that cannot be read as an env file is refused at once, with the remedy."""
     path = tmp_path / "runner.env"
     match kind:
         case "directory":
@@ -121,7 +121,7 @@ def test_env_file_that_is_none(tmp_path: Path, kind: str, words: str, hint: str)
     ],
 )
 def test_token_is_trimmed(raw: str, noted: bool) -> None:
-    """White space and quotes around a token are cut, and the log says so."""
+    """White space and quotes around a token are removed, and the log says so."""
     secrets, notes, problems = gather_secrets(Given.part({VARIABLE: raw}), {})
     assert secrets == {VARIABLE: TOKEN}
     assert problems == []
@@ -131,7 +131,7 @@ def test_token_is_trimmed(raw: str, noted: bool) -> None:
 
 @pytest.mark.parametrize("raw", ["ghp_a\nghp_b", "ghp a", "ghp_\x00"])
 def test_token_that_cannot_be_one(raw: str) -> None:
-    """Two lines, or a space in the middle, are a mistake that nobody can put right."""
+    """Two lines, or a space in the middle, are refused."""
     secrets, _, [problem] = gather_secrets(Given.part({VARIABLE: raw}), {})
     assert secrets == {}
     assert problem.startswith(f"{VARIABLE}: holds more than one line")
@@ -154,7 +154,7 @@ KEY = app_key(1)
     ],
 )
 def test_a_secret_of_another_kind(variable: str, value: str, words: str) -> None:
-    """What has another form than its variable is for is refused, with the right variable."""
+    """A secret in the variable of another kind is refused, with the right variable."""
     secrets, _, [problem] = gather_secrets(Given.part({variable: value}), {})
     assert secrets == {}
     assert problem.startswith(f"{variable}: ")
@@ -164,7 +164,7 @@ def test_a_secret_of_another_kind(variable: str, value: str, words: str) -> None
 
 @pytest.mark.parametrize("gap", [" ", "", "\r"])
 def test_a_key_without_its_line_breaks(gap: str) -> None:
-    """Line breaks that became spaces, or got lost, are put back, and that is said."""
+    """Lost line breaks of a key are put back, and that is told."""
     given = Given.part({"GITHUB_APP_PRIVATE_KEY": KEY.strip().replace("\n", gap)})
     secrets, [note], problems = gather_secrets(given, {})
     assert problems == []
@@ -174,7 +174,7 @@ def test_a_key_without_its_line_breaks(gap: str) -> None:
 
 @pytest.mark.parametrize("value", [KEY, "0123456789abcdef" * 2 + "01234567", "token.txt"])
 def test_a_secret_where_its_file_belongs(value: str) -> None:
-    """A secret that was given as the path of its file is not taken for a path, nor shown."""
+    """A secret in place of the path of its file is refused, and not shown."""
     _, _, [problem] = gather_secrets(Given.part({f"{VARIABLE}_FILE": value}), {})
     assert problem == (
         f"{VARIABLE}_FILE: takes the path of a file; the secret itself goes into {VARIABLE}"
@@ -182,7 +182,7 @@ def test_a_secret_where_its_file_belongs(value: str) -> None:
 
 
 def test_lines_of_a_systemd_unit(tmp_path: Path) -> None:
-    """`Environment=` lines would set one variable of that name, again and again."""
+    """`Environment=` lines are refused: they would set a variable of that name."""
     message = refused(path := env_file(tmp_path, "Environment=A=b\nEnvironment='C=d'\n"))
     assert message.count("is one of a systemd unit") == 2
     assert f"line 1 of {path}" in message
@@ -204,7 +204,7 @@ NOTED = [
 
 @pytest.mark.parametrize(("env", "note"), NOTED)
 def test_what_may_be_meant_otherwise(env: dict[str, str], note: str) -> None:
-    """What is taken as it is, and may be meant otherwise, is told at the start."""
+    """A value that may mean something else is told at the start."""
     notes = read(Given.part({"GITHUB_OWNER": "acme", VARIABLE: TOKEN, **env})).notes
     assert [one for one in notes if one.startswith(note)], notes
 
@@ -214,7 +214,7 @@ def test_what_may_be_meant_otherwise(env: dict[str, str], note: str) -> None:
     [(TOKEN, False), (f"{TOKEN}\n", False), (f"{TOKEN}\r\n", False), (f"'{TOKEN}'\n", True)],
 )
 def test_token_in_a_file(tmp_path: Path, content: str, noted: bool) -> None:
-    """A file may end with a line break, as editors leave one; anything else is told."""
+    """A file may end with a line break; any other white space is told."""
     path = env_file(tmp_path, content)
     secrets, notes, problems = gather_secrets(Given.part({f"{VARIABLE}_FILE": str(path)}), {})
     assert (secrets, problems) == ({VARIABLE: TOKEN}, [])
@@ -236,14 +236,14 @@ def test_token_file_that_is_empty(tmp_path: Path) -> None:
 
 
 def test_token_given_twice(tmp_path: Path) -> None:
-    """A token and a file with one: which of them is meant is not guessed."""
+    """A token and a file with one are refused: either may be meant."""
     given = {VARIABLE: TOKEN, f"{VARIABLE}_FILE": str(env_file(tmp_path, TOKEN))}
     _, _, [problem] = gather_secrets(Given.part(given), {})
     assert f"given together with {VARIABLE}" in problem
 
 
 def test_problems_of_secrets_are_told_with_the_others() -> None:
-    """One message lists all, and begins only once."""
+    """One message tells all problems."""
     given = {VARIABLE: "a b", "GITHUB_OWNER": "a/b", "RUNNER_GROUP": "\x01"}
     with pytest.raises(Failure) as caught:
         load(Given.part(given), Vault())
@@ -253,7 +253,7 @@ def test_problems_of_secrets_are_told_with_the_others() -> None:
 
 
 def test_env_file_configures_a_whole_life(life: Life, simulator: Simulator) -> None:
-    """Values of the env file win over the environment, and the file is gone before the job."""
+    """The env file wins over the environment, and is gone before the job."""
     path = env_file(
         life.directory,
         f"# mine\nexport {VARIABLE}='{TOKEN}'\nGITHUB_REPOSITORY=\"web\" # not shop\n",
@@ -281,7 +281,7 @@ def test_env_file_configures_a_whole_life(life: Life, simulator: Simulator) -> N
 def test_a_mistake_costs_nothing_of_the_env_file(
     life: Life, simulator: Simulator, content: str, env: dict[str, Any]
 ) -> None:
-    """Whatever is wrong, with the file or beside it, the file stays as it is and nobody starts."""
+    """After any mistake the file is unchanged, and nothing has started."""
     path = env_file(life.directory, content)
     life.start(RUNNER_ENVFILE=str(path), **env)
     assert life.wait() == 78, life.output
@@ -306,7 +306,7 @@ def test_env_file_that_jobs_could_read_must_be_deletable(life: Life, simulator: 
 
 
 def test_env_file_that_only_root_can_read_may_stay(life: Life, simulator: Simulator) -> None:
-    """The same file is fine with mode 600: the job cannot read it."""
+    """With mode 600 the same file may stay, because the job cannot read it."""
     path = env_file(life.directory, f"{VARIABLE}={TOKEN}\n")
     job = simulator.queue_job(f"! cat {path}")
     life.start(
@@ -320,7 +320,7 @@ def test_env_file_that_only_root_can_read_may_stay(life: Life, simulator: Simula
 
 
 def test_read_only_directory_is_told_apart(life: Life, simulator: Simulator) -> None:
-    """An env file in a read-only mount, which a config map is, gets the same answer."""
+    """An env file in a read-only mount, such as a config map, is refused alike."""
     folder = life.directory / "mount"
     folder.mkdir()
     path = env_file(folder, f"{VARIABLE}={TOKEN}\n", mode=0o644)
@@ -333,7 +333,7 @@ def test_read_only_directory_is_told_apart(life: Life, simulator: Simulator) -> 
 
 
 def test_pipe_as_env_file_does_not_hang(life: Life) -> None:
-    """A named pipe that nobody writes to ends the start at once."""
+    """A named pipe that nothing is written to ends the start at once."""
     path = life.directory / "pipe"
     subprocess.run(["mkfifo", path], check=True)
     assert life.start(RUNNER_ENVFILE=str(path)).wait() == 78
@@ -352,7 +352,7 @@ def test_pipe_as_env_file_does_not_hang(life: Life) -> None:
 def test_what_is_put_right_is_told(
     life: Life, simulator: Simulator, env: dict[str, Any], note: str
 ) -> None:
-    """The life goes on, and a warning says what was changed."""
+    """The life goes on, and a warning tells what was changed."""
     simulator.queue_job()
     assert life.start(**env).wait() == 0, life.output
     warnings = [line["event"] for line in life.log if line["level"] == "warning"]
@@ -372,7 +372,7 @@ def test_long_name_keeps_its_suffix(life: Life, simulator: Simulator) -> None:
 
 
 def test_other_variables_of_the_env_file_reach_the_job(life: Life, simulator: Simulator) -> None:
-    """What the env file sets beside our settings is passed on, as from the environment."""
+    """Other variables of the env file are passed on to the job."""
     file = life.directory / "private" / "env"
     file.parent.mkdir()
     file.write_text(
@@ -387,7 +387,7 @@ def test_other_variables_of_the_env_file_reach_the_job(life: Life, simulator: Si
 
 
 def test_quotes_of_a_container_env_file_are_told(life: Life, simulator: Simulator) -> None:
-    """Docker keeps them in the value: labels with quotes in them would match no job."""
+    """Docker keeps quotes in the value, and labels with quotes match no job."""
     path = env_file(life.directory, f"{VARIABLE}={TOKEN}\n")
     simulator.queue_job(labels=["gpu"])
     life.start(GITHUB_PERSONAL_TOKEN="", RUNNER_LABELS='"gpu"', RUNNER_ENVFILE=f"'{path}'")
@@ -396,7 +396,7 @@ def test_quotes_of_a_container_env_file_are_told(life: Life, simulator: Simulato
 
 
 def test_state_directory_that_the_health_check_cannot_know(tmp_path: Path) -> None:
-    """In the env file alone it is where `gh-runner status` never looks."""
+    """In the env file alone `gh-runner status` does not see the setting."""
     given = {"GITHUB_OWNER": "acme", VARIABLE: TOKEN}
     path = env_file(tmp_path, "RUNNER_STATE_DIR=/run/mine\n")
     notes = read(Given.part({**given, "RUNNER_ENVFILE": str(path)})).notes
@@ -407,7 +407,7 @@ def test_state_directory_that_the_health_check_cannot_know(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_path_that_was_not_expanded_is_told(life: Life, simulator: Simulator, command: str) -> None:
-    """PATH=/opt/tools:$PATH in an env file leaves no program to be found; nobody is asked."""
+    """PATH=/opt/tools:$PATH in an env file is refused before GitHub is asked."""
     path = env_file(life.directory, "PATH=/opt/tools:$PATH\n")
     life.start(command, RUNNER_ENVFILE=str(path))
     assert life.wait() == 78, life.output

@@ -1,4 +1,4 @@
-"""Scopes, hosts and the addresses that follow from them."""
+"""Scopes, hosts, and the addresses that follow from them."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.support.fakehub import PLACES
 
 @pytest.mark.parametrize(("values", "base"), PLACES.values(), ids=PLACES)
 def test_api_address(values: dict[str, str], base: str) -> None:
-    """Every scope on every kind of host has the API's address that GitHub documents."""
+    """Every scope on every kind of host has the API address that GitHub documents."""
     target = fakehub.parse(values).target
     assert target.api_url + target.path == base
 
@@ -59,7 +59,7 @@ def test_web_address(values: dict[str, str], web_url: str) -> None:
 
 @pytest.mark.parametrize("path", ["", "/", "a/b/c", "enterprises", "enterprises/a/b", "a//b"])
 def test_other_pages_are_no_scope(path: str) -> None:
-    """A path that is no repository, organization or enterprise is not guessed at."""
+    """A path that is no repository, organization or enterprise is refused."""
     with pytest.raises(ValueError, match=f"^{path}$"):
         names(path)
 
