@@ -83,7 +83,7 @@ class Step:
         )
         return self
 
-    def wait(self, timeout: float = 60) -> Step:
+    def wait(self, timeout: float = 120) -> Step:
         """Wait for its end."""
         assert self.process is not None
         self.output, _ = self.process.communicate(timeout=timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from threading import Event
 
@@ -67,6 +68,17 @@ def test_each_of_many_is_a_runner_of_its_own(
         assert step.outputs["id"] in [label["name"] for label in runner["labels"]]
     assert len(json.loads(step.outputs["task-arns"])) == 12
     assert len(listeners) == 12
+
+
+def test_github_is_asked_for_one_after_the_other(
+    steps: Steps, ecs: Ecs, simulator: Simulator
+) -> None:
+    """GitHub asks for that of whoever makes changes, and limits those who do not."""
+    assert steps.run(count="6", wait="none").code == 0
+    asked = [item for item in simulator.requests() if "generate-jitconfig" in item["path"]]
+    for one, next_one in itertools.pairwise(asked):
+        assert one["time"] + one["seconds"] <= next_one["time"]
+    assert len(asked) == len(ecs.running) == 6
 
 
 @pytest.mark.parametrize("wait", ["none", "false"])

@@ -137,6 +137,9 @@ def test_locks_agree() -> None:
 
     image, demo, dev = (pinned(f"requirements{kind}.lock") for kind in ("", "-demo", "-dev"))
     assert image < demo < dev
+    aws = pinned("requirements-aws.lock")
+    names = {line.partition("==")[0] for line in aws}
+    assert {line for line in dev if line.partition("==")[0] in names} <= aws
 
 
 @pytest.fixture
