@@ -203,6 +203,6 @@ def resolv_conf(path: str) -> list[str]:
     `path` is a file that this writes; the command needs a mount namespace of its own.
     """
     with open(path, "w", encoding="ascii") as file:
-        file.write(f"nameserver {ADDRESS}\noptions timeout:1 attempts:1\n")
+        file.write(f"nameserver {ADDRESS}\noptions timeout:30 attempts:1\n")
     os.chmod(path, 0o644)
     return ["sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', path]
