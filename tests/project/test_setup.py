@@ -61,7 +61,7 @@ def project(directory: Path, lock: str) -> Path:
 
 
 def environment(index_url: str, **env: str) -> dict[str, str]:
-    """An environment in which pip knows this index only, and fails at the first failure."""
+    """An environment in which pip knows this index only."""
     pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index_url, "PIP_RETRIES": "0"}
     base = Path(os.path.realpath(sys.executable)).parent
     path = f"{base}:{os.environ['PATH']}"
