@@ -275,6 +275,31 @@ def test_a_power_cut(orchestrator: Orchestrator) -> None:
     assert list(orchestrator.shared.iterdir()) == []
 
 
+def test_a_sweep_that_is_interrupted(orchestrator: Orchestrator) -> None:
+    """A killed orchestrator's dead runner, which nobody has swept yet, is swept by the next one."""
+    orchestrator.start(env={"ORCHESTRATOR_SWEEP": "100"}).until_listening()
+    os.kill(orchestrator.alive()[0], signal.SIGKILL)
+    orchestrator.until_listening(2)
+    orchestrator.signal(signal.SIGKILL).wait()
+    assert len(orchestrator.folders()) == 2
+    orchestrator.live({"seconds": 0, "sweep": 0})
+    env = {"ORCHESTRATOR_SWEEP": "0"}
+    assert orchestrator.start(runner=("-r", "1"), env=env).wait() == 0
+    assert len([seen for seen in orchestrator.seen() if seen["arguments"]]) == 1
+    assert list(orchestrator.shared.iterdir()) == []
+
+
+def test_the_folders_of_others_are_left_alone(orchestrator: Orchestrator) -> None:
+    """What is in -d and was not made by an orchestrator is none of its business."""
+    for name in ("dpkg", "data.01234567"):
+        (orchestrator.shared / name).mkdir(parents=True)
+        (orchestrator.shared / name / "lock").touch()
+    orchestrator.shared.chmod(0o755)
+    orchestrator.live({"seconds": 0})
+    assert orchestrator.start(runner=("-r", "1")).wait() == 0
+    assert {path.name for path in orchestrator.shared.iterdir()} == {"dpkg", "data.01234567"}
+
+
 def test_two_orchestrators_with_one_prefix(orchestrator: Orchestrator) -> None:
     """The second one leaves the first one's microVMs alone, from its start to its end."""
     orchestrator.start().until_listening()

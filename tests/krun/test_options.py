@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from krunpool.config import configure
 from krunpool.errors import Problem
+from krunpool.folder import Folder
 
+from entrypoint.settings import sources
 from tests.krun.conftest import ORCHESTRATOR, ROOT, TOKEN, Orchestrator, option, options
 
 
@@ -388,3 +390,14 @@ def test_python_is_all_that_it_needs() -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "value", ["a b", "it's", "back\\slash", "$HOME", "# no", "two\nlines", '"']
+)
+def test_any_value_arrives(tmp_path: Path, value: str) -> None:
+    """The runner reads from the env file what was written into it."""
+    folder = Folder(tmp_path / "x")
+    folder.make({"A": value, "B": "after"}, "secret")
+    found = sources.read_env_file(f"{folder.shared}/runner.env", {})
+    assert found == {"A": value, "B": "after"}

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from krunpool.folder import Folder, is_locked
 
+# No other program has such a file: what lies beside it is removed if nobody holds its lock.
+LOCK = "gh-runner-orchestrator.lock"
+
 
 class Instance:
     """The folder of this orchestrator; held by a lock, so that others know that it lives."""
@@ -23,7 +26,7 @@ class Instance:
 
     def hold(self) -> None:
         """Make the folder, again if somebody has tidied it away, and hold its lock."""
-        if self._lock >= 0 and (self.path / "lock").exists():
+        if self._lock >= 0 and (self.path / LOCK).exists():
             return
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         about = os.stat(self._directory)
@@ -32,7 +35,7 @@ class Instance:
         self.path.mkdir(mode=0o700, exist_ok=True)
         if self._lock >= 0:
             os.close(self._lock)
-        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def release(self) -> None:
@@ -43,7 +46,7 @@ class Instance:
 
     def abandoned(self) -> list[Path]:
         """Return the folders of orchestrators that were killed."""
-        locks = sorted(self._directory.glob("*/lock"))
+        locks = sorted(self._directory.glob(f"*.????????/{LOCK}"))
         return [x.parent for x in locks if x.parent != self.path and not is_locked(x)]
 
     @staticmethod

@@ -93,9 +93,9 @@ class Pool:
         waiting = [task for task in self._sweeps.values() if not task.done()]
         if waiting:
             self._log.info("waiting until killed runners are off GitHub's list")
-            everything = asyncio.gather(*waiting)
+            everything = asyncio.gather(*waiting, return_exceptions=True)
             await first_of(math.inf, everything, self._stop.hurried.wait())
-        left = [name for name, task in self._sweeps.items() if not (task.done() and task.result())]
+        left = [name for name, task in self._sweeps.items() if not _has_worked(task)]
         if left:
             self._log.error(
                 f"may still be on GitHub's list: {', '.join(left)};"
@@ -180,15 +180,19 @@ class Pool:
         life = Life(folder, self._runtime, self._config, self._log)
         telling = asyncio.create_task(_pass_on(life.listening, started))
         self._log.info("starting", folder.name)
+        ended = Ended(ENGINE)
         try:
-            return await life.run(self._stop)
+            ended = await life.run(self._stop)
         except OSError as error:
             self._log.warning(f"cannot be started: {error}", folder.name)
-            return Ended(ENGINE)
         finally:
             telling.cancel()
             await self._runtime.remove(folder)
-            folder.remove()
+            if ended.left:  # the folder goes once the runner is off the list, whoever sees to it
+                folder.forget_settings()
+            else:
+                folder.remove()
+        return ended
 
     def _folder(self, name: str) -> Folder:
         """Make the folder of a microVM; OSError or a Problem if that is not possible."""
@@ -245,7 +249,10 @@ class Pool:
         try:
             process = await self._runtime.start(folder, self._config, words)
             ended = asyncio.create_task(process.wait())
-            return await first_of(SWEEP_SECONDS, ended) and ended.result() == 0
+            if not await first_of(SWEEP_SECONDS, ended) or ended.result() != 0:
+                return False
+            Folder(self._instance.path / name).remove()
+            return True
         except OSError as error:
             self._log.warning(f"cannot be swept: {error}", name)
             return False
@@ -273,9 +280,9 @@ class Pool:
             await first_of(0.5, self._stop.hurried.wait())
             if self._stop.hurried.is_set():
                 break
-        phase = folder.phase()
         await runtime.remove(folder)
-        if phase and folder.phase() != "gone" and not folder.name.endswith("-sweep"):
+        if folder.phase() not in ("", "gone"):
+            folder.path.rename(self._instance.path / folder.name)
             self._sweeps[folder.name] = asyncio.create_task(self._sweep(folder.name))
 
 
@@ -286,6 +293,10 @@ def choose_named(name: Any, default: Runtime) -> Runtime:
     if name == "krunvm":
         return Krunvm(default.commands)
     return Podman(default.commands, name.removeprefix("podman+"))
+
+
+def _has_worked(sweep: asyncio.Task[bool]) -> bool:
+    return sweep.done() and not sweep.cancelled() and not sweep.exception() and sweep.result()
 
 
 def _is_hopeless(loop: asyncio.Task[int]) -> bool:
