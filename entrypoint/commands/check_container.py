@@ -101,14 +101,20 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 
 
 def _engine(settings: Settings) -> Iterator[Finding]:
-    """Look for the engine that is asked for; whether it starts only `run` can tell."""
-    kind = engine.choice(settings)
-    if kind == "none":
-        return
-    command = _ENGINES[kind]
-    if path := shutil.which(command, path=program.PATH):
-        yield finding.fine("engine", f"{kind}, by {path}")
-    else:
-        missing = f"RUNNER_ENGINE: this image has no {command}"
-        remedy = "take an image that has it, or set RUNNER_ENGINE=none"
-        yield finding.wrong("engine", Failure(ExitCode.ENGINE, missing, remedy))
+    """Look for the engine that jobs get; whether it starts only `run` can tell."""
+    kind, why = engine.choose(settings, environment())
+    if kind in _ENGINES:
+        command = _ENGINES[kind]
+        if path := shutil.which(command, path=program.PATH):
+            yield finding.fine("engine", f"{kind}, by {path}")
+        else:
+            missing = f"RUNNER_ENGINE: this image has no {command}"
+            remedy = "take an image that has it, or set RUNNER_ENGINE=none"
+            yield finding.wrong("engine", Failure(ExitCode.ENGINE, missing, remedy))
+    elif settings.engine == "auto" or kind == "given":
+        yield finding.fine("engine", f"{kind}: {why}")
+    if kind == "given":
+        for warning in engine.shared_engine_warnings(settings):
+            yield finding.warning("engine", warning)
+    if problem := engine.container_jobs_problem():
+        yield finding.warning("container:", problem)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from entrypoint.errors import ExitCode, Failure
+
+_SOCKET = "/run/docker.sock"
 
 
 class Account(NamedTuple):
@@ -37,9 +40,22 @@ def require(name: str) -> Account:
     return found
 
 
+def _groups_of_engine() -> set[int]:
+    """Return the group of a Docker socket that is mounted: its id need not be the image's.
+
+    Root's group is not passed on: a job with it could write to much else.
+    """
+    try:
+        about = os.stat(_SOCKET)
+    except OSError:
+        return set()
+    usable = stat.S_ISSOCK(about.st_mode) and about.st_mode & 0o020
+    return {about.st_gid} if usable and about.st_gid != 0 else set()
+
+
 def groups(account: Account) -> list[int]:
     """Return the groups of a user's processes: its own, and those beyond root's that we have."""
-    own = set(os.getgrouplist(account.name, account.gid))
+    own = set(os.getgrouplist(account.name, account.gid)) | _groups_of_engine()
     return sorted(own | (set(os.getgroups()) - set(os.getgrouplist("root", 0))))
 
 

@@ -44,6 +44,29 @@ def has_mounts(folder: str) -> bool:
     return any(f"{point}/".startswith(f"{real}/") for point in mount_points())
 
 
+def is_mounted_at_same_path(folder: str) -> bool:
+    """Return whether a folder is a mount, or below one, that has the same path on its own system.
+
+    So it is where a folder of the host's is bind-mounted under its own path (proc(5), mountinfo).
+    """
+    real = os.path.realpath(folder)
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+        pairs = [line.split(" ")[3:5] for line in mounts]
+    unescaped = [
+        (
+            _ESCAPED.sub(lambda c: chr(int(c[1], 8)), root),
+            _ESCAPED.sub(lambda c: chr(int(c[1], 8)), p),
+        )
+        for root, p in pairs
+    ]
+    above = [(root, p) for root, p in unescaped if p != "/" and f"{real}/".startswith(f"{p}/")]
+    if not above:
+        return False
+    root, point = max(above, key=lambda pair: len(pair[1]))
+    # Of a file system that the host has mounted itself, `root` lacks the first part of the path.
+    return root.endswith(point) or (root != "/" and point.endswith(root))
+
+
 def pids_limit() -> int | None:
     """Return how many processes and threads this container may have; None where none is set."""
     for folder in _groups("pids"):

@@ -65,10 +65,12 @@ class Parent:
         cwd: str = "/",
         capture: bool = False,
         output: int | None = None,
+        stdin: int | None = None,
     ) -> Child:
-        """Start a program in a session of its own, stdin empty, no signal blocked or ignored.
+        """Start a program in a session of its own, no signal blocked or ignored.
 
-        `env` is its whole environment; the program is looked up on our own PATH. It inherits
+        `env` is its whole environment; the program is looked up on our own PATH. Its stdin
+        is empty, or a descriptor. It inherits
         stdout and stderr, or writes both into the descriptor `output`, or with `capture` into
         `Child.output()`. Our own working
         directory is / afterwards. Raises OSError if it cannot be started.
@@ -77,6 +79,8 @@ class Parent:
         output = captured if capture else output
         actions: list[tuple[int, ...] | tuple[int, int, str, int, int]]
         actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
+        if stdin is not None:
+            actions = [(os.POSIX_SPAWN_DUP2, stdin, 0)]
         if output is not None:
             actions += [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
         try:

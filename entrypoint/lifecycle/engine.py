@@ -1,15 +1,17 @@
-"""The container engine for jobs, inside this container: dockerd, or podman's service.
+"""The container engine for jobs: dockerd or podman's service in here, or one that is given.
 
-It is started by itself, not by an init script (which fails under sysbox for its ulimits), is
-ready before the runner registers, and outlives the job.
+dockerd is started by itself, not by an init script, which fails under sysbox for its ulimits. It is
+ready before GitHub is asked to list the runner, outlives the job, and goes last.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 from entrypoint import call, log
 from entrypoint.container import files, kernel
@@ -22,147 +24,376 @@ from entrypoint.settings.schema import Settings
 
 READY_TIMEOUT = 60.0  # seconds; dockerd needs some five
 END_TIMEOUT = 3.0  # seconds between TERM and KILL; no job is left by then
-SOCKETS = {"docker": "/run/docker.sock", "podman": "/run/podman/podman.sock"}
-GROUP = "docker"  # who may use the engine, as docker's packages have it
+CLEANUP_TIMEOUT = 8.0  # seconds
+_CLEANUP_RESERVE = 0.3  # seconds that a stop keeps for what comes after the clean-up
+SOCKET = "/run/docker.sock"
+WAIT = "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS"  # GitHub's own variable, which run.sh knows as well
+CONFIGURATION = "/etc/docker/daemon.json"
 _PID_FILES = ("/run/docker.pid", "/run/docker/containerd/containerd.pid")
+_PROGRAMS = {"docker": "dockerd", "podman": "podman"}
 _ETHERNET_MTU = 1500
-_ASK_EVERY = 0.05  # seconds; in a child, which may be ended at any moment
+_LOG = "engine.log"  # in the state directory
+# Keeps the last 5 to 10 MB of what comes in: $0 is the file.
+_KEEP = 'while head -c 5000000 >"$0" && [ "$(wc -c <"$0")" -ge 5000000 ]; do mv "$0" "$0.1"; done'
 
 
-def choice(settings: Settings) -> str:
-    """Return docker, podman or none: `auto` is docker where it is installed and can work.
+class Choice(NamedTuple):
+    """Which engine jobs get: docker, podman, given or none; and why."""
 
-    It can with CAP_SYS_ADMIN, as under sysbox; it is not needed beside a socket of the host's.
+    kind: str
+    why: str
+
+
+def choose(settings: Settings, environ: MutableMapping[str, str] | None = None) -> Choice:
+    """Return which engine jobs get. `auto` takes what is there, in this order.
+
+    A socket that is mounted, or DOCKER_HOST; dockerd, then podman, where the container may make
+    containers: with CAP_SYS_ADMIN, as under sysbox.
     """
-    if settings.engine != "auto":
-        return settings.engine
-    installed = any(os.access(os.path.join(d, "dockerd"), os.X_OK) for d in program.PATH.split(":"))
-    able = installed and kernel.has_capability(kernel.CAP_SYS_ADMIN, "CapEff")
-    able = able and not os.path.exists(SOCKETS["docker"])
-    return "docker" if able else "none"
+    if settings.engine in _PROGRAMS:
+        return Choice(settings.engine, "RUNNER_ENGINE names it")
+    if settings.engine == "none":
+        return Choice("none", "RUNNER_ENGINE is none")
+    if address := (environ or {}).get("DOCKER_HOST", ""):
+        return Choice("given", f"DOCKER_HOST is {address}")
+    if os.path.exists(SOCKET):
+        return Choice("given", f"{SOCKET} is mounted")
+    return _of_this_container()
+
+
+def _of_this_container() -> Choice:
+    if not kernel.has_capability(kernel.CAP_SYS_ADMIN, "CapEff"):
+        return Choice("none", "this container may make no containers (it lacks CAP_SYS_ADMIN)")
+    for kind, name in _PROGRAMS.items():
+        if installed(name):
+            return Choice(kind, f"{name} is installed")
+    return Choice("none", "neither dockerd nor podman is installed")
+
+
+def installed(name: str) -> bool:
+    """Return whether a program is on the PATH that the engine gets."""
+    return any(os.access(os.path.join(d, name), os.X_OK) for d in program.PATH.split(":"))
+
+
+class Engine:
+    """The engine of one life; `child` is None for one that is given, or none."""
+
+    def __init__(self, pid_1: Init, settings: Settings, environ: MutableMapping[str, str]) -> None:
+        """Choose, and start what has to be started. Raises a Failure (69)."""
+        self._init, self._settings, self._environ = pid_1, settings, environ
+        self.kind, why = choose(settings, environ)
+        self._started = time.monotonic()
+        self._output = os.path.join(settings.state_dir, _LOG)
+        self._is_told = False
+        self.label = ""
+        self.child: Child | None = None
+        if settings.engine == "auto":
+            log.info("engine.chosen", f"container engine for jobs: {self.kind}", why=why)
+        if self.kind in _PROGRAMS:
+            self._start()
+        elif self.kind == "given":
+            for warning in shared_engine_warnings(settings):
+                log.warning("engine.shared", warning)
+
+    def _start(self) -> None:
+        try:
+            self._prepare()
+            keeper = os.pipe()
+            try:
+                environment = program.base_environment(self._environ, self._settings)
+                self._init.spawn(
+                    ["sh", "-c", _KEEP, self._output], env=environment, stdin=keeper[0]
+                )
+                command = self._command()
+                self.child = self._init.spawn(command, env=environment, output=keeper[1])
+            finally:
+                for descriptor in keeper:
+                    os.close(descriptor)
+        except OSError as error:
+            what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+            raise self._failed(f"cannot be started: {what}") from None
+
+    def _prepare(self) -> None:
+        """Make the places that it needs, and begin its log."""
+        if self._init.is_pid_1:  # whoever they name is not alive any more
+            for path in _PID_FILES:
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+        files.make_directory(os.path.dirname(SOCKET))
+        directory = files.open_directory(os.path.dirname(self._output))
+        try:
+            files.put(directory, _LOG, b"")
+        finally:
+            os.close(directory)
+
+    def _command(self) -> list[str]:
+        options = shlex.split(self._settings.engine_options)
+        if self.kind == "podman":
+            return ["podman", "system", "service", "--time=0", *options, f"unix://{SOCKET}"]
+        # In a child: dockerd is asked which options it has.
+        found = call.wait(self._init, lambda: docker_options(self._settings))
+        return ["dockerd", f"--host=unix://{SOCKET}", *found, *options]
+
+    def await_ready(self) -> None:
+        """Wait until the engine answers. Raises a Failure (69) if it ends, or takes too long."""
+        if self.child is not None:
+            self._await(f"unix://{SOCKET}", READY_TIMEOUT, own=True)
+        elif self.kind == "given" and (seconds := _seconds(self._environ.get(WAIT, ""))):
+            self._await(self._environ.get("DOCKER_HOST") or f"unix://{SOCKET}", seconds, own=False)
+        else:
+            return
+        took = round(time.monotonic() - self._started, 3)
+        log.info("engine.ready", "the engine is ready", engine=self.kind, seconds=took)
+        if self.kind == "podman":
+            self._environ["DOCKER_HOST"] = f"unix://{SOCKET}"
+
+    def _await(self, address: str, seconds: float, *, own: bool) -> None:
+        deadline = time.monotonic() + seconds
+
+        def ask() -> str:
+            from entrypoint.lifecycle import engine_child
+
+            return engine_child.await_answer(address, deadline, own=own)
+
+        asking = call.start(self._init, ask)
+        try:
+            self._init.wait_for(lambda: asking.outcome is not None or self.has_ended, deadline)
+            if not self.has_ended and asking.outcome is not None and call.result(asking) == "":
+                return
+        finally:
+            call.end(self._init, asking)
+        if not own:
+            raise self._failed(f"at {address} has not answered within {WAIT} ({seconds:g} s)")
+        told = "did not answer" if not self.has_ended else f"ended with {self.outcome}"
+        raise self._failed(f"{told}: {self.last_words()}")
+
+    @property
+    def outcome(self) -> int | None:
+        """The exit code of the engine that we have started; None while it lives."""
+        return self.child.outcome if self.child is not None else None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the engine that we have started is dead."""
+        return self.outcome is not None
+
+    @property
+    def is_news(self) -> bool:
+        """Whether its death has not been told yet."""
+        return self.has_ended and not self._is_told
+
+    def died(self) -> Failure:
+        """Return what to end with when it dies without a job."""
+        return self._failed(f"has ended with {self.outcome}: {self.last_words()}")
+
+    def tell_death(self) -> None:
+        """Say once that it has died while a job runs."""
+        if self.has_ended and not self._is_told:
+            self._is_told = True
+            log.error(
+                "engine.died",
+                f"the container engine ({self.kind}) has ended with {self.outcome} during the job",
+                tail=self.last_words(),
+            )
+
+    def last_words(self) -> str:
+        """Return the end of its log."""
+        return home.tail(self._output) or home.tail(f"{self._output}.1")
+
+    def take_label(self) -> None:
+        """Note by which label GitHub's runner marks what it makes for its job.
+
+        Noted before a job begins: afterwards the runner has deleted the file that it is made of.
+        """
+        self.label = home.container_label(self._settings.home)
+
+    def clean_up(self) -> None:
+        """Remove what the job has left on an engine that outlives this container."""
+        if self.kind != "given" or not self.label or not self._settings.engine_cleanup:
+            return
+        seconds = min(CLEANUP_TIMEOUT, max(0.5, self._init.stop.left() - _CLEANUP_RESERVE))
+        environment = program.base_environment(self._environ, self._settings)
+
+        def remove() -> list[str]:
+            from entrypoint.lifecycle import engine_child
+
+            return engine_child.remove_labelled(self.label, environment)
+
+        try:
+            found = call.wait(self._init, remove, time.monotonic() + seconds)
+        except (Failure, OSError) as error:
+            found = [str(error)]
+        if found is None:
+            found = [f"the engine did not answer within {seconds:.1f} s"]
+        for problem in found:
+            log.warning(
+                "engine.not_cleaned",
+                "containers or networks of this job may be left on the engine",
+                why=problem,
+                hint=f"docker ps --all --filter label={self.label}",
+            )
+
+    def end(self) -> None:
+        """End the engine that we have started, last of all."""
+        self._init.begin_cleanup()
+        self.clean_up()
+        if self.child is None:
+            return
+        if self.child.outcome is None:
+            signals.terminate(self.child.pid)
+            self._init.wait(self.child, time.monotonic() + END_TIMEOUT, hurry=True)
+        self._init.end(self.child)
+
+    def _failed(self, why: str) -> Failure:
+        return Failure(
+            ExitCode.ENGINE, f"the container engine ({self.kind}) {why}", _hint(self.kind)
+        )
 
 
 @contextmanager
-def running(pid_1: Init, settings: Settings, environ: MutableMapping[str, str]) -> Iterator[None]:
-    """Have the engine run for as long as this lasts; jobs are told where podman listens.
-
-    Raises a Failure (69) with the end of its log if it does not answer in time.
-    """
-    kind = choice(settings)
-    if kind == "none":
-        yield
-        return
-    started = time.monotonic()
-    output = os.path.join(settings.state_dir, "engine.log")
+def running(pid_1: Init, settings: Settings, environ: MutableMapping[str, str]) -> Iterator[Engine]:
+    """Have the engine run for as long as this lasts. Raises a Failure (69)."""
+    engine = Engine(pid_1, settings, environ)
     try:
-        _prepare(pid_1, kind, output)
-    except OSError as error:
-        raise _failed(kind, f"cannot be started: {error.filename}: {error.strerror}") from None
-    environment = program.base_environment(environ, settings)
-    # A shell's redirection, so that nothing of the engine's stays in our memory or on our stdout.
-    command = ["sh", "-c", 'exec "$@" >"$0" 2>&1', output, *_command(kind, settings)]
-    child = pid_1.spawn(command, env=environment)
-    try:
-        _await(pid_1, child, kind, output)
-        log.info(
-            "engine.ready",
-            "the engine is ready",
-            engine=kind,
-            seconds=round(time.monotonic() - started, 3),
-        )
-        if kind == "podman":
-            environ["DOCKER_HOST"] = f"unix://{SOCKETS[kind]}"
-        yield
+        yield engine
     finally:
-        _end(pid_1, child)
+        engine.end()
 
 
-def _prepare(pid_1: Init, kind: str, output: str) -> None:
-    """Make the places that it needs, and begin its log."""
-    if pid_1.is_pid_1:  # whoever they name is not alive any more
-        for path in _PID_FILES:
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-    os.makedirs(os.path.dirname(SOCKETS[kind]), exist_ok=True)
-    files.make_directory(os.path.dirname(output))
-    with open(output, "wb"):
-        pass
+def _hint(kind: str) -> str:
+    if kind == "given":
+        return f"see to the engine at DOCKER_HOST or {SOCKET}, or give it more time ({WAIT})"
+    if not installed(_PROGRAMS[kind]):
+        return f"this image has no {_PROGRAMS[kind]}: take the full variant, or RUNNER_ENGINE=none"
+    return (
+        "run the container under sysbox (--runtime sysbox-runc) or with what the engine needs, or"
+        " set RUNNER_ENGINE=none"
+    )
 
 
-def _command(kind: str, settings: Settings) -> list[str]:
-    options = settings.engine_options.split()
-    if kind == "podman":
-        return ["podman", "system", "service", "--time=0", *options, f"unix://{SOCKETS[kind]}"]
-    mtu = default_mtu()
-    return [
-        "dockerd",
-        f"--host=unix://{SOCKETS[kind]}",
-        *([f"--mtu={mtu}"] if mtu else []),
-        *options,
-    ]
+def _seconds(value: str) -> float:
+    return float(value) if value.isascii() and value.isdigit() else 0.0
 
 
-def default_mtu(routes: str = "/proc/net/route", devices: str = "/sys/class/net") -> int | None:
-    """Return the MTU of the default route's interface, if it is less than Ethernet's.
+def docker_options(settings: Settings, path: str = CONFIGURATION) -> list[str]:
+    """Return dockerd's options. What a mounted daemon.json says is left alone.
+
+    dockerd refuses to start where an option and that file say the same thing.
+    """
+    given = _configuration(path)
+    mtu = settings.engine_mtu or default_mtu()
+    options = {
+        "mtu": [f"--mtu={mtu}"] if mtu else [],
+        # For the networks that jobs create, too (Docker 24 and later know it).
+        "default-network-opts": (
+            [f"--default-network-opt=bridge=com.docker.network.driver.mtu={mtu}"]
+            if mtu and _knows("--default-network-opt")
+            else []
+        ),
+        "registry-mirrors": [f"--registry-mirror={m}" for m in settings.engine_mirrors],
+        "insecure-registries": [f"--insecure-registry={r}" for r in settings.engine_insecure],
+        "data-root": [f"--data-root={settings.engine_data_root}"]
+        if settings.engine_data_root
+        else [],
+        "storage-driver": (
+            [f"--storage-driver={settings.engine_storage}"] if settings.engine_storage else []
+        ),
+        "default-address-pools": (
+            [f"--default-address-pool={settings.engine_pool}"] if settings.engine_pool else []
+        ),
+    }
+    return [word for key, words in options.items() if key not in given for word in words]
+
+
+def _configuration(path: str) -> set[str]:
+    """Return which keys daemon.json sets; a broken file is dockerd's to complain about."""
+    import json
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            return set(json.load(file))
+    except (OSError, ValueError, TypeError):
+        return set()
+
+
+def _knows(option: str) -> bool:
+    """Return whether this dockerd has an option."""
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            ["dockerd", "--help"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return option in done.stdout
+
+
+def default_mtu(
+    routes: str = "/proc/net/route",
+    devices: str = "/sys/class/net",
+    routes_6: str = "/proc/net/ipv6_route",
+) -> int | None:
+    """Return the MTU of the default route's interface (IPv4, else IPv6), if less than Ethernet's.
 
     The larger packets of a network nested in it would be lost without a word.
     """
-    with open(routes, encoding="ascii") as table:
-        rows = [line.split() for line in table][1:]
-    for device, destination, *_ in rows:
-        if destination == "00000000":
-            with open(f"{devices}/{device}/mtu", encoding="ascii") as file:
-                mtu = int(file.read())
+    for device in (*_default_devices(routes), *_default_devices_6(routes_6)):
+        with (
+            suppress(OSError, ValueError),
+            open(f"{devices}/{device}/mtu", encoding="ascii") as file,
+        ):
+            mtu = int(file.read())
             return mtu if mtu < _ETHERNET_MTU else None
     return None
 
 
-def _await(pid_1: Init, child: Child, kind: str, output: str) -> None:
-    """Wait until the engine answers, ends, or has had its time."""
-    deadline = time.monotonic() + READY_TIMEOUT
-    asking = call.start(pid_1, lambda: _answers(SOCKETS[kind], deadline))
-    try:
-        pid_1.wait_for(lambda: asking.outcome is not None or child.outcome is not None, deadline)
-        if child.outcome is None and asking.outcome is not None and call.result(asking):
-            return
-    finally:
-        call.end(pid_1, asking)
-    told = "did not answer" if child.outcome is None else f"ended with {child.outcome}"
-    raise _failed(kind, f"{told}: {home.tail(output)}")
+def _default_devices(path: str) -> list[str]:
+    with suppress(OSError), open(path, encoding="ascii") as table:
+        rows = [line.split() for line in table][1:]
+        return [row[0] for row in rows if row[1] == "00000000"]
+    return []
 
 
-def _failed(kind: str, why: str) -> Failure:
-    return Failure(
-        ExitCode.ENGINE,
-        f"the container engine ({kind}) {why}",
-        "run the container under sysbox (--runtime sysbox-runc) or with what the engine needs,"
-        " or set RUNNER_ENGINE=none",
-    )
+def _default_devices_6(path: str) -> list[str]:
+    """The last word of a row is the device; the first two are destination and prefix length."""
+    with suppress(OSError), open(path, encoding="ascii") as table:
+        rows = [line.split() for line in table]
+        return [r[-1] for r in rows if r[0] == "0" * 32 and r[1] == "00" and r[-1] != "lo"]
+    return []
 
 
-def _answers(address: str, deadline: float) -> bool:
-    """Ask the engine until it answers (both speak Docker's API), and let its group use it."""
-    import grp  # PID 1 need not load these
-    import socket
+def shared_engine_warnings(settings: Settings) -> list[str]:
+    """Return what a job must expect of an engine that is not this container's own."""
+    found = []
+    with suppress(OSError):
+        about = os.stat(SOCKET)
+        if about.st_gid == 0 or not about.st_mode & 0o020:
+            found.append(
+                f"{SOCKET} can be used by root alone (group {about.st_gid}), so jobs of"
+                f" {settings.user} are denied; give the socket a group on the host"
+            )
+    if os.path.exists(SOCKET) and not kernel.is_mounted_at_same_path(settings.workdir_path):
+        found.append(
+            f"RUNNER_WORKDIR: the engine behind {SOCKET} is the host's, and does not see"
+            f" {settings.workdir_path}: `container:`, `services:` with volumes and container"
+            " actions find it empty; mount a host's folder there under the same path"
+            " (-v /srv/work:/srv/work) and name it in RUNNER_WORKDIR"
+        )
+    return found
 
-    while time.monotonic() < deadline:
-        with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(1)
-            connection.connect(address)
-            connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
-            if b" 200 " in connection.recv(64):
-                with suppress(KeyError):
-                    os.chown(address, 0, grp.getgrnam(GROUP).gr_gid)
-                    os.chmod(address, 0o660)
-                return True
-        time.sleep(_ASK_EVERY)
-    return False
 
+def container_jobs_problem(path: str = "/proc/1/cgroup") -> str:
+    """Return why GitHub's runner refuses `container:` and `services:` here; "" if it does not.
 
-def _end(pid_1: Init, child: Child) -> None:
-    """End the engine, last of all."""
-    pid_1.begin_cleanup()
-    if child.outcome is None:
-        signals.terminate(child.pid)
-        pid_1.wait(child, time.monotonic() + END_TIMEOUT, hurry=True)
-    pid_1.end(child)
+    It takes ":/docker/" in that file as a sign that it runs in a container that cannot make others
+    (actions/runner, ContainerOperationProvider). Container hooks skip the check.
+    """
+    with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+        if ":/docker/" in file.read():
+            return (
+                "GitHub's runner refuses jobs with `container:` or `services:` here, since"
+                f" {path} shows Docker's control group; start the container with"
+                " --cgroupns=private"
+            )
+    return ""

@@ -16,6 +16,7 @@ from entrypoint import log
 from entrypoint.container.state import State
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.pid1 import Init
+from entrypoint.lifecycle.engine import Engine
 from entrypoint.lifecycle.life_figures import Figures
 from entrypoint.registration.remove import Listed, Remover
 from entrypoint.runner.listener import Listener
@@ -51,15 +52,16 @@ class Scene(NamedTuple):
     remover: Remover
     seen: State
     figures: Figures
+    engine: Engine
 
 
 class Abandoned(Exception):
     """The life is to be ended as by a signal, and then with a Failure."""
 
-    def __init__(self, message: str, hint: str) -> None:
-        """Keep the Failure (76)."""
+    def __init__(self, message: str, hint: str, code: ExitCode = ExitCode.RUNNER) -> None:
+        """Keep the Failure."""
         super().__init__(message)
-        self.failure = Failure(ExitCode.RUNNER, message, hint)
+        self.failure = Failure(code, message, hint)
 
 
 class Misses:
@@ -202,12 +204,13 @@ class RunningJob:
         return min(time.monotonic() + BUSY_LOOK, self._end, self._worker_gone + LEAVE_TIME)
 
     def news(self) -> bool:
-        """Nothing: the end of the listener is waited for anyway."""
-        return False
+        """Return whether the engine has died; the end of the listener is waited for anyway."""
+        return self._scene.engine.is_news
 
     def look(self) -> Phase | None:
         """See whether worker, listener and GitHub still agree."""
         now = time.monotonic()
+        self._scene.engine.tell_death()
         if not self._scene.listener.busy():
             return self._after_worker(now)
         self._worker_gone = math.inf

@@ -11,7 +11,8 @@ from entrypoint import call, log, redaction
 from entrypoint.container import state, termination_message
 from entrypoint.errors import ExitCode, Failure, refused_by_kernel
 from entrypoint.init.pid1 import Init, Stopped
-from entrypoint.lifecycle import engine, outcome, stop_file, stopping, watching
+from entrypoint.lifecycle import outcome, stop_file, stopping, watching
+from entrypoint.lifecycle.engine import running
 from entrypoint.lifecycle.hangs import Abandoned, Scene
 from entrypoint.lifecycle.life_figures import Figures
 from entrypoint.lifecycle.log_lines import converted
@@ -81,14 +82,17 @@ def live(
         life.name, life.file = remover.registration.name, settings.metrics_file
         seen.enter(state.REGISTERING, name=remover.registration.name)
         credential = exits.enter_context(until_job(pid_1, settings, remover, child))
-        exits.enter_context(engine.running(pid_1, settings, environ))
-        exits.enter_context(registered(pid_1, child, settings, remover, prepared))
+        engine = exits.enter_context(running(pid_1, settings, environ))
+        exits.enter_context(
+            registered(pid_1, child, settings, remover, prepared, engine.await_ready)
+        )
+        engine.take_label()
         life.mark("registered")
         seen.enter(state.LISTENING, id=remover.registration.id)
         output = exits.enter_context(converted(pid_1))
         listener = Listener(pid_1, settings, environ, credential.hook, output)
         life.run_sh = listener.child
-        scene = Scene(pid_1, settings, listener, remover, seen, life)
+        scene = Scene(pid_1, settings, listener, remover, seen, life, engine)
         try:
             return listen(scene, credential, child.progress)
         finally:

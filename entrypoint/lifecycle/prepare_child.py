@@ -6,13 +6,15 @@ nothing is lost to a mistake.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from entrypoint import redaction
 from entrypoint.container import account
-from entrypoint.lifecycle import exposure, stop_file
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.lifecycle import engine, exposure, stop_file
 from entrypoint.runner import checks, home, hook
 from entrypoint.settings import credential, rules, sources
 from entrypoint.settings.given import Given
@@ -40,6 +42,9 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
     if problems or user is None:
         raise rules.wrong(problems)
     home.claim(settings.home)
+    require_free_disk(settings)
+    if problem := engine.container_jobs_problem():
+        notes.append(problem)
     notes += exposure.protect(files, settings, user)
     notes += [*exposure.weaknesses(settings, user), *exposed(settings, given.secrets, origins)]
     stop_secret = secrets.pop(STOP_SECRET, "")
@@ -73,3 +78,19 @@ def exposed(settings: Settings, secrets: Mapping[str, str], origins: Collection[
         f" or a file of its own ({given[0]}_FILE)"
     )
     return [warning]
+
+
+def require_free_disk(settings: Settings) -> None:
+    """Raise a Failure (75) where too little space is free: a disk may be freed."""
+    for path in (settings.workdir_path, settings.engine_data_root):
+        if not (path and os.path.isdir(path)):
+            continue
+        found = os.statvfs(path)
+        free = found.f_bavail * found.f_frsize
+        if free < settings.min_free_disk:
+            raise Failure(
+                ExitCode.RETRY,
+                f"{path} has {free / 2**20:.0f} MiB free, and RUNNER_MIN_FREE_DISK asks for"
+                f" {settings.min_free_disk / 2**20:.0f} MiB",
+                "free space there (docker system prune), or give it a larger volume",
+            )

@@ -14,7 +14,7 @@ from typing import Protocol
 from entrypoint import log
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.lifecycle import hangs, stopping
-from entrypoint.lifecycle.hangs import Scene
+from entrypoint.lifecycle.hangs import Abandoned, Scene
 from entrypoint.registration.remove import Listed
 
 
@@ -80,13 +80,17 @@ class Idle:
 
     def news(self) -> bool:
         """Return whether a worker is there, or the listener has said something."""
-        return self._scene.listener.has_worker() or self._scene.listener.has_grown()
+        listener = self._scene.listener
+        return listener.has_worker() or listener.has_grown() or self._scene.engine.is_news
 
     def look(self) -> Phase | None:
         """Go on with the job, with what the listener has said, or with waiting."""
         listener = self._scene.listener
         if listener.has_worker():
             return hangs.RunningJob(self._scene, then=lambda: Idle(self._scene))
+        if self._scene.engine.has_ended:
+            failure = self._scene.engine.died()
+            raise Abandoned(failure.message, failure.hint, failure.code)
         if listener.has_grown():
             words = hangs.words_of_a_listener(listener)
             if listener.is_listening:

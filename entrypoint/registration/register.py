@@ -13,7 +13,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,7 @@ class RegisteringChild:
         self._init, self._vault = pid_1, vault
         self._order = memory_file("order")
         inbox, self._outbox = os.pipe()
+        gate, self._gate = os.pipe()
         # close-on-exec: closed once the child becomes config.sh, or ends
         self._busy, busy = os.pipe()
         self._meanwhile: Child | None = None
@@ -58,12 +59,12 @@ class RegisteringChild:
             log.write_to(stdout)
             return call.answer(
                 lambda: register_child.register(
-                    self._awaited(inbox), progress, vault, token, environ
+                    self._awaited(inbox), lambda: self._pass(gate), progress, vault, token, environ
                 )
             )
 
         self.child = pid_1.fork(live, capture=True)
-        for descriptor in (inbox, busy, stdout):
+        for descriptor in (inbox, gate, busy, stdout):
             os.close(descriptor)
 
     def order(self, prepared: Mapping[str, Any], settings: Settings) -> None:
@@ -74,15 +75,24 @@ class RegisteringChild:
         child asks that meanwhile.
         """
         os.write(self._order, json.dumps(prepared).encode())
-        os.close(self._outbox)
+        _tell(self._outbox)
         earlier = prepared["earlier"]
         if settings.registration != "given" and (settings.version or earlier):
             self._meanwhile = self._ask_meanwhile(settings, earlier)
         os.close(self._busy)
 
+    def go(self) -> None:
+        """Let the child register: what a job needs is ready."""
+        _tell(self._gate)
+
+    def _pass(self, gate: int) -> None:
+        """In the child: wait for `go`."""
+        os.close(self._gate)
+        os.read(gate, 1)
+
     def _awaited(self, inbox: int) -> dict[str, Any]:
         os.close(self._outbox)
-        os.read(inbox, 1)  # until PID 1 closes its end
+        os.read(inbox, 1)  # until PID 1 has written the order, or is gone
         size = os.fstat(self._order).st_size
         order: dict[str, Any] = json.loads(os.pread(self._order, size, 0))
         return order
@@ -122,6 +132,18 @@ class RegisteringChild:
             self._meanwhile = None
 
 
+def _tell(pipe: int) -> None:
+    """Wake the child that reads a pipe.
+
+    The end of the file would not be enough: other children of PID 1 may hold the pipe.
+    """
+    try:
+        os.write(pipe, b"1")
+    except BrokenPipeError:  # the child has ended; its outcome tells why
+        pass
+    os.close(pipe)
+
+
 @contextmanager
 def registered(
     pid_1: Init,
@@ -129,13 +151,17 @@ def registered(
     settings: Settings,
     remover: Remover,
     prepared: Mapping[str, Any],
+    ready: Callable[[], None] = lambda: None,
 ) -> Iterator[Registration]:
-    """Register; on the way out see to it that GitHub's list has the runner no more."""
+    """Register; on the way out see to it that GitHub's list has the runner no more.
+
+    `ready` waits for what a job needs, while the token is asked for; it may raise a Failure.
+    """
     registration = remover.registration
     try:
         started = time.monotonic()
         child.order(prepared, settings)
-        _configure(pid_1, child, settings, registration, started)
+        _configure(pid_1, child, settings, registration, started, ready)
         child.forget_token()
         took = round(time.monotonic() - started, 3)
         log.info(
@@ -161,10 +187,13 @@ def _configure(
     settings: Settings,
     registration: Registration,
     started: float,
+    ready: Callable[[], None],
 ) -> None:
     """Wait for config.sh, or for the JIT configuration, and take in what it has come to."""
     child = registering.child
     try:
+        ready()
+        registering.go()
         outcome = _await(pid_1, registering, settings, started + settings.github_timeout)
     finally:
         ended = child.outcome is not None
@@ -174,6 +203,17 @@ def _configure(
             registration.cut_short()
         pid_1.end(child)
         _take_in(registering.progress, settings, registration, ended=ended)
+    _require_success(registering, settings, registration, outcome)
+
+
+def _require_success(
+    registering: RegisteringChild,
+    settings: Settings,
+    registration: Registration,
+    outcome: int | None,
+) -> None:
+    """Take in what a JIT configuration has come to; raise the Failure of what has failed."""
+    child = registering.child
     if child.answer():
         registration.renamed(call.result(child))
     if settings.registration == "given" and outcome == 0:

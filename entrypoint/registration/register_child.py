@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 def register(
     order: Mapping[str, Any],
+    wait: Callable[[], None],
     progress: Progress,
     vault: Vault,
     kept: Vault,
@@ -31,7 +32,8 @@ def register(
 ) -> str:
     """Carry out an order: become config.sh, or return the name of a JIT configuration's runner.
 
-    The registration token is also put into `kept`. Raises a Failure where GitHub refuses.
+    `wait` returns once what a job needs is there. The registration token is also put into
+    `kept`. Raises a Failure where GitHub refuses.
     """
     environ.update(order["environment"])  # a proxy from the env file, for example
     settings = Settings.restore(order["settings"])
@@ -45,6 +47,8 @@ def register(
 
         return runners.connect(settings, secrets, deadline)
 
+    if settings.registration != "config":
+        wait()
     if settings.registration == "given":
         return _take_given(settings, secrets)
     if settings.registration == "jit":
@@ -56,6 +60,7 @@ def register(
     command = program.as_user(settings, user, program.config_command(settings, order["name"]))
     env = {**program.environment(environ, settings, user), program.TOKEN_VARIABLE: token}
     forbid_core_dumps()
+    wait()
     progress.begin()
     return child.become(command, env=env, cwd=settings.home)
 

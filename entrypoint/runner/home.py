@@ -133,6 +133,19 @@ def read_from(path: str, start: int) -> str:
     return ""
 
 
+def container_label(home: str) -> str:
+    """Return the label by which GitHub's runner marks what it makes for a job on an engine.
+
+    It is the beginning of the SHA-256 of the text of `.runner`, without its byte order mark, in
+    lower case (actions/runner, IOUtil.GetSha256Hash in DockerCommandManager). "" without a record.
+    """
+    import hashlib  # 2 ms, only where an engine is shared
+
+    path = os.path.join(home, ".runner")
+    text = read_from(path, 0).removeprefix("\ufeff")
+    return hashlib.sha256(text.lower().encode()).hexdigest()[:6] if text else ""
+
+
 def tail(path: str) -> str:
     """Return the last lines of a log; "" if it cannot be read."""
     return "\n".join(read_from(path, 0).splitlines()[-_TAIL_LINES:]).strip()

@@ -97,6 +97,22 @@ def seconds(value: str) -> float:
     return number
 
 
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def size(value: str) -> int:
+    """Take a number of bytes, also as 500M or 1G."""
+    found = re.fullmatch(r"(\d{1,15})([KMGT]?)(?:i?B)?", value, re.IGNORECASE | re.ASCII)
+    if found is None:
+        raise Problem(f"{shown(value)} is not a size, such as 500M or 1G")
+    return int(found[1]) * _UNITS[found[2].upper()]
+
+
+def words(value: str) -> tuple[str, ...]:
+    """Take words that are divided by commas."""
+    return tuple(word for part in text(value).split(",") if (word := part.strip()))
+
+
 def count(value: str) -> int:
     """Take a whole number, 0 or more."""
     if not (value.isascii() and value.isdigit()):

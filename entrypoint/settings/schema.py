@@ -117,7 +117,43 @@ class Settings:
         "RUNNER_ENGINE",
         "none",
         parsers.choice("none", "auto", "docker", "podman"),
-        "container engine for jobs; auto: docker, where the container can run it",
+        "container engine for jobs; auto: a mounted one, docker, or podman",
+    )
+    engine_cleanup: bool = setting(
+        "RUNNER_ENGINE_CLEANUP",
+        "1",
+        parsers.flag,
+        "remove what the job has left on an engine that is shared",
+    )
+    engine_mtu: int = setting(
+        "RUNNER_ENGINE_MTU", "0", parsers.count, "MTU of jobs' networks; 0: the default route's"
+    )
+    engine_mirrors: tuple[str, ...] = setting(
+        "RUNNER_ENGINE_MIRRORS", "", parsers.words, "registry mirrors of dockerd, divided by commas"
+    )
+    engine_insecure: tuple[str, ...] = setting(
+        "RUNNER_ENGINE_INSECURE_REGISTRIES",
+        "",
+        parsers.words,
+        "registries that dockerd may speak to without TLS, divided by commas",
+    )
+    engine_data_root: str = setting(
+        "RUNNER_ENGINE_DATA_ROOT", "", parsers.optional(parsers.path), "where dockerd keeps images"
+    )
+    engine_storage: str = setting(
+        "RUNNER_ENGINE_STORAGE_DRIVER", "", parsers.text, "storage driver of dockerd"
+    )
+    engine_pool: str = setting(
+        "RUNNER_ENGINE_ADDRESS_POOL",
+        "",
+        parsers.text,
+        "addresses of jobs' networks, as in base=10.200.0.0/16,size=24",
+    )
+    min_free_disk: int = setting(
+        "RUNNER_MIN_FREE_DISK",
+        "1G",
+        parsers.size,
+        "space that work folder and engine must have free at the start",
     )
     engine_options: str = setting(
         "RUNNER_ENGINE_OPTIONS", "", parsers.text, "further words of the engine's command line"
@@ -215,7 +251,11 @@ class Settings:
     @classmethod
     def restore(cls, values: Mapping[str, Any]) -> Settings:
         """Return the settings that `dataclasses.asdict` and JSON have carried here."""
-        return cls(**{**values, "labels": tuple(values["labels"])})
+        carried: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**carried)
 
     @property
     def target(self) -> Target:

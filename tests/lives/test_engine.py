@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import socket
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from entrypoint.lifecycle.engine import default_mtu
+from entrypoint.lifecycle.engine import default_mtu, docker_options
 from simulator import Simulator
-from tests.support.life import NAMESPACE, Life
+from tests.support import fakehub
+from tests.support.life import NAMESPACE, Life, until
 
 DOCKERD = shutil.which("dockerd")
 # It has its own folders and its own network: with --bridge=none it would delete docker0, which an
@@ -69,7 +74,7 @@ def test_engine_that_does_not_start_ends_in_69(life: Life, simulator: Simulator)
     life.start(namespace=PRIVATE, RUNNER_ENGINE="docker", RUNNER_ENGINE_OPTIONS="--no-such-option")
     assert life.wait() == 69
     assert "no-such-option" in life.error()
-    assert simulator.requests() == []
+    assert "/actions/runners/register" not in [r["path"] for r in simulator.requests()]
 
 
 def test_state_directory_that_is_none_ends_in_69(life: Life, simulator: Simulator) -> None:
@@ -134,6 +139,95 @@ def test_engine_outlives_the_job_that_a_stop_cancels(life: Life, simulator: Simu
     assert "Processing signal 'terminated'" in log
 
 
+def test_engine_that_dies_while_idle(life: Life, simulator: Simulator) -> None:
+    """The runner is taken off the list, and the exit code is the engine's."""
+    life.start(namespace=PRIVATE, RUNNER_ENGINE="docker", RUNNER_ENGINE_OPTIONS=OPTIONS)
+    simulator.wait_for("session_opened", timeout=60)
+    os.kill(life.pid_of("dockerd"), signal.SIGKILL)
+    assert life.wait() == 69, life.output
+    assert "has ended with 137" in life.error()
+    assert simulator.runners() == []
+
+
+def test_engine_that_dies_in_a_job_is_told(life: Life, simulator: Simulator) -> None:
+    """The job goes on, and the log says at once why its containers fail."""
+    end = life.directory / "end"
+    job = simulator.queue_job(f"echo begun; until [ -e {end} ]; do sleep 0.05; done")
+    life.start(namespace=PRIVATE, RUNNER_ENGINE="docker", RUNNER_ENGINE_OPTIONS=OPTIONS)
+    simulator.wait_for("job_output", text="begun", timeout=60)
+    os.kill(life.pid_of("dockerd"), signal.SIGKILL)
+    until(lambda: "engine.died" in life.output)
+    end.touch()
+    assert life.wait() == 0, life.output
+    assert simulator.job(job["id"])["result"] == "succeeded"
+
+
+def test_engine_elsewhere_is_waited_for(life: Life, simulator: Simulator) -> None:
+    """DOCKER_HOST that never answers: 69 once GitHub's own variable says so, nothing registered."""
+    life.start(
+        RUNNER_ENGINE="auto",
+        DOCKER_HOST=f"unix://{life.directory}/none.sock",
+        RUNNER_WAIT_FOR_DOCKER_IN_SECONDS="1",
+    )
+    assert life.wait() == 69, life.output
+    assert "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS" in life.error()
+    assert simulator.runners() == []
+
+
+def test_engine_elsewhere_that_comes_late(life: Life, simulator: Simulator) -> None:
+    """A sidecar's engine that answers after a while is waited for, and then the job comes."""
+    path = life.directory / "late.sock"
+    simulator.queue_job("exit 0")
+    life.env |= {"RUNNER_ENGINE": "auto", "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS": "30"}
+    life.start(DOCKER_HOST=f"unix://{path}")
+    simulator.wait_for("answer", path="/registration-token")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        connection, _ = server.accept()
+        connection.recv(100)
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nOK")
+        connection.close()
+    assert life.wait() == 0, life.output
+
+
+def test_what_a_job_leaves_on_a_shared_engine(life: Life, simulator: Simulator) -> None:
+    """What has the label of this runner is removed at the end, and nothing else."""
+    label = "$(sed 's/^\\xef\\xbb\\xbf//' .runner | tr A-Z a-z | sha256sum | cut -c1-6)"
+    ours, theirs = f"gh-runner-ours-{os.getpid()}", f"gh-runner-theirs-{os.getpid()}"
+    job = simulator.queue_job(
+        f"cd {life.home}; docker network create --label {label} {ours} && "
+        f"docker network create --label ffffff {theirs} && docker ps -q"
+    )
+    try:
+        code = life.start(RUNNER_ENGINE="auto", DOCKER_HOST="unix:///run/docker.sock").wait()
+        assert code == 0, life.output
+        assert simulator.job(job["id"])["result"] == "succeeded", simulator.job(job["id"])["log"]
+        listed = subprocess.check_output(["docker", "network", "ls"], text=True)
+        assert ours not in listed
+        assert theirs in listed
+    finally:
+        for name in (ours, theirs):
+            subprocess.run(["docker", "network", "rm", name], capture_output=True, check=False)
+
+
+def test_too_little_space(life: Life, simulator: Simulator) -> None:
+    """A disk that is nearly full may be freed: 75 with the numbers, and nothing is registered."""
+    assert life.start(RUNNER_MIN_FREE_DISK="900000G").wait() == 75, life.output
+    assert "MiB free" in life.error()
+    assert simulator.requests() == []
+
+
+def test_options_are_words_as_a_shell_reads_them(tmp_path: Path) -> None:
+    """A mounted daemon.json is left alone: no option says what it says."""
+    file = tmp_path / "daemon.json"
+    file.write_text('{"registry-mirrors": ["https://a"], "mtu": 1400}')
+    settings = fakehub.parse(
+        {"RUNNER_ENGINE_MIRRORS": "https://b", "RUNNER_ENGINE_DATA_ROOT": "/data"}
+    )
+    assert docker_options(settings, str(file)) == ["--data-root=/data"]
+
+
 @pytest.mark.parametrize(("mtu", "expected"), [("1500", None), ("1400", 1400), ("9000", None)])
 def test_engine_takes_a_smaller_mtu_from_the_default_route(
     tmp_path: Path, mtu: str, expected: int | None
@@ -145,4 +239,4 @@ def test_engine_takes_a_smaller_mtu_from_the_default_route(
     routes.write_text(
         "Iface\tDestination\tGateway\neth0\t0011AC\t00000000\neth0\t00000000\t010011AC\n"
     )
-    assert default_mtu(str(routes), str(tmp_path)) == expected
+    assert default_mtu(str(routes), str(tmp_path), "/nonexistent") == expected

@@ -51,6 +51,14 @@ EACH: dict[str, tuple[str, Any, str]] = {
     "RUNNER_WATCHDOG": ("60", 60.0, "yes"),
     "RUNNER_MAX_RESTARTS": ("3", 3, "-3"),
     "RUNNER_METRICS_FILE": ("/tmp/metrics/", "/tmp/metrics/", "metrics"),
+    "RUNNER_ENGINE_CLEANUP": ("0", False, "maybe"),
+    "RUNNER_ENGINE_MTU": ("1400", 1400, "-1"),
+    "RUNNER_ENGINE_MIRRORS": ("https://a, https://b", ("https://a", "https://b"), "a\nb"),
+    "RUNNER_ENGINE_INSECURE_REGISTRIES": ("10.0.0.1:5000", ("10.0.0.1:5000",), "a\nb"),
+    "RUNNER_ENGINE_DATA_ROOT": ("/data", "/data", "data"),
+    "RUNNER_ENGINE_STORAGE_DRIVER": ("overlay2", "overlay2", "a\nb"),
+    "RUNNER_ENGINE_ADDRESS_POOL": ("base=10.0.0.0/16,size=24", "base=10.0.0.0/16,size=24", "a\nb"),
+    "RUNNER_MIN_FREE_DISK": ("500M", 500 * 2**20, "much"),
     "RUNNER_STATE_DIR": ("/tmp/state", "/tmp/state", "state"),
 }
 # These need company, or a file; see below and test_certificates.py.
