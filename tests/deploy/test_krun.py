@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from simulator import Distribution, Simulator
+from tests.deploy.conftest import MAKE_SECONDS
 from tests.image.conftest import CONFIGURATION as SIMULATOR_JSON
 from tests.image.conftest import WORK, alone, base, operating_system, slim
 from tests.image.engine import ROOT, Engine
@@ -29,6 +30,7 @@ from tests.image.mirror import mirror
 from tests.image.test_podman import CONFIGURATION
 from tests.support.life import until
 
+pytestmark = [pytest.mark.image, pytest.mark.timeout(MAKE_SECONDS)]
 ORCHESTRATOR = ROOT / "deploy/krun/orchestrator"
 IMAGE = "localhost/gh-runner-test:krun"
 TOKEN = "ghp_simulator"

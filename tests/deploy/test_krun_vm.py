@@ -18,6 +18,7 @@ import pytest
 from krunpool.folder import Folder
 
 from simulator import Distribution, Simulator
+from tests.deploy.conftest import MAKE_SECONDS
 from tests.deploy.guest import cache
 from tests.deploy.vm import machine
 from tests.deploy.vm.init import GATEWAY
@@ -27,7 +28,7 @@ from tests.image.engine import Engine
 from tests.image.mirror import mirror
 from tests.support.life import until
 
-pytestmark = pytest.mark.exhaustive
+pytestmark = [pytest.mark.exhaustive, pytest.mark.image, pytest.mark.timeout(MAKE_SECONDS)]
 SECRET = "correct-horse-battery"
 TOKEN = "ghp_simulator"
 BOOT_SECONDS = 300  # a machine without KVM on a loaded host; 10 s on an idle one
@@ -68,7 +69,8 @@ def disk(
         done = docker.build(tag, context=directory)
         assert done.returncode == 0, done.stdout
         kernel = machine.kernel(cache())
-        yield Disk(kernel, machine.root(docker, tag, kernel, directory))
+        root = machine.root(docker, tag, kernel, directory)
+    yield Disk(kernel, root)
     shutil.rmtree(directory)
 
 
