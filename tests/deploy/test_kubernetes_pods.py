@@ -127,7 +127,13 @@ def test_sudo(play: Play, github: Simulator) -> None:
     assert "audit" not in log
 
 
-@pytest.mark.parametrize("folder", ["base", RESTRICTED, USER_NAMESPACES, DOCKER, DEPLOYMENT])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("base", RESTRICTED, DEPLOYMENT),
+        *(pytest.param(name, marks=pytest.mark.exhaustive) for name in (USER_NAMESPACES, DOCKER)),
+    ],
+)
 def test_stop_when_idle(folder: str, play: Play, github: Simulator, sidecar_image: str) -> None:
     """Who waits for a job leaves at once, however long the drain, and is off the list."""
     assert sidecar_image

@@ -11,7 +11,7 @@ import yaml
 from tests.deploy import kubernetes
 from tests.deploy.kubernetes import FOLDER, Object
 from tests.deploy.pod_security import violations
-from tests.deploy.test_kubernetes import VERSIONS, validated
+from tests.deploy.test_kubernetes import LONGEST_JOB, VERSIONS, validated
 
 FACTS = kubernetes.data("scale-set-chart")
 PLAIN = "values.yaml"
@@ -85,6 +85,7 @@ def test_pod(name: str) -> None:
     capabilities = runner["securityContext"]["capabilities"]
     assert capabilities == usual["securityContext"]["capabilities"]
     assert runner["readinessProbe"] == usual["readinessProbe"]
+    assert int(environment(name)["RUNNER_JOB_TIMEOUT"]) == LONGEST_JOB
     drain = int(environment(name)["RUNNER_DRAIN_TIMEOUT"])
     assert ours["spec"]["terminationGracePeriodSeconds"] == drain + 10
 
