@@ -12,8 +12,8 @@ import pytest
 
 from simulator import Simulator
 from tests.deploy.guest import Guest
-from tests.deploy.pools import IMAGE, TOKEN, Podman, Quadlet, Systemd
-from tests.deploy.test_pools import LOOK, listening
+from tests.deploy.look import LOOK
+from tests.deploy.pools import IMAGE, TOKEN, Podman, Quadlet, Systemd, listening
 from tests.support.life import until
 
 SECTION = "Runners in microVMs"

@@ -63,7 +63,7 @@ def test_a_life_that_fails_shows_its_log(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(FAILING_LIFE)
     result = pytester.runpytest_subprocess(*PLUGINS, *WORKERS, "-p", "tests.conftest")
     result.assert_outcomes(failed=2)
-    assert str(result.stdout).count('"event": "the settings are wrong: GITHUB_OWNER') == 2
+    assert str(result.stdout).count('"body": "the settings are wrong: GITHUB_OWNER') == 2
 
 
 @pytest.mark.parametrize(
