@@ -44,6 +44,7 @@ class Pool(ABC):
     sudo = False  # whether jobs may become root
     stop_seconds = 20.0  # within which an idle or busy pool must be gone
     retry_seconds = 1e9  # the pause after a wrong token
+    dies_with_its_client = False  # what is killed so stays on the list, as after a loss of power
     killed_at_once: ClassVar = {"client": 1, "engine": 2}  # how many runners that ends
 
     def __init__(self, guest: Guest) -> None:
@@ -124,6 +125,7 @@ class Systemd(Pool):
 
     def uninstall(self) -> None:
         """Remove the units; the next pool has some of the same name."""
+        self.systemctl("disable", "--now", "gh-runner.target")
         self.guest.run("sh", "-c", f"rm -rf {self.etc}/*/*/gh-runner* {self.etc}/gh-runner")
         self.systemctl("daemon-reload")
 
@@ -150,7 +152,7 @@ class Systemd(Pool):
     def enter(self, *units: str) -> None:
         """Start instances, now and at each boot."""
         if units:
-            self.systemctl("enable", "--now", "gh-runner.target", *units)
+            self.systemctl("enable", "--now", *units)
 
     def leave(self, *units: str) -> None:
         """Stop instances for good."""
@@ -230,6 +232,7 @@ class Quadlet(Systemd):
     engine = "podman"
     sections: tuple[str, ...] = ("Podman 4.4 or later: quadlet",)
     containers_directory = "/etc/containers/systemd"
+    dies_with_its_client = True  # conmon, in one control group with the container
 
     def enter(self, *units: str) -> None:
         """Link the instances, which makes units of them."""
