@@ -12,6 +12,7 @@ from entrypoint.settings import target
 MAX_LABEL = 256  # the runner's; one label over it and config.sh silently drops them all
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _QUOTES = ("'", '"')
+_LONGEST_NAME, _LONGEST_PART = 253, 63  # characters
 _PORTS = {"http": ":80", "https": ":443"}
 _NAME_PART = re.compile(r"[A-Za-z0-9_.-]+")
 _PEM = re.compile(
@@ -149,13 +150,25 @@ def url(value: str) -> str:
     if not match:
         raise Problem("is not a URL of the form https://HOST[/PATH] (and may hold no password)")
     scheme, place, path = match[1].lower(), match[2].lower(), match[3] or ""
+    require_host(place)
     return f"{scheme}://{place.removesuffix(_PORTS[scheme])}{path}".rstrip("/")
+
+
+def require_host(place: str) -> None:
+    """Raise a Problem for a host name that is too long for the DNS (RFC 1035), port or not."""
+    name = place if place.startswith("[") else place.partition(":")[0]
+    if len(name) > _LONGEST_NAME or any(len(part) > _LONGEST_PART for part in name.split(".")):
+        raise Problem(
+            f"has a host name that is too long: {_LONGEST_NAME} characters at most, and"
+            f" {_LONGEST_PART} between two dots"
+        )
 
 
 def host(value: str) -> str:
     """Take a host name, with a port if need be."""
     if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:]+\](:\d+)?", value):
         raise Problem(f"{shown(value)} is not a host name; it takes github.com, without https://")
+    require_host(value)
     bare = value.lower().removeprefix("www.").removesuffix(_PORTS["https"])
     if bare.startswith("api.") and target.is_hosted(bare.removeprefix("api.")):
         raise Problem(

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from entrypoint import redaction
-from entrypoint.settings.parsers import Problem, unquoted
+from entrypoint.settings.parsers import Problem, require_host, unquoted
 
 _ADDRESSES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY")
 _OTHERS = ("all_proxy", "ALL_PROXY")
@@ -79,6 +79,7 @@ def _address(value: str) -> tuple[str, str]:
         )
     if not _PLACE.fullmatch(place.removesuffix("/")):
         raise Problem("is not of the form http://[USER:PASSWORD@]HOST[:PORT]")
+    require_host(place)
     return f"{scheme.lower()}://{info}{at}{place}", "; ".join(notes) or "was put right"
 
 

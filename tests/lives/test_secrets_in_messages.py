@@ -9,15 +9,23 @@ import random
 import pytest
 
 from entrypoint.settings.schema import variables
-from entrypoint.vault import SECRETS
+from entrypoint.vault import BORROWED, SECRETS
 from tests.support.life import Life
 from tests.support.secrets import FORMS, parts_in
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "NO_PROXY")
 FILES = tuple(f"{secret}_FILE" for secret in SECRETS)
 AUTHORITIES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_DIR")
-PLACES = (*variables(), *SECRETS, *FILES, *PROXIES, *AUTHORITIES)
-COMMANDS = (["run"], ["check"], ["check", "--json"], ["sweep", "--older-than", "0"])
+# Of other projects: what they call a secret, and whose runner it is.
+BORROWED_NAMES = (*BORROWED, "REPO_URL", "RUNNER_PRINCIPAL", "RUNNER_CONTEXT", "LABELS")
+PLACES = (*variables(), *SECRETS, *FILES, *PROXIES, *AUTHORITIES, *BORROWED_NAMES)
+COMMANDS = (
+    ["run"],
+    ["check"],
+    ["check", "--json"],
+    ["sweep", "--older-than", "0"],
+    ["settings"],
+)
 
 
 def said(life: Life, command: list[str], env: dict[str, str]) -> str:
@@ -36,6 +44,19 @@ def test_a_secret_in_every_place_at_once(life: Life, form: str, command: list[st
     found = {place: FORMS[form](seed + n) for n, place in enumerate(PLACES)}
     env = {place: value for place, (_, value) in found.items()}
     text = said(life, command, {**env, "RUNNER_ENVFILE": "", "RUNNER_LOG_FORMAT": "json"})
+    assert [parts_in(secret, text) for secret, _ in found.values() if parts_in(secret, text)] == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_secret_in_an_env_file(life: Life, form: str) -> None:
+    """An env file in which everything is wrong is told without a part of what it holds."""
+    seed = int.from_bytes(os.urandom(4))
+    found = {place: FORMS[form](seed + n) for n, place in enumerate(PLACES)}
+    path = life.directory / "env"
+    lines = [f"{place}={value}" for place, (_, value) in found.items() if place != "RUNNER_ENVFILE"]
+    path.write_text("\n".join([*lines, *(value for _, value in found.values())]))
+    path.chmod(0o600)
+    text = said(life, ["run"], {"RUNNER_ENVFILE": str(path), "GITHUB_PERSONAL_TOKEN": ""})
     assert [parts_in(secret, text) for secret, _ in found.values() if parts_in(secret, text)] == []
 
 
