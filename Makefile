@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv deps engine demo image run test test-image test-deploy test-action cover format lint types check exhaustive bench chaos lock clean
+.PHONY: help venv deps engine demo pictures image run test test-image test-deploy test-action cover format lint types check exhaustive bench chaos lock clean
 
 # Variables named on make's command line (STOP, N, SEED, PYTHON) are in every recipe's environment.
 VENV := .venv
@@ -47,6 +47,9 @@ engine: ## Start a Docker engine, installed if need be; where that cannot be, sa
 
 demo: $(FOR_DEMO) ## Show one runner's life on the simulator (STOP=TERM|INT, WHEN=idle|job: stop it there)
 	$(BIN)/python -m demo
+
+pictures: $(FOR_DEMO) ## Draw the pictures of the README from a demo
+	PICTURES=1 $(BIN)/python -m demo
 
 image: ## Build the image (BASE=ubuntu|fedora, VARIANT=full|slim, BUILD_ARGS=...)
 	@scripts/build-image

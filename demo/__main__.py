@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from demo import pictures
 from demo.container import namespace, runner_user
 from demo.envfile import SAMPLE, fill
 from demo.play import Act, Play
@@ -76,6 +77,8 @@ def _play(stage: Stage, simulator: Simulator, act: Act, directory: Path) -> int:
     stage.runners("after", left)
     stage.heading("Phases")
     stage.bars(play.story.phases(play.story.marks["ended"]))
+    if os.environ.get("PICTURES"):
+        pictures.draw(play.story.phases(play.story.marks["ended"]))
     stage.heading("Promises")
     promises = list(check(act, play, code, simulator.requests(), len(left)))
     for promise in promises:

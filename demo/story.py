@@ -109,7 +109,7 @@ class Story:
             self.mark("registered", at)
         if record["event_name"] == "life.ended":
             self.meaning = record["body"].partition(": ")[2]
-        for name in ("severity_text", "severity_number", "event_name"):
-            del record[name]
+        for name in ("severity_text", "severity_number", "event_name", "code", "figures"):
+            record.pop(name, None)
         words = [record.pop("body"), *(f"{name}={value}" for name, value in record.items())]
         return Moment(at, PID_1, "  ".join(words))

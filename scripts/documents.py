@@ -16,6 +16,7 @@ from entrypoint.vault import SECRETS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+SETTINGS = ROOT / "docs" / "settings.md"
 ECS = ROOT / "docs" / "ecs.md"
 ACTION = ROOT / "action.yml"
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
@@ -61,13 +62,54 @@ def renewed(page: str) -> str:
     return before + BEGIN + "\n" + refusals() + "\n" + END + rest.partition(END)[2]
 
 
-def settings() -> str:
-    """The table of settings, in the order of `Settings`."""
+# Which settings are told together; the README has the first groups.
+GROUPS = {
+    "Whose runner it is": (
+        "GITHUB_OWNER GITHUB_REPOSITORY GITHUB_ENTERPRISE GITHUB_URL GITHUB_APP_ID"
+    ),
+    "What most change": (
+        "RUNNER_NAME RUNNER_LABELS RUNNER_GROUP RUNNER_REGISTRATION RUNNER_CREDENTIAL"
+        " RUNNER_DRAIN_TIMEOUT RUNNER_IDLE_TIMEOUT RUNNER_JOB_TIMEOUT RUNNER_ENGINE RUNNER_SUDO"
+        " RUNNER_ENVFILE RUNNER_LOG_FORMAT"
+    ),
+    "Where GitHub is": (
+        "GITHUB_HOST GITHUB_API_URL GITHUB_ALLOW_HTTP GITHUB_APP_INSTALLATION_ID GITHUB_TIMEOUT"
+        " RUNNER_CA_FILE"
+    ),
+    "The runner": (
+        "RUNNER_EPHEMERAL RUNNER_DISABLE_UPDATE RUNNER_NO_DEFAULT_LABELS RUNNER_WORKDIR"
+        " RUNNER_USER RUNNER_HOME RUNNER_VERSION RUNNER_RELEASED RUNNER_MIN_FREE_DISK"
+    ),
+    "Stopping and watching": (
+        "RUNNER_STOP_TIMEOUT RUNNER_CANCEL_TIMEOUT RUNNER_STOP_FILE RUNNER_WATCHDOG"
+        " RUNNER_MAX_RESTARTS"
+    ),
+    "Security": "RUNNER_ALLOW_PTRACE RUNNER_ALLOW_READABLE_SECRETS",
+    "Log and state": "RUNNER_LOG_LEVEL RUNNER_STATE_DIR RUNNER_METRICS_FILE",
+    "The container engine": (
+        "RUNNER_ENGINE_OPTIONS RUNNER_ENGINE_CLEANUP RUNNER_ENGINE_MTU RUNNER_ENGINE_MIRRORS"
+        " RUNNER_ENGINE_INSECURE_REGISTRIES RUNNER_ENGINE_DATA_ROOT RUNNER_ENGINE_STORAGE_DRIVER"
+        " RUNNER_ENGINE_ADDRESS_POOL"
+    ),
+}
+IN_README = ("Whose runner it is", "What most change")
+
+
+def settings(group: str) -> str:
+    """The table of a group of settings."""
+    known = variables()
     lines = ["| variable | default | meaning |", "|---|---|---|"]
-    for variable, about in variables().items():
+    for variable in GROUPS[group].split():
+        about = known[variable]
         default = f"`{about['default']}`" if about["default"] else ""
         lines.append(f"| `{variable}` | {default} | {about['about']} |")
     return "\n".join(lines) + "\n"
+
+
+def all_settings(page: str) -> str:
+    """The page on settings with its tables made anew: a section each."""
+    tables = "\n".join(f"## {group}\n\n{settings(group)}" for group in GROUPS)
+    return _with(page, {"all settings": tables})
 
 
 def secrets() -> str:
@@ -123,7 +165,8 @@ def ecs_with_tables(page: str) -> str:
 
 def with_tables(page: str) -> str:
     """The README with its tables made anew."""
-    tables = {"settings": settings(), "secrets": secrets(), "exit codes": exit_codes()}
+    most = "\n".join(f"**{group}**\n\n{settings(group)}" for group in IN_README)
+    tables = {"settings": most, "secrets": secrets(), "exit codes": exit_codes()}
     return _with(page, tables)
 
 
@@ -159,6 +202,7 @@ def variable(row: Row) -> str:
 if __name__ == "__main__":
     SAMPLE.write_text(template())
     MIGRATING.write_text(migrating())
+    SETTINGS.write_text(all_settings(SETTINGS.read_text()))
     README.write_text(with_tables(README.read_text()))
     TROUBLESHOOTING.write_text(renewed(TROUBLESHOOTING.read_text()))
     ECS.write_text(ecs_with_tables(ECS.read_text()))

@@ -1,13 +1,58 @@
 """The documentation says what the code does."""
 
+import re
+from pathlib import Path
+
+import pytest
+
 from entrypoint.commands.settings import template
+from entrypoint.settings.schema import variables
 from scripts import documents
+
+PAGES = sorted(
+    path
+    for path in documents.ROOT.rglob("*.md")
+    if not any(part.startswith(".") or part == "node_modules" for part in path.parts[:-1])
+    or ".github" in path.parts
+)
 
 
 def test_readme_has_the_tables_of_the_code() -> None:
     """Settings, credentials and exit codes in the README are those of the code."""
     page = documents.README.read_text()
     assert documents.with_tables(page) == page, "run python -m scripts.documents"
+
+
+def test_every_setting_is_documented_once() -> None:
+    """docs/settings.md has each setting, in one group."""
+    page = documents.SETTINGS.read_text()
+    assert documents.all_settings(page) == page, "run python -m scripts.documents"
+    told = [name for names in documents.GROUPS.values() for name in names.split()]
+    assert sorted(told) == sorted(variables())
+
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(documents.ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Each link to a file of this repository finds it, and the heading after #."""
+    broken = []
+    for target in LINK.findall(page.read_text()):
+        path, _, heading = target.partition("#")
+        if "://" in path or path.startswith("mailto:"):
+            continue
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists() or (heading and file.suffix == ".md" and heading not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    titles = re.findall(r"^#+ +(.+)$", page.read_text(), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", t)) for t in titles)
+    return {title.strip().lower().replace(" ", "-") for title in plain}
 
 
 def test_the_page_on_ecs_has_the_tables_of_the_action() -> None:
