@@ -7,7 +7,8 @@ from typing import Any
 # As its user and, if it may, as root. The token is disguised here and goes to grep by a pipe:
 # neither this script nor a command line holds it.
 LOOK = r"""
-places="/proc/[0-9]*/environ /proc/[0-9]*/cmdline /run /etc /tmp /home /root /srv /var/lib /dev/shm"
+places="/proc/[0-9]*/environ /proc/[0-9]*/cmdline /run /etc /tmp /home /root /srv /var/lib /dev/shm
+    /gh-runner"
 look() {
     tr a-z n-za-m <<<tuc_fvzhyngbe | "$@" grep --recursive --files-with-matches --devices=skip \
         --no-messages --text --fixed-strings --file=- $places || true

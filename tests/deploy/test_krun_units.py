@@ -12,7 +12,7 @@ import pytest
 
 from simulator import Simulator
 from tests.deploy.guest import Guest
-from tests.deploy.look import LOOK
+from tests.deploy.look import LOOK, assert_nothing_found
 from tests.deploy.pools import IMAGE, TOKEN, Podman, Quadlet, Systemd, listening
 from tests.support.life import until
 
@@ -93,8 +93,7 @@ def test_job_replacement_stop(pool: Systemd, github: Simulator) -> None:
     )
     job = github.queue_job(LOOK)
     listening(github, 1, last)
-    assert github.job(job["id"])["result"] == "succeeded"
-    assert "found" not in github.job(job["id"])["log"]
+    assert_nothing_found(github.job(job["id"]), as_root=False)
     assert pool.stop() < pool.stop_seconds
     assert journal(pool.guest).count("a stop by file") >= 2
     assert pool.containers() == set()
