@@ -49,7 +49,9 @@ def ecs(ecs_of_session: Ecs) -> Ecs:
 def aws_command(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory for PATH with the stand-in for the aws command, and with a Python."""
     directory = tmp_path_factory.mktemp("bin")
-    (directory / "python3").symlink_to(os.path.realpath(sys.executable))
+    # $STEP_PYTHON tries another one: the action says which is the oldest.
+    python = os.environ.get("STEP_PYTHON", sys.executable)
+    (directory / "python3").symlink_to(os.path.realpath(python))
     command = directory / "aws"
     source = (HERE / "aws_command.py").read_text()
     command.write_text(f"#!{sys.executable} -IS\n{source}")
