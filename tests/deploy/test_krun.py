@@ -218,6 +218,20 @@ def test_resources_and_mounts(pool: Pool, hub: Simulator, tmp_path: Path) -> Non
     assert pool.signal().wait() == 143
 
 
+def test_scope_group_and_secret(pool: Pool, hub: Simulator, tmp_path: Path) -> None:
+    """An organization's runner goes into its group, and is stopped by a secret of the user's."""
+    hub.add_group("builders")
+    (tmp_path / "secret").write_text("correct-horse-battery\n")
+    words = ("-s", "org", "-p", "acme", "-G", "builders", "-S", f"@{tmp_path}/secret", "-U")
+    pool.start(runner=words)
+    listening(hub, 1)
+    (runner,) = hub.runners()
+    assert runner["scope"] == "orgs/acme"
+    assert runner["runner_group_id"] > 1
+    assert pool.signal().wait() == 143
+    assert hub.runners() == []
+
+
 def test_the_checkout_in_the_images_place(pool: Pool, hub: Simulator) -> None:
     """-D runs the program of this checkout."""
     job = hub.queue_job("cat /proc/1/cmdline | tr '\\0' ' '")
@@ -304,3 +318,28 @@ def test_two_with_one_prefix(pool: Pool, hub: Simulator) -> None:
     process.terminate()
     assert process.wait(30) == 143
     assert hub.runners() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "network"), [([], "host"), (["--network", "none"], "none"), (["--net=none"], "none")]
+)
+def test_docker_in_a_microvm(
+    podman: Engine, tmp_path: Path, words: list[str], network: str
+) -> None:
+    """`docker` gives a container the network of its machine, unless another one is asked for."""
+    socket = tmp_path / "podman.sock"
+    with podman.open("system", "service", "--time=0", f"unix://{socket}"):
+        until(socket.exists)
+        docker = Engine(str(ROOT / "deploy/krun/docker"), {"DOCKER_HOST": f"unix://{socket}"})
+        container = docker("create", *words, IMAGE, "true")
+        mode = podman("inspect", "--format", "{{.HostConfig.NetworkMode}}", container)
+        podman("rm", container)
+    assert mode == network
+
+
+def test_podman_in_a_microvm(podman: Engine) -> None:
+    """So does podman, by its configuration."""
+    inside = Engine("podman", {"CONTAINERS_CONF": str(ROOT / "deploy/krun/containers.conf")})
+    container = inside("create", IMAGE, "true")
+    assert podman("inspect", "--format", "{{.HostConfig.NetworkMode}}", container) == "host"
+    podman("rm", container)
