@@ -7,6 +7,7 @@ machine that shares the directory.
 
 from __future__ import annotations
 
+import contextlib
 import getopt
 import json
 import os
@@ -29,6 +30,7 @@ Tell whether the runner in this container is healthy (exit code 0) or not (1).
   --state DIR  judge by DIR/state.json alone: of a runner in a virtual machine, for example
 """
 _RUNNING = {"run.sh", LISTENER, WORKER}
+_SHOWN = {LISTENER: "listener", WORKER: "worker", "dockerd": "engine", "podman": "engine"}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -69,8 +71,8 @@ def look(directory: str) -> dict[str, Any]:
     """Return the state file's facts, with `activity` and `healthy` as the processes show them."""
     facts = state.read(directory)
     phase = facts.get("phase", "unknown")
-    alive = (p.info for p in psutil.process_iter(["name", "status"]))
-    names = {info["name"] for info in alive if info["status"] != psutil.STATUS_ZOMBIE}
+    alive = list(psutil.process_iter(["name", "status"]))
+    names = {p.info["name"] for p in alive if p.info["status"] != psutil.STATUS_ZOMBIE}
     if not facts and names & _RUNNING:
         # No state file: a read-only root, or a user who may not write there.
         activity, healthy = ("busy" if WORKER in names else "idle"), True
@@ -80,7 +82,23 @@ def look(directory: str) -> dict[str, Any]:
         activity, healthy = ("busy" if WORKER in names else "idle"), "stuck" not in facts
     else:
         activity, healthy = "listener gone", False
-    return {**facts, "activity": activity, "healthy": healthy}
+    return {**facts, "activity": activity, "healthy": healthy, "processes": _usage(alive)}
+
+
+def _usage(alive: list[psutil.Process]) -> dict[str, dict[str, float]]:
+    """Return memory (bytes) and processor time (seconds) of what a runner consists of."""
+    found: dict[str, dict[str, float]] = {}
+    for process in alive:
+        name = "PID 1" if process.pid == 1 else _SHOWN.get(process.info["name"], "")
+        if not name:
+            continue
+        with contextlib.suppress(psutil.Error):  # it has just ended, or is closed to this user
+            times = process.cpu_times()
+            found[name] = {
+                "memory_bytes": process.memory_info().rss,
+                "cpu_seconds": round(times.user + times.system, 2),
+            }
+    return found
 
 
 def describe(found: dict[str, Any]) -> str:
@@ -90,5 +108,7 @@ def describe(found: dict[str, Any]) -> str:
     since = f" since {found['since']}" if "since" in found else ""
     stuck = f", stuck since {found['stuck_since']}: {found['stuck']}" if "stuck" in found else ""
     line = f"{health}:{named} {found['activity']}{since}{stuck}"
+    for name, used in found.get("processes", {}).items():
+        line += f"; {name} {used['memory_bytes'] / 2**20:.0f} MiB {used['cpu_seconds']:g} s"
     # A state file can be somebody else's work, and a terminal obeys control characters.
     return "".join(c if c.isprintable() else "?" for c in line)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from simulator import Simulator
-from tests.support.life import Life, until
+from tests.support.life import NAMESPACE, Life, until
 
 STATUS = [sys.executable, "-I", "-m", "entrypoint", "status"]
 
@@ -90,9 +90,9 @@ def test_state_file_tells_of_the_end(life: Life, simulator: Simulator) -> None:
 
 
 def test_nothing_is_healthy_where_no_runner_is(tmp_path: Any) -> None:
-    """Without a state file nothing is healthy."""
+    """Without a state file and without a listener nothing is healthy."""
     done = subprocess.run(
-        STATUS,
+        [*NAMESPACE, *STATUS],
         env={"PATH": os.environ["PATH"], "RUNNER_STATE_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
