@@ -1,5 +1,6 @@
 """The documentation says what the code does."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -71,3 +72,28 @@ def test_migrating_has_the_variables_of_the_code() -> None:
 def test_the_sample_is_what_the_program_prints() -> None:
     """`gh-runner settings --template` prints .env-example."""
     assert documents.SAMPLE.read_text() == template(), "run python -m scripts.documents"
+
+
+def said() -> str:
+    """All texts of the program, as one: literals that stand side by side are joined."""
+    texts = []
+    for path in (documents.ROOT / "entrypoint").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = (n.value if isinstance(n, ast.Constant) else "\0" for n in node.values)
+                texts.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return "\n".join(texts)
+
+
+def test_quoted_messages_exist() -> None:
+    """What "my runner does nothing" quotes of the log is what the log says."""
+    page = documents.TROUBLESHOOTING.read_text().partition("# My runner does nothing")[2]
+    quoted = [q for q in re.findall(r"`([^`]+)`", page) if " " in q and not q.startswith("RUNNER_")]
+    assert len(quoted) > 5
+    program = said()
+    pieces = [piece.strip(" '") for quote in quoted for piece in re.split("…", quote)]
+    known = ("gh-runner", "docker ")
+    missing = [p for p in pieces if p and p not in program and not p.startswith(known)]
+    assert missing == []
