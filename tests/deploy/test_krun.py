@@ -153,7 +153,7 @@ def test_register_job_replacement_and_stop(pool: Pool, hub: Simulator) -> None:
     listening(hub, 1, last)
     until(lambda: len(pool.containers()) == 2)
     assert len(first & {container["Id"] for container in pool.containers()}) == 1
-    assert {label["name"] for label in hub.runners()[0]["labels"]} >= {"krun", "ubuntu"}
+    assert {label["name"] for label in hub.runners()[0]["labels"]} >= {"krun", "krunvm", "ubuntu"}
     begin = time.monotonic()
     assert pool.signal().wait() == 143
     assert time.monotonic() - begin < 20

@@ -38,7 +38,7 @@ SETTINGS: dict[str, tuple[list[str], dict[str, str], dict[str, str]]] = {
     "-G": (["-G", "builders"], {"RUNNER_GROUP": "builders"}, {"RUNNER_GROUP": "builders"}),
     "-G Default": (["-G", "Default"], {"RUNNER_GROUP": "Default"}, {"RUNNER_GROUP": ""}),
     "-L": (["-L", "gpu,big"], {"RUNNER_LABELS": "gpu,big"}, {"RUNNER_LABELS": "gpu,big"}),
-    "no -L": ([], {}, {"RUNNER_LABELS": "krun,ubuntu"}),
+    "no -L": ([], {}, {"RUNNER_LABELS": "krun,krunvm,ubuntu"}),
     "-u": (["-u", "ci"], {"RUNNER_USER": "ci"}, {"RUNNER_USER": "ci"}),
     "no -u": ([], {}, {"RUNNER_USER": "runner"}),
     "-U": (["-U"], {"RUNNER_UPDATE": "1"}, {"RUNNER_DISABLE_UPDATE": "0"}),

@@ -70,7 +70,7 @@ RUNNER = (
         "L",
         "RUNNER_LABELS",
         "",
-        "labels, divided by commas; empty: krun and the system of the image",
+        "labels, divided by commas; empty: krun, krunvm and the image's system",
         "LABELS",
     ),
     Option(

@@ -205,7 +205,7 @@ class Pool:
             "RUNNER_STOP_SECRET": secret,
         }
         if "RUNNER_LABELS" not in self._config.settings:
-            own["RUNNER_LABELS"] = ",".join(filter(None, ("krun", self._system)))
+            own["RUNNER_LABELS"] = ",".join(filter(None, ("krun", "krunvm", self._system)))
         if self._runtime.is_vm and "RUNNER_ENGINE" not in self._config.settings:
             own["RUNNER_ENGINE"] = "podman"
         credentials = {c.variable: c.read() for c in self._config.credentials}
