@@ -66,7 +66,7 @@ test-image: deps engine $(FOR_ALL) ## Build the image with Docker and run the te
 test-deploy: deps engine $(FOR_ALL) ## Run each way to deploy: register, job, replacement, stop
 	$(BIN)/pytest $(EVERY_DAY) tests/deploy $(ARGS)
 
-test-action: deps $(FOR_AWS) ## Run the action that starts runners on ECS
+test-action: deps engine $(FOR_AWS) ## Run the action that starts runners on ECS
 	$(BIN)/pytest $(SIDE_BY_SIDE) $(EVERY_DAY) tests/action $(ARGS)
 
 cover: deps $(FOR_ALL) ## Run the tests and show which lines they miss
