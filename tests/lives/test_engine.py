@@ -200,8 +200,9 @@ def test_what_a_job_leaves_on_a_shared_engine(life: Life, simulator: Simulator) 
         f"docker network create --label ffffff {theirs} && docker ps -q"
     )
     try:
-        code = life.start(RUNNER_ENGINE="auto", DOCKER_HOST="unix:///run/docker.sock").wait()
-        assert code == 0, life.output
+        engine = "unix:///run/docker.sock"
+        life.start(namespace=NAMESPACE, RUNNER_ENGINE="auto", DOCKER_HOST=engine)
+        assert life.wait() == 0, life.output
         assert simulator.job(job["id"])["result"] == "succeeded", simulator.job(job["id"])["log"]
         listed = subprocess.check_output(["docker", "network", "ls"], text=True)
         assert ours not in listed

@@ -18,7 +18,7 @@ from typing import Any
 from simulator import Simulator
 from tests.probe import needles, probe
 from tests.probe.looks import Result, results
-from tests.support.life import NAMESPACE, USER, Life
+from tests.support.life import ISOLATED, USER, Life
 
 # moby, oci/caps/defaults.go
 DOCKER = [
@@ -43,7 +43,7 @@ def powers(*capabilities: str) -> list[str]:
 
 def walls(*capabilities: str) -> list[str]:
     """Return the words that make a container with Docker's capabilities and some more."""
-    return [*NAMESPACE, "sh", "-e", "-c", _SUDO, "sh", *powers(*DOCKER, *capabilities)]
+    return [*ISOLATED, "sh", "-e", "-c", _SUDO, "sh", *powers(*DOCKER, *capabilities)]
 
 
 class Cage:

@@ -17,8 +17,22 @@ from typing import Any
 from simulator import Simulator
 from simulator.container import NAMESPACE, PROGRAM, USER, Container
 
-__all__ = ["NAMESPACE", "PROGRAM", "TOKEN", "USER", "Life", "directory", "until"]
+__all__ = ["ISOLATED", "NAMESPACE", "PROGRAM", "TOKEN", "USER", "Life", "directory", "until"]
 TOKEN = "ghp_simulator"
+
+
+_ENGINE = "/run/docker.sock"
+_HIDE = 'mount --bind "$0" "$1"; shift; exec "$@"'
+# A host's engine is none of the container's, whose jobs would get its group: a file that is no
+# socket, and that nobody may write to, takes its place.
+ISOLATED = [
+    *(
+        ["unshare", "--mount", "sh", "-ec", _HIDE, "/proc/sys/kernel/cap_last_cap", _ENGINE]
+        if os.path.exists(_ENGINE)
+        else []
+    ),
+    *NAMESPACE,
+]
 
 
 class Life:
@@ -52,7 +66,7 @@ class Life:
             self._container = Container(
                 [*self.program, *arguments],
                 env=environment,
-                namespace=NAMESPACE if namespace is None else namespace,
+                namespace=ISOLATED if namespace is None else namespace,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

@@ -16,7 +16,7 @@ from entrypoint.settings.parsers import Problem
 from simulator import Simulator
 from tests.probe.cage import walls
 from tests.support import life as lives
-from tests.support.life import NAMESPACE, TOKEN, USER, Life
+from tests.support.life import ISOLATED, TOKEN, USER, Life
 
 FILE = "GITHUB_PERSONAL_TOKEN_FILE"
 NOBODY = account.require(USER)
@@ -195,7 +195,7 @@ def kubernetes(life: Life, mode: int, *, sudo: bool) -> tuple[Path, list[str]]:
     Path(f"{place}.mode").write_text(f"{mode:o}")
     put(Path(f"{place}.token"), f"{TOKEN}\n")
     mount = ["unshare", "--mount", "sh", "-e", "-c", KUBERNETES, str(place)]
-    return place / "token", [*mount, *(walls() if sudo else NAMESPACE)]
+    return place / "token", [*mount, *(walls() if sudo else ISOLATED)]
 
 
 @pytest.mark.parametrize(("mode", "sudo"), [(0o644, False), (0o400, True)])

@@ -16,7 +16,7 @@ from entrypoint.settings.given import Given
 from entrypoint.settings.sources import gather_secrets, read, read_env_file
 from entrypoint.vault import Vault
 from simulator import Simulator
-from tests.support.life import NAMESPACE, TOKEN, Life
+from tests.support.life import ISOLATED, TOKEN, Life
 from tests.support.secrets import app_key
 
 VARIABLE = "GITHUB_PERSONAL_TOKEN"
@@ -295,7 +295,7 @@ def test_env_file_that_jobs_could_read_must_be_deletable(life: Life, simulator: 
     life.start(
         RUNNER_ENVFILE=str(path),
         GITHUB_PERSONAL_TOKEN="",
-        namespace=[*MOUNTED, str(path), *NAMESPACE],
+        namespace=[*MOUNTED, str(path), *ISOLATED],
     )
     assert life.wait() == 78, life.output
     assert f"RUNNER_ENVFILE: {path} cannot be deleted" in life.error()
@@ -312,7 +312,7 @@ def test_env_file_that_only_root_can_read_may_stay(life: Life, simulator: Simula
     life.start(
         RUNNER_ENVFILE=str(path),
         GITHUB_PERSONAL_TOKEN="",
-        namespace=[*MOUNTED, str(path), *NAMESPACE],
+        namespace=[*MOUNTED, str(path), *ISOLATED],
     )
     assert life.wait() == 0, life.output
     assert simulator.job(job["id"])["result"] == "succeeded"
@@ -325,7 +325,7 @@ def test_read_only_directory_is_told_apart(life: Life, simulator: Simulator) -> 
     folder.mkdir()
     path = env_file(folder, f"{VARIABLE}={TOKEN}\n", mode=0o644)
     read_only = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
-    namespace = ["unshare", "--mount", "sh", "-c", read_only, str(folder), *NAMESPACE]
+    namespace = ["unshare", "--mount", "sh", "-c", read_only, str(folder), *ISOLATED]
     life.start(RUNNER_ENVFILE=str(path), GITHUB_PERSONAL_TOKEN="", namespace=namespace)
     assert life.wait() == 78, life.output
     assert "cannot be deleted (Read-only file system)" in life.error()
