@@ -1,7 +1,7 @@
 """Child processes: how they are started, and what their parent keeps of them.
 
-Standard library only. All that is delicate about a child lies between fork and exec: it inherits
-our blocked signals and Python's handlers, and a session of its own begins late.
+Standard library only. The delicate part is between fork and exec. The child still has our blocked
+signals and Python's handlers there, and it is in our session until it calls setsid(2).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _DEFECT = 70  # EX_SOFTWARE
 
 
 class Child:
-    """A process that was started here; `outcome` is its exit code once it has been reaped."""
+    """A process that this one has started; `outcome` is its exit code once it has been reaped."""
 
     def __init__(self, pid: int, output: int | None = None, answer: int | None = None) -> None:
-        """Take the pid, and the descriptors of the memory files that it writes into, if any."""
+        """Take the pid, and the descriptors of the memory files that the child writes into."""
         self.pid = pid
         self.outcome: int | None = None
         self.usage: resource.struct_rusage | None = None  # once it has been reaped (getrusage(2))
@@ -33,11 +33,11 @@ class Child:
         self._answer = answer
 
     def output(self) -> str:
-        """Return what it has written to stdout and stderr so far, if that was captured."""
+        """Return what the child has written to stdout and stderr so far; empty if not captured."""
         return _contents(self._output).decode(errors="replace")
 
     def answer(self) -> bytes:
-        """Return what the function of a forked child returned; empty before it did."""
+        """Return what the function of a forked child has returned; empty until it has."""
         return _contents(self._answer)
 
     def close(self) -> None:
@@ -50,11 +50,11 @@ class Parent:
     """Starts children and remembers those that have not been reaped."""
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Begin without any child."""
         self._children: dict[int, Child] = {}
 
     def is_ours(self, pid: int) -> bool:
-        """Return whether that process was started here and has not been reaped."""
+        """Return whether this process has started that one and has not reaped it yet."""
         return pid in self._children
 
     def spawn(
@@ -67,13 +67,12 @@ class Parent:
         output: int | None = None,
         stdin: int | None = None,
     ) -> Child:
-        """Start a program in a session of its own, no signal blocked or ignored.
+        """Start a program in a session of its own, with no signal blocked or ignored.
 
-        `env` is its whole environment; the program is looked up on our own PATH. Its stdin
-        is empty, or a descriptor. It inherits
-        stdout and stderr, or writes both into the descriptor `output`, or with `capture` into
-        `Child.output()`. Our own working
-        directory is / afterwards. Raises OSError if it cannot be started.
+        `env` is the program's whole environment. The program is looked up on our own PATH. Its
+        stdin is empty unless `stdin` gives a descriptor. It inherits stdout and stderr, or writes
+        both into the descriptor `output`, or with `capture` into `Child.output()`. Our own
+        working directory is / afterwards. Raises OSError if the program cannot be started.
         """
         captured = memory_file("output") if capture else None
         output = captured if capture else output
@@ -84,7 +83,7 @@ class Parent:
         if output is not None:
             actions += [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
         try:
-            os.chdir(cwd)  # posix_spawn has no chdir; there is no thread that could notice
+            os.chdir(cwd)  # posix_spawn has no chdir; this process has one thread, so it is safe
             pid = os.posix_spawnp(
                 argv[0],
                 list(argv),
@@ -107,9 +106,10 @@ class Parent:
     ) -> Child:
         """Run a function in a process of its own; what it returns becomes `Child.answer()`.
 
-        Every signal but SIGPIPE and SIGXFSZ ends it. An exception is a traceback on stderr and
-        exit code 70. The function may also `become` another program, which then has its pid.
-        Without `session` it stays in our process group. Raises OSError if there is no room.
+        In the child, every signal has its default action, but SIGPIPE and SIGXFSZ are ignored. An
+        exception becomes a traceback on stderr and exit code 70. The function may also `become`
+        another program, which keeps the child's pid. Without `session` the child stays in our
+        process group. Raises OSError if the kernel refuses a new process or a memory file.
         """
         _flush()
         answer = memory_file("answer")
@@ -125,7 +125,7 @@ class Parent:
         return self._adopt(Child(pid, output=output, answer=answer))
 
     def adopt(self, pid: int) -> Child:
-        """Remember a process that may become our child, so that its exit code is kept then."""
+        """Keep the exit code of a process that becomes our child if its parent dies."""
         return self._adopt(Child(pid))
 
     def _adopt(self, child: Child) -> Child:
@@ -134,7 +134,10 @@ class Parent:
 
 
 def open_standard_streams() -> None:
-    """Put /dev/null where stdin, stdout or stderr is closed: no file of ours gets its number."""
+    """Open /dev/null as stdin, stdout or stderr where that is closed.
+
+    Otherwise the next file that is opened would get the number 0, 1 or 2.
+    """
     while (descriptor := os.open("/dev/null", os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
@@ -144,7 +147,7 @@ def become(argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> NoReturn
     """Turn a forked child into a program, with stdin empty and signals as `spawn` sets them."""
     default_signals()
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
-    os.set_inheritable(0, True)  # stdin was closed, if open has returned 0
+    os.set_inheritable(0, True)  # if stdin was closed, open returned 0, and dup2 changed nothing
     os.chdir(cwd)
     os.execvpe(argv[0], list(argv), dict(env))
 
@@ -152,9 +155,9 @@ def become(argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> NoReturn
 def _run_forked(
     function: Callable[[], bytes], answer: int, output: int | None, session: bool
 ) -> NoReturn:
-    """The life of a forked child: never returns into the code of its parent."""
+    """Run the function in the child and exit: a return would continue the parent's code here."""
     code = _DEFECT
-    gc.disable()  # it ends soon, and looking for garbage is a tenth of the time of its imports
+    gc.disable()  # the child ends soon, and garbage collection takes a tenth of its import time
     try:
         if session:
             os.setsid()
@@ -172,7 +175,7 @@ def _run_forked(
 
 
 def memory_file(name: str, flags: int = os.MFD_CLOEXEC) -> int:
-    """Return a new file in memory, above the standard three, which may be closed.
+    """Return the descriptor of a new file in memory; it is never 0, 1 or 2, even if those are free.
 
     Raises OSError, with a note, where the kernel or a seccomp profile does not allow it.
     """
@@ -204,9 +207,10 @@ def _close(*descriptors: int | None) -> None:
 
 
 def _flush() -> None:
-    """Write out what Python buffers: a fork would duplicate it, os._exit lose it."""
+    """Write out what Python has buffered: a fork would duplicate it, and os._exit would lose it."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (AttributeError, OSError, ValueError):  # None if closed; nobody reads; closed
+        # The stream is None if it was closed at the start; the pipe's reader is gone; it is closed.
+        except (AttributeError, OSError, ValueError):
             pass

@@ -1,8 +1,8 @@
 """`gh-runner exec`: run one command under our PID 1 and nothing else, as dumb-init does.
 
-It passes signals on, hands the terminal over, and ends what the command has left. There are no
-settings, no GitHub, and no import that a bare Python does not pay for already: what is here is
-the start-up time of `docker run IMAGE bash`.
+PID 1 passes signals on, hands the terminal over, and ends the processes that the command has left
+behind. This module reads no settings and does not speak to GitHub. It imports almost nothing,
+because each import is added to the start-up time of `docker run IMAGE bash`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from entrypoint.init.child import Child
 
-NOT_EXECUTABLE, NOT_FOUND = 126, 127  # as a shell has them
+NOT_EXECUTABLE, NOT_FOUND = 126, 127  # the exit codes that a shell uses
 SWEEP_GRACE = 2.0  # seconds that leftover processes have between TERM and KILL
 SUSPENDING = (SIGNALS["SIGTSTP"], SIGNALS["SIGTTIN"], SIGNALS["SIGTTOU"])
 STOPPING = (*SUSPENDING, SIGNALS["SIGSTOP"])
@@ -37,12 +37,12 @@ _HELP = """
   -r, --rewrite S:R     send it signal R where S comes in; 0 drops S
   -v, --verbose         tell on stderr what happens
 """
-FAILED = 125  # as env(1) and timeout(1) have it
+FAILED = 125  # the exit code of env(1) and timeout(1) for a failure of their own
 _LONG = {"--single-child": "-c", "--rewrite": "-r", "--verbose": "-v"}
 
 
 class UsageError(Exception):
-    """The command line makes no sense; the message says where."""
+    """The command line cannot be understood; the message says where."""
 
 
 class Options:
@@ -62,7 +62,8 @@ class Options:
         if not self.command:
             raise UsageError("no command")
         if not self.single_child:
-            # A process group without a parent in its session ignores SIGTSTP (setpgid(2)).
+            # The command is in a session of its own, so its process group is orphaned, and the
+            # kernel does not stop an orphaned group at SIGTSTP (setpgid(2)). SIGSTOP does.
             for signum in SUSPENDING:
                 self.rewrites.setdefault(signum, SIGNALS["SIGSTOP"])
 
@@ -99,7 +100,7 @@ class Options:
 
 
 def _number(text: str, pair: str) -> int:
-    """Return a signal's number, given that or a name with or without SIG."""
+    """Return the number of a signal that is given by its number, or by its name, SIG or not."""
     name = text.upper()
     number = SIGNALS.get(name, SIGNALS.get(f"SIG{name}", 0))
     if text.isascii() and text.isdigit() and len(text) <= 2:
@@ -113,10 +114,12 @@ class Proxy(Init):
     """PID 1 of one command: passes on every signal that can be caught."""
 
     def __init__(self, rewrites: Mapping[int, int], single_child: bool, verbose: bool) -> None:
-        """Take which signal is passed on as which (0: not at all), to whom, and whether to talk.
+        """Take the options.
 
-        With `single_child` signals go to the command alone, which stays in our session;
-        otherwise to its process group, in a session of its own.
+        `rewrites` maps the signal that comes in to the one that is passed on, 0 for none. With
+        `single_child` the command stays in our session, and signals go to it alone. Otherwise it
+        gets a session of its own, and signals go to its process group. `verbose` tells on stderr
+        what happens.
         """
         super().__init__()
         self._rewrites = rewrites
@@ -127,19 +130,19 @@ class Proxy(Init):
             self._debug("not PID 1: reaping as a child subreaper")
 
     def start(self, argv: list[str], meant: Sequence[str] = ()) -> Child:
-        """Start the command in the caller's working directory, and leave that ourselves.
+        """Start the command in the current directory; our own is / afterwards.
 
-        Where there is no such command, one of the words in `meant` may have been.
+        If there is no such command, the error message suggests the word of `meant` that is close.
         """
         session = not self._single_child
         terminal = _release_terminal() if session else None
         self._child = self.fork(lambda: _become_command(argv, terminal, meant), session=session)
-        os.chdir("/")  # so that nobody is kept from unmounting
+        os.chdir("/")  # a file system cannot be unmounted while a process has its directory there
         self._debug(f"started {argv[0]} as process {self._child.pid}")
         return self._child
 
     def finish(self, child: Child) -> int:
-        """Wait for the command, end what it has left, and return its exit code."""
+        """Wait for the command, end the processes that it left, and return its exit code."""
         while (code := self.wait(child)) is None:
             pass
         self._debug(f"process {child.pid} has ended with {code}")
@@ -148,7 +151,7 @@ class Proxy(Init):
         return code
 
     def handle(self, signum: int) -> None:
-        """Pass a signal on; a suspending one stops the command first and then ourselves."""
+        """Pass a signal on; one that suspends stops the command first, and then this process."""
         child = self._child
         if child is None or child.outcome is not None:
             super().handle(signum)
@@ -170,38 +173,37 @@ class Proxy(Init):
 
 
 def _release_terminal() -> int | None:
-    """Return the descriptor of the terminal, if there is one, for the child to control.
+    """Give the controlling terminal up, so that the child can take it; return its descriptor.
 
-    A terminal has one session: ours gives it up. The kernel tells us so with SIGHUP and SIGCONT,
-    which come from ourselves and are therefore not passed on (TIOCNOTTY in ioctl_tty(2)).
+    Returns None without a terminal. A terminal belongs to one session at a time. At TIOCNOTTY the
+    kernel sends us SIGHUP and SIGCONT with our own pid as the sender (ioctl_tty(2)). Those two
+    are not passed on.
     """
     terminal = next((descriptor for descriptor in range(3) if os.isatty(descriptor)), None)
     if terminal is not None and os.getsid(0) == os.getpid():
-        import termios  # only few have a terminal
+        import termios  # only here, because most containers have no terminal
 
         _ioctl(terminal, termios.TIOCNOTTY)
     return terminal
 
 
 def _control_terminal(terminal: int) -> None:
-    """Make it the controlling terminal of this new session."""
     import termios
 
     _ioctl(terminal, termios.TIOCSCTTY)
 
 
 def _ioctl(terminal: int, request: int) -> None:
-    """Ask for something that is refused where the terminal belongs to another session."""
     import fcntl
 
     try:
         fcntl.ioctl(terminal, request, 0)
-    except OSError:
+    except OSError:  # the terminal belongs to another session
         pass
 
 
 def _become_command(argv: list[str], terminal: int | None, meant: Sequence[str]) -> NoReturn:
-    """Turn this forked child into the command, or say why that cannot be, and exit."""
+    """Turn this forked child into the command; if that fails, say why, and exit."""
     if terminal is not None:
         _control_terminal(terminal)
     default_signals()
@@ -217,14 +219,17 @@ def _become_command(argv: list[str], terminal: int | None, meant: Sequence[str])
 
 
 def _question(word: str, meant: Sequence[str]) -> str:
-    import difflib  # needed only where a command is unknown
+    import difflib  # only here, because a known command needs no suggestion
 
     close = difflib.get_close_matches(word, meant, n=1)
     return f"; did you mean `gh-runner {close[0]}`?" if close else ""
 
 
 def _execute(argv: list[str]) -> tuple[OSError, str]:
-    """Try what execvp(3) tries; return the error that counts, and the path that it is about."""
+    """Look the command up and execute it, as execvp(3) does.
+
+    Returns only on failure: the error that tells the user most, and the path that it is about.
+    """
     name = argv[0]
     failure, failed = OSError(errno.ENOENT, os.strerror(errno.ENOENT)), name
     directories = [""] if "/" in name else os.get_exec_path()
@@ -244,7 +249,10 @@ def _missing(error: OSError) -> bool:
 
 
 def _interpret(path: str, argv: list[str]) -> None:
-    """Run a script without #! by the shell, as execvp(3) does, but no binary of another CPU."""
+    """Run a script without a #! line by /bin/sh, as execvp(3) does.
+
+    A file with a zero byte is a binary, perhaps for another CPU: that is left alone.
+    """
     try:
         with open(path, "rb") as file:
             if b"\0" in file.read(256):
@@ -253,12 +261,12 @@ def _interpret(path: str, argv: list[str]) -> None:
         tell(f"{path} has no #! line, so /bin/sh runs it")
         default_signals()
         os.execv("/bin/sh", ["/bin/sh", path, *argv[1:]])
-    except OSError:  # no shell either: the first error is what the user has to know
+    except OSError:  # there is no shell either; the caller reports its own error, which says more
         pass
 
 
 def tell(text: str) -> None:
-    """Write one line to stderr, which may be closed."""
+    """Write one line to stderr; nothing happens if stderr is closed."""
     line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     try:
         os.write(2, f"gh-runner exec: {line}\n".encode())
@@ -267,9 +275,9 @@ def tell(text: str) -> None:
 
 
 def main(argv: Sequence[str], subcommands: Sequence[str] = ()) -> int:
-    """Run the command that a command line asks for, `exec` in front or not; return its code.
+    """Run the command of a command line, with or without `exec` in front; return its exit code.
 
-    Where it is no command one of the `subcommands` may be meant.
+    Without `exec`, an unknown command may be a misspelt one of `subcommands`: the error says so.
     """
     if argv in (["exec", "--help"], ["exec", "-h"]):
         os.write(1, f"{USAGE}\n{_HELP}".encode())

@@ -1,9 +1,9 @@
 """PID 1's own work: spawn, wait, reap, sweep. Standard library only; knows nothing of runners.
 
 The model is that of tini and catatonit: every signal is blocked, and one loop takes signals with
-sigtimedwait(2) when it is ready for them. There are no handlers, so nothing is interrupted half
-way; there are no threads, so forking is safe; there are no timers, so an idle PID 1 never wakes.
-Whatever may block (HTTP, a program) is a child process, so a stop is noticed at once.
+sigtimedwait(2) when it is ready for them. There are no handlers, so no code is interrupted half
+way. There are no threads, so forking is safe. There are no timers, so an idle PID 1 never wakes.
+Work that may block (HTTP, a program) is done by a child process, so PID 1 notices a stop at once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ else:
     import _signal as signal  # as in signals.py
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
-_STOP_TIMEOUT = 0.2  # seconds that a child has to stop before we do
+_STOP_TIMEOUT = 0.2  # seconds that a child has to suspend before this process suspends
 _NEVER = float("inf")
 _SI_USER = 0  # siginfo.h: sent by kill(2), or by the kernel on behalf of `si_pid`
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36  # linux/prctl.h
@@ -52,40 +52,41 @@ def exit_code(status: int) -> int:
 def forbid_dumps() -> None:
     """Make this process non-dumpable: no core, and its /proc files are closed to its own user.
 
-    Set again after every exec, which resets it (PR_SET_DUMPABLE in prctl(2)).
+    Every program that is executed must call this again, because exec resets the flag
+    (PR_SET_DUMPABLE in prctl(2)).
     """
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
 class Stop:
-    """What is known of the stop of this process.
+    """The stop of this process: which signals asked for it, and when it must be over.
 
-    `signals` are the stops that have come so far; `deadline` is the moment of time.monotonic()
-    when all must be over, infinite before `begin`.
+    `signals` are the stop signals that have come so far. `deadline` is the moment of
+    time.monotonic() when all must be over; it is infinite until `begin`.
     """
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Begin without a stop signal."""
         self.signals: list[int] = []
         self.deadline = _NEVER
 
     @property
     def begun(self) -> bool:
-        """Whether its time is running."""
+        """Whether the time of the stop has begun to run."""
         return self.deadline < _NEVER
 
     @property
     def hurried(self) -> bool:
-        """Whether a second signal has come: its sender is impatient."""
+        """Whether a second stop signal has come: the sender wants the stop to be over sooner."""
         return len(self.signals) > 1
 
     def begin(self, seconds: float) -> None:
-        """Let its time begin, unless it has begun already."""
+        """Let the time of the stop begin, unless it has begun already."""
         if not self.begun:
             self.allow(seconds)
 
     def allow(self, seconds: float) -> None:
-        """Let it take that long from now on."""
+        """Let the stop take that many seconds from now on."""
         self.deadline = time.monotonic() + seconds
 
     def left(self) -> float:
@@ -96,12 +97,12 @@ class Stop:
 class Init(Parent):
     """The children of this process and the signals that come to it.
 
-    `on_wake` holds functions that are called before each look at what is waited for: that is
-    after each signal, whatever it is that is waited for.
+    `on_wake` holds functions that every wait calls before it tests its condition: once at its
+    beginning, and then after each signal.
     """
 
     def __init__(self) -> None:
-        """Block all signals; where we are not PID 1, become the reaper of our descendants."""
+        """Block all signals; a process that is not PID 1 becomes its descendants' reaper."""
         super().__init__()
         block_signals()
         self.is_pid_1 = os.getpid() == 1
@@ -132,14 +133,15 @@ class Init(Parent):
     ) -> bool:
         """Sleep until a condition holds, and return whether it does; see `wait`.
 
-        It is looked at after each signal; `poll` (seconds) is for what comes without one.
+        The condition is tested after each signal. If it can change without a signal, `poll` is the
+        number of seconds between two tests.
         """
         while not self._holds(condition):
             if hurry and self.stop.hurried:
                 return False
             remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
             self._take_signal(min((s for s in (remaining, poll) if s is not None), default=None))
-            if remaining == 0:  # signals that never cease must not put off the deadline
+            if remaining == 0:  # also while signals keep coming: they must not extend the deadline
                 return self._holds(condition)
         return True
 
@@ -149,7 +151,7 @@ class Init(Parent):
         return condition()
 
     def _take_signal(self, timeout: float | None) -> None:
-        """Sleep until a signal comes, but not longer than `timeout` (seconds); act on it."""
+        """Sleep until a signal comes, for at most `timeout` seconds, and act on it."""
         if timeout is None:
             info: signal.struct_siginfo | None = signal.sigwaitinfo(ALL_SIGNALS)
         else:
@@ -163,7 +165,11 @@ class Init(Parent):
         self.reap()
 
     def handle(self, signum: int) -> None:
-        """Act on a signal other than SIGCHLD: a stop is kept and told once, the rest is dropped."""
+        """Act on a signal other than SIGCHLD.
+
+        Every stop is kept in `stop.signals`. The first one raises Stopped, unless `begin_cleanup`
+        has been called. All other signals are dropped.
+        """
         if signum not in STOPS:
             return
         self.stop.signals.append(signum)
@@ -171,12 +177,12 @@ class Init(Parent):
             raise Stopped(signum)
 
     def begin_cleanup(self) -> None:
-        """From now on no stop is raised, so that what has been acquired is released."""
+        """Let no stop raise Stopped from now on, so that the clean-up is not interrupted."""
         self._interruptible = False
 
     def reap(self) -> None:
-        """Collect every child that has ended, ours or an orphan; pending signals merge."""
-        while True:
+        """Collect every child that has ended: those started here, and orphans."""
+        while True:  # one SIGCHLD may stand for several ended children
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
@@ -188,10 +194,8 @@ class Init(Parent):
                 child.outcome, child.usage = exit_code(status), usage
 
     def signal_group(self, child: Child, signum: int) -> None:
-        """Send a signal to the process group that a child leads, if it is still there.
-
-        A forked child leads none until it has come to setsid; until then it gets it alone.
-        """
+        """Send a signal to the process group of a child that has not been reaped."""
+        # Until a forked child has called setsid, it leads no group: signal the child alone.
         if child.outcome is None and not kill(-child.pid, signum):
             kill(child.pid, signum)
 
@@ -201,21 +205,22 @@ class Init(Parent):
         self.wait(child, time.monotonic() + 2)
 
     def suspend(self, child: Child | None = None) -> None:
-        """Stop this process until SIGCONT; PID 1 cannot be stopped from within its namespace.
+        """Suspend this process until SIGCONT; does nothing in PID 1.
 
-        A child that has been told to stop as well comes first, if it does so soon: until it has
-        done so, it could still read what is typed for the shell that sees us stopped.
+        `child` has been told to suspend too. This process waits a moment for it. Otherwise the
+        child could read what the user types for the shell, which is back once we are suspended.
         """
-        if self.is_pid_1:
+        if self.is_pid_1:  # the kernel drops a SIGSTOP that comes from PID 1's own namespace
             return
         deadline = time.monotonic() + _STOP_TIMEOUT
         while child and _is_running(child) and (left := deadline - time.monotonic()) > 0:
             signal.sigtimedwait({signal.SIGCHLD}, left)
-        if signal.SIGCONT not in signal.sigpending():  # to stop would discard it (signal(7))
+        # SIGSTOP discards a pending SIGCONT (signal(7)), and then nothing would wake us.
+        if signal.SIGCONT not in signal.sigpending():
             os.kill(os.getpid(), signal.SIGSTOP)
 
     def alone(self) -> bool:
-        """Return whether no child is left, neither ours nor an orphan."""
+        """Return whether all children have ended: those started here, and orphans."""
         self.reap()
         try:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -224,12 +229,12 @@ class Init(Parent):
         return False
 
     def freeze(self) -> None:
-        """As PID 1 stop every other process, in one step that no fork can outrun (kill(2))."""
-        if self.is_pid_1:
+        """As PID 1, suspend every other process of the namespace."""
+        if self.is_pid_1:  # kill(-1) reaches all in one step, so no process can fork meanwhile
             kill(-1, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let go on whoever was frozen and is still alive."""
+        """As PID 1, let the processes that `freeze` has suspended continue."""
         if self.is_pid_1:
             kill(-1, signal.SIGCONT)
 
@@ -238,34 +243,34 @@ class Init(Parent):
         if self.alone():
             return
         self._signal_rest(signal.SIGTERM)
-        self._signal_rest(signal.SIGCONT)  # who is stopped could not act on TERM
+        self._signal_rest(signal.SIGCONT)  # a suspended process cannot act on SIGTERM
         if not self.wait_for(self.alone, time.monotonic() + grace, hurry=True):
             self.wait_for(self._killed_rest, time.monotonic() + 2)
 
     def _killed_rest(self) -> bool:
-        """Kill what is left, and what has been started since; return whether all are gone."""
+        """Kill the processes that are left, also new ones; return whether all are gone."""
         self._signal_rest(signal.SIGKILL)
         return self.alone()
 
     def _signal_rest(self, signum: int) -> None:
-        """As PID 1 reach the whole namespace, in one step; otherwise only our descendants."""
+        """Signal the whole namespace in one step as PID 1, and our descendants otherwise."""
         for pid in [-1] if self.is_pid_1 else descendants():
             kill(pid, signum)
 
 
 def _is_running(child: Child) -> bool:
-    """Whether a child is neither stopped nor at its end; nothing is reaped by this."""
+    """Whether a child is running, not suspended and not ended; it is not reaped by this."""
     options = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
     return child.outcome is None and os.waitid(os.P_PID, child.pid, options) is None
 
 
 def _is_own(info: signal.struct_siginfo) -> bool:
-    """Whether we are the cause: our own write to a broken pipe, or giving up the terminal."""
+    """Whether this process caused the signal by writing to a broken pipe or leaving a terminal."""
     return info.si_code == _SI_USER and info.si_pid == os.getpid()
 
 
 def _prctl(option: int, value: int) -> None:
-    import ctypes  # costs 4 ms, which PID 1 of `exec` need not spend
+    import ctypes  # takes 4 ms, and `gh-runner exec` as PID 1 never comes here
 
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, value, 0, 0, 0) != 0:

@@ -1,6 +1,6 @@
 """Which processes are alive in this PID namespace, as /proc shows them (proc_pid_stat(5)).
 
-No import but os: `gh-runner exec` loads this, too.
+This module imports only os, because `gh-runner exec` loads it too and must start fast.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Process:
 
 
 def snapshot() -> list[Process]:
-    """Return all processes that can be seen, zombies left out."""
+    """Return all processes that /proc shows, without zombies."""
     found = (_read(int(name)) for name in os.listdir("/proc") if name.isdigit())
     return [process for process in found if process is not None]
 
 
 def below(roots: set[int], alive: list[Process]) -> set[int]:
-    """Return the descendants of some processes, those themselves left out."""
+    """Return the descendants of some processes, without those processes themselves."""
     found: set[int] = set()
     generation = roots
     while generation := {p.pid for p in alive if p.parent in generation} - found:
@@ -52,7 +52,7 @@ def _read(pid: int) -> Process | None:
             stat = file.read().decode(errors="replace")
     except OSError:  # it has just ended
         return None
-    # The name stands in parentheses and may hold parentheses itself.
+    # The name is in parentheses, and may contain parentheses itself.
     comm = stat[stat.index("(") + 1 : stat.rindex(")")]
     state, parent = stat[stat.rindex(")") + 2 :].split(maxsplit=2)[:2]
     return None if state in "ZX" else Process(pid, int(parent), comm, state)

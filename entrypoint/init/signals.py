@@ -1,6 +1,6 @@
 """Signals: their names, what this process does about them, and how it sends them.
 
-Standard library only, as child.py and init.py, which together are the room where PID 1 works.
+Standard library only, as all of this package, which holds all that PID 1 itself does.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Set
 else:
-    # The functions of signal without its enums, which cost 3 ms of each start of PID 1.
+    # The C functions behind `signal`, without its enums, which take 3 ms of each start of PID 1.
     import _signal as signal
 
 ALL_SIGNALS = signal.valid_signals()
 CHANGEABLE = ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP}
 _IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
 
-# Numbers by name, as this architecture has them: SIGHUP, SIGINT, …
+# Signal numbers by name (SIGHUP, SIGINT, …); the numbers depend on the CPU's architecture.
 SIGNALS: dict[str, int] = {
     name: int(getattr(signal, name))
     for name in dir(signal)
@@ -33,29 +33,33 @@ def signal_name(signum: int) -> str:
 
 
 def block_signals() -> None:
-    """Block every signal: what comes stays pending until `Init` asks for it."""
+    """Block every signal: a signal that comes stays pending until `Init` takes it."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ALL_SIGNALS)
-    # An inherited "ignore" would make the kernel reap our children itself.
+    # If SIGCHLD were ignored, as a parent may have left it, the kernel would reap our children
+    # itself, and their exit codes would be lost (wait(2)).
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def default_signals() -> None:
-    """Set every signal to its default and block none, as a program expects it."""
+    """Give every signal its default action and block none, as a program expects at its start."""
     _set_default(CHANGEABLE)
 
 
 def restore_signals() -> None:
-    """Set and unblock all but those that Python ignores: a broken pipe stays an OSError."""
+    """Unblock all signals, and give them their default action, for a child that stays in Python.
+
+    SIGPIPE and SIGXFSZ stay ignored, as in any Python: a broken pipe remains an OSError.
+    """
     _set_default(CHANGEABLE - _IGNORED_BY_PYTHON)
 
 
 def ignore_broken_pipe() -> None:
-    """Have a write that nobody reads fail with an error only, until `default_signals`."""
+    """Ignore SIGPIPE until `default_signals`: a write to a broken pipe only returns an error."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 
 def raise_at_terminate(error: type[Exception]) -> None:
-    """In a forked child: let the first SIGTERM raise an error, and ignore those that follow."""
+    """In a forked child, let the first SIGTERM raise an error, and ignore the following ones."""
 
     def raise_once(_signum: int, _frame: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -67,15 +71,16 @@ def raise_at_terminate(error: type[Exception]) -> None:
 def _set_default(signals: Set[int]) -> None:
     for signum in signals:
         signal.signal(signum, signal.SIG_DFL)
-    # Not before: Python's own handler would turn a SIGINT that is pending into a traceback.
+    # Unblock last: a pending SIGINT would meet Python's own handler and end in a traceback.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def kill(pid: int, signum: int = signal.SIGKILL) -> bool:
-    """Send a signal, and return whether somebody is there; he may be not ours to signal (sudo)."""
+    """Send a signal; return whether there is such a process or group."""
     try:
         os.kill(pid, signum)
     except (ProcessLookupError, PermissionError) as error:
+        # EPERM: it exists, but belongs to another user, as a process under sudo does.
         return isinstance(error, PermissionError)
     return True
 
