@@ -1,4 +1,4 @@
-"""The user that jobs run as: who it is, what it may reach, how a program becomes it."""
+"""The user that jobs run as: its ids, its groups, and what it may access."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def lookup(name: str) -> Account | None:
 
 
 def require(name: str) -> Account:
-    """Return a user that is known to be there."""
+    """Return a user by name, where an earlier check has found that it exists."""
     found = lookup(name)
     if found is None:
         raise LookupError(f"no user {name!r}")
@@ -41,30 +41,36 @@ def require(name: str) -> Account:
 
 
 def _groups_of_engine() -> set[int]:
-    """Return the group of a Docker socket that is mounted: its id need not be the image's.
+    """Return the group that may use a mounted Docker socket; nothing if there is none.
 
-    Root's group is not passed on: a job with it could write to much else.
+    The group comes from the host, so its id is often not that of the image's group `docker`.
     """
     try:
         about = os.stat(_SOCKET)
     except OSError:
         return set()
+    # Group 0 is left out: a job that belongs to it could write to many other files.
     usable = stat.S_ISSOCK(about.st_mode) and about.st_mode & 0o020
     return {about.st_gid} if usable and about.st_gid != 0 else set()
 
 
 def groups(account: Account) -> list[int]:
-    """Return the groups of a user's processes: its own, and those beyond root's that we have."""
+    """Return the groups of a user's processes.
+
+    They are the user's own, the Docker socket's, and those that this process has in addition to
+    root's, as by `docker run --group-add`.
+    """
     own = set(os.getgrouplist(account.name, account.gid)) | _groups_of_engine()
     return sorted(own | (set(os.getgroups()) - set(os.getgrouplist("root", 0))))
 
 
 @contextmanager
 def acting_as(account: Account) -> Iterator[None]:
-    """Let the kernel judge file access as if this process were that user, and then no longer.
+    """Let the kernel check file access as if this process were that user, within a `with` block.
 
-    Only root can; anybody else is taken to be that user already. Raises a Failure (78) where the
-    container's user namespace does not even let root: no such user in it, or no setgroups(2).
+    A process that is not root is taken to be that user already. Raises a Failure (78) if the
+    container's user namespace denies it to root: the user's id is not mapped, or setgroups(2) is
+    not allowed.
     """
     if os.geteuid() != 0:
         yield
@@ -90,6 +96,6 @@ def acting_as(account: Account) -> Iterator[None]:
 
 
 def can(account: Account, path: str, mode: int) -> bool:
-    """Return whether that user may access a path; `mode` as for os.access, the kernel judges."""
+    """Return whether that user may access a path, by the kernel's own check (mode: os.access)."""
     with acting_as(account):
         return os.access(path, mode, effective_ids=True)

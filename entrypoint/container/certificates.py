@@ -1,7 +1,7 @@
-"""A private certificate authority beside the system's: for us, the listener, jobs and engine.
+"""A private certificate authority, trusted beside the system's by this program, jobs and engine.
 
-requests, OpenSSL and Go each take one bundle in place of the system's, so theirs holds both.
-Node takes the private one alone, beside its own.
+requests, OpenSSL and Go each read one bundle instead of the system's, so that bundle must hold
+both. Node adds a file to its own authorities, so that file holds the private one alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _SYSTEM = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
-_HASHED = "/etc/ssl/certs"  # Debian, Ubuntu: the same, a file each, named by its subject's hash
+# Debian, Ubuntu: the bundle's authorities, each in a file that is named by its subject's hash.
+_HASHED = "/etc/ssl/certs"
 _HASH = re.compile(r"[0-9a-f]{8}\.\d+")
 _LARGEST = 1 << 24  # bytes
 _BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
@@ -30,7 +31,8 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----([\w+/=\s]+)-----END CER
 RUNNER_CA_FILE = "RUNNER_CA_FILE"
 _PRIVATE, _BUNDLE = "ca.pem", "ca-bundle.pem"  # in RUNNER_STATE_DIR
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
-# All that name authorities to some program: ours first, then OpenSSL and .NET, Python, curl, git.
+# All variables by which a program is told authorities: ours first, then those of OpenSSL and .NET,
+# Python, curl, git and Node.
 _CUSTOMARY = (RUNNER_CA_FILE, *_BUNDLES, "NODE_EXTRA_CA_CERTS", "SSL_CERT_DIR")
 
 
@@ -40,11 +42,10 @@ def system_bundle() -> str:
 
 
 def system_authorities() -> str:
-    """Return what requests can trust as the system does: a directory if there is one, or a bundle.
-
-    OpenSSL needs 20 ms to read the bundle, and none to look into a directory for the one
-    authority that it wants. But a bundle may have been added to by hand: then it counts.
-    """
+    """Return the system's authorities for requests: a directory or a bundle; "" without either."""
+    # OpenSSL takes 20 ms to read the whole bundle, and no time to look up the one authority that
+    # it needs in the directory. If the sizes differ, somebody has added to the bundle by hand:
+    # then take the bundle.
     bundle, size = system_bundle(), 0
     try:
         with os.scandir(_HASHED) as entries:
@@ -55,7 +56,7 @@ def system_authorities() -> str:
 
 
 class Trust(NamedTuple):
-    """The authorities to be trusted beside the system's, by the path that names them, if any."""
+    """The path of the authorities to trust beside the system's; empty if there are none."""
 
     path: str
     notes: list[str]
@@ -64,10 +65,11 @@ class Trust(NamedTuple):
 
 
 def choose(environ: Mapping[str, str]) -> Trust:
-    """Return which authorities the variables name; each customary one means the same to all.
+    """Return which authorities the variables name.
 
-    One that names no more than the system's own is passed over. Two that name different ones are a
-    problem: each program would go by another.
+    It does not matter which of the customary variables the operator has set: every program will
+    trust its authorities. A variable that names only the system's own is ignored. Two variables
+    that name different authorities are a problem, because programs would differ in their trust.
     """
     found, problems = dict[str, frozenset[bytes]](), []
     for variable in (name for name in _CUSTOMARY if environ.get(name, "").strip()):
@@ -97,7 +99,7 @@ def _authorities(path: str) -> Iterator[bytes]:
         files = [entry.path for entry in os.scandir(place)] if os.path.isdir(place) else [place]
         found = [one for file in files for one in _certificates(_read(file))]
         if found:
-            import ssl  # 15 ms, only with authorities of one's own
+            import ssl  # takes 15 ms, and few containers have a private authority
 
             ssl.create_default_context(cadata=b"\n".join(found).decode())
         elif place == path:
@@ -106,7 +108,10 @@ def _authorities(path: str) -> Iterator[bytes]:
 
 
 def _certificates(content: bytes) -> list[bytes]:
-    """Return the certificates in a text, each in one form: nothing else of it is for everybody."""
+    """Return the certificates in a text, each in the same form.
+
+    All else is left out, since the file may hold a private key too, and the result is public.
+    """
     return [
         b"\n".join([_BEGIN, *re.findall(rb".{1,64}", b"".join(body.split())), _END])
         for body in _CERTIFICATE.findall(content)
@@ -116,8 +121,8 @@ def _certificates(content: bytes) -> list[bytes]:
 def bundle(ca_file: str, directory: str) -> str:
     """Write the system's authorities and the private one into one file; return its path.
 
-    Empty if there is no private one. Any process may do it again: it replaces the file at once.
-    Raises a Failure (78) if the state directory cannot be written.
+    Returns "" if there is no private one. Several processes may call this at the same time, because
+    the file is replaced in one step. Raises a Failure (78) if it cannot be written.
     """
     if not ca_file:
         return ""
@@ -140,9 +145,10 @@ def bundle(ca_file: str, directory: str) -> str:
 
 
 def environment(ca_file: str, directory: str) -> dict[str, str]:
-    """Return the variables by which the listener, its Node, jobs and the engine trust it too.
+    """Return the variables that make listener, Node, jobs and engine trust the private authority.
 
-    They win over what the operator has set: each that was set names no others than these.
+    They may replace what the operator has set, because `choose` has found that any variable that
+    was set names the same authorities or only the system's.
     """
     path = bundle(ca_file, directory)
     if not path:
@@ -152,7 +158,7 @@ def environment(ca_file: str, directory: str) -> dict[str, str]:
 
 
 def _read(path: str) -> bytes:
-    """Read a plain file; ValueError for what is none, such as a FIFO that nobody will write to."""
+    """Read a plain file. ValueError for any other kind, such as a FIFO, where a read would hang."""
     if not path:
         return b""
     with open(path, "rb", opener=_without_waiting) as file:

@@ -1,7 +1,8 @@
-"""Files that root writes at places which a job may be able to change.
+"""Files that root writes into directories which a job may be able to change.
 
-A job could put a link, a FIFO or a device there. So a directory is opened once, and files in it
-are made by that descriptor, under a name that did not exist, without following a link (openat(2)).
+A job could put a link, a FIFO or a device there, and root would write through it. So a directory
+is opened once, and all else is done relative to that descriptor (openat(2)). A file is made under
+a new name, without following a link.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from contextlib import suppress
 
 
 def make_directory(path: str) -> None:
-    """Make a directory that everybody may read, whatever the umask. Raises OSError."""
+    """Make a directory that every user may read, whatever the umask is. Raises OSError."""
     before = os.umask(0o022)
     try:
         os.makedirs(path, exist_ok=True)
@@ -20,15 +21,16 @@ def make_directory(path: str) -> None:
 
 
 def open_directory(path: str) -> int:
-    """Make a directory if need be, and open it; a link in its place is refused. Raises OSError."""
+    """Open a directory, and make it if it is missing. Raises OSError, also for a symbolic link."""
     make_directory(path)
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def put(directory: int, name: str, content: bytes, mode: int = 0o644) -> None:
-    """Put a file in its place, whole or not at all. Raises OSError.
+    """Write a file in one step: it is there as a whole or not at all. Raises OSError.
 
-    `directory` is a descriptor. Whatever else has the name is replaced, and not written to.
+    `directory` is a descriptor. A file, link or FIFO that has the name already is replaced; nothing
+    is written into it.
     """
     draft = f".{name}.{os.getpid()}"
     with suppress(FileNotFoundError):

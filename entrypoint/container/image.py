@@ -1,4 +1,7 @@
-"""What the image's build has written down about GitHub's runner in it (image/install-runner)."""
+"""Which release of GitHub's runner the image contains, as its build has written it down.
+
+The build step is image/install-runner.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ _NAMES = ("RUNNER_VERSION", "RUNNER_RELEASED")
 
 
 def release(path: str = RELEASE) -> dict[str, str]:
-    """Return version and day of the release, by variable; nothing in an image of another make."""
+    """Return version and day of the release, by variable; empty if the build left no such file."""
     try:
         with open(path, encoding="ascii") as file:
             lines = [line.strip().partition("=") for line in file]

@@ -7,9 +7,10 @@ import re
 
 # linux/capability.h
 CAP_SETPCAP, CAP_SYS_PTRACE, CAP_SYS_ADMIN = 8, 19, 21
-# What root needs to hand files to the runner's user, to become it, and to end what it runs.
+# What root needs to give files to the runner's user, to become that user, and to signal its
+# processes.
 _NEEDED = {"CHOWN": 0, "DAC_OVERRIDE": 1, "KILL": 5, "SETGID": 6, "SETUID": 7}
-_ESCAPED = re.compile(r"\\([0-7]{3})")  # how white space and backslashes are written there
+_ESCAPED = re.compile(r"\\([0-7]{3})")  # white space and backslashes in mountinfo (proc(5))
 # cgroup v2, then v1; inside a container each shows its own group (cgroup_namespaces(7)).
 _MEMORY_EVENTS = (
     "/sys/fs/cgroup/memory.events",
@@ -18,14 +19,14 @@ _MEMORY_EVENTS = (
 
 
 def has_capability(capability: int, kind: str = "CapBnd") -> bool:
-    """Return whether this process has a capability in one of its sets, as status names them."""
+    """Return whether this process has a capability in a set that /proc/PID/status calls `kind`."""
     with open("/proc/self/status", encoding="ascii", errors="replace") as status:
         sets = dict(line.split(":\t", 1) for line in status if line.startswith("Cap"))
     return bool(int(sets[kind], 16) >> capability & 1)
 
 
 def missing_capabilities() -> list[str]:
-    """Return what this process, being root, lacks to run programs as somebody else."""
+    """Return the capabilities that root lacks for running programs as another user."""
     if os.geteuid() != 0:
         return []
     return [name for name, number in _NEEDED.items() if not has_capability(number, "CapEff")]
@@ -45,9 +46,9 @@ def has_mounts(folder: str) -> bool:
 
 
 def is_mounted_at_same_path(folder: str) -> bool:
-    """Return whether a folder is a mount, or below one, that has the same path on its own system.
+    """Return whether a folder is, or is below, a bind mount that has the same path on the host.
 
-    So it is where a folder of the host's is bind-mounted under its own path (proc(5), mountinfo).
+    An engine that runs on the host then finds the folder under the path that jobs know.
     """
     real = os.path.realpath(folder)
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
@@ -63,12 +64,13 @@ def is_mounted_at_same_path(folder: str) -> bool:
     if not above:
         return False
     root, point = max(above, key=lambda pair: len(pair[1]))
-    # Of a file system that the host has mounted itself, `root` lacks the first part of the path.
+    # `root` is the path within the file system (mountinfo in proc(5)). If the host has mounted
+    # that file system at /srv, for example, `root` lacks the /srv of the host's path.
     return root.endswith(point) or (root != "/" and point.endswith(root))
 
 
 def pids_limit() -> int | None:
-    """Return how many processes and threads this container may have; None where none is set."""
+    """Return how many processes and threads this container may have; None without a limit."""
     for folder in _groups("pids"):
         try:
             with open(f"{folder}/pids.max", encoding="ascii") as file:
@@ -109,7 +111,7 @@ def oom_kills() -> int:
 
 
 def memory_peak() -> int | None:
-    """Return the most memory that this container has had, in bytes; None if nobody tells."""
+    """Return this container's peak memory use in bytes; None where the kernel does not tell it."""
     for folder in _groups("memory"):
         for name in ("memory.peak", "memory.max_usage_in_bytes"):
             if (found := _number(f"{folder}/{name}")) is not None:
@@ -118,7 +120,7 @@ def memory_peak() -> int | None:
 
 
 def cpu_seconds() -> float | None:
-    """Return the processor time of this container, in seconds; None if nobody tells."""
+    """Return this container's processor time in seconds; None where the kernel does not tell it."""
     for folder in _groups("cpuacct"):
         if (nanoseconds := _number(f"{folder}/cpuacct.usage")) is not None:
             return round(nanoseconds / 1e9, 3)
@@ -141,9 +143,9 @@ def _number(path: str) -> int | None:
 
 
 def free_disk(path: str) -> str:
-    """Return the space that is left below a path, as in "12.3 GiB", or why that is not known."""
+    """Return the free space at a path, such as "12.3 GiB", or why it is not known."""
     try:
         found = os.statvfs(path)
-    except OSError as error:  # a volume that has gone may be what the runner has died of
+    except OSError as error:  # a volume that has gone: perhaps the cause of the runner's end
         return f"{path}: {error.strerror}"
     return f"{found.f_bavail * found.f_frsize / 2**30:.1f} GiB"

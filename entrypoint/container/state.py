@@ -1,4 +1,4 @@
-"""What others may know of the runner: one small file, replaced in one step."""
+"""The runner's state for `gh-runner status` and others: one small file, replaced in one step."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ REGISTERING, LISTENING, STOPPING, GONE = "registering", "listening", "stopping",
 
 
 class State:
-    """The state file of one life: phase, since when (UTC), name, id, last error."""
+    """The state file of one runner: its phase, since when (UTC), name, id and last error."""
 
     def __init__(self, directory: str) -> None:
-        """Make the directory; without one that can be written the life goes on unseen."""
+        """Make the directory; if it cannot be written to, warn, and keep no state file."""
         self._facts: dict[str, Any] = {}
         self._directory = -1
         try:
@@ -34,21 +34,21 @@ class State:
             )
 
     def __enter__(self) -> State:
-        """Begin with nothing to tell."""
+        """Return itself; the file is written by the first `enter`."""
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Tell of the end, and of what it came from if that was a Failure."""
+        """Enter the phase `gone`, with the message of the Failure that was raised, if any."""
         failed = {"error": error.message} if isinstance(error, Failure) else {}
         self.enter(GONE, **failed)
 
     def enter(self, phase: str, **facts: Any) -> None:
-        """Enter a phase, and add what is known from now on."""
+        """Enter a phase, and add facts that stay in the file from now on."""
         self._facts |= {"phase": phase, "since": _now(), **facts}
         self._write()
 
     def stuck(self, why: str) -> None:
-        """Tell that the runner does not get on, and since when; "" once it does again."""
+        """Write that the runner hangs, and why; an empty `why` says that it works again."""
         for name in ("stuck", "stuck_since"):
             self._facts.pop(name, None)
         if why:
@@ -69,11 +69,9 @@ def _now() -> str:
 
 
 def read(directory: str) -> dict[str, Any]:
-    """Return the state that a runner has written there; empty where there is none.
-
-    Where the directory is shared with a virtual machine, its root can put anything there: no link
-    and no FIFO is opened, and nothing is taken that is no object of JSON.
-    """
+    """Return the state that a runner has written into a directory; empty where there is none."""
+    # A directory that is shared with a virtual machine belongs to the machine's root as well, who
+    # may put anything there. So links and FIFOs are not opened, and only a JSON object is accepted.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(os.path.join(directory, FILE), flags)

@@ -1,7 +1,7 @@
-"""The last sentence, left where Kubernetes looks for it: `kubectl describe pod` shows it.
+"""Why the container ended, in a file that Kubernetes reads: `kubectl describe pod` shows it.
 
-The kubelet mounts an empty file, which everybody may write to, at the path below, and reads it
-when the container has ended (`terminationMessagePath` of the pod). A job can write there as well.
+The kubelet mounts an empty file at the path below (the pod's `terminationMessagePath`), and reads
+it when the container has ended. Every user can write to it, so a job can as well.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ LIMIT = 2048  # bytes; the kubelet reads 4096, and 12 KiB of all containers of a
 
 
 def leave(*sentences: str, path: str = PATH) -> None:
-    """Put the sentences there, in one line without secrets, in place of whatever the file holds.
+    """Replace the file's content by these sentences, in one line, with all secrets redacted.
 
-    Nothing happens where the file is missing, is no plain file, or cannot be written to.
+    Does nothing if the file is missing, is not a plain file, or cannot be written to.
     """
     try:
-        # Not made, no link followed, no FIFO waited for: a job may have put something there.
+        # A job may have put a link or a FIFO there: follow no link, wait for no reader, and create
+        # no file.
         descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return
