@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from entrypoint import log
+from entrypoint import log, vault
 from entrypoint.init.child import Child, memory_file
 from entrypoint.init.pid1 import Init
 
@@ -39,6 +39,7 @@ def converted(pid_1: Init) -> Iterator[int | None]:
         from entrypoint.lifecycle import log_lines_child  # loads structlog
 
         os.close(writer)
+        vault.close_inherited()
         log_lines_child.convert(reader)
         return b""
 

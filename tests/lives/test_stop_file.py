@@ -32,9 +32,11 @@ def ask(folder: Path, secret: str = SECRET) -> None:
 
 
 def forks(life: Life) -> list[int]:
-    """Return the children of PID 1 that have become no other program."""
+    """Return the children of PID 1 that have become no other program, but that of the log."""
     ours = Path(f"/proc/{life.pid_1}/cmdline").read_bytes()
-    others = [pid for pid in life.inside() if pid != life.pid_1]
+    until(lambda: "gh-runner-log" in life.inside().values())
+    found = life.inside().items()
+    others = [pid for pid, name in found if pid != life.pid_1 and name != "gh-runner-log"]
     return [pid for pid in others if Path(f"/proc/{pid}/cmdline").read_bytes() == ours]
 
 
