@@ -18,7 +18,7 @@ SHELL_SCRIPTS = $(shell git grep --untracked -lE '^\#!.*[ /](ba|da)?sh( |$$)' --
 SIDE_BY_SIDE := -n auto
 EVERY_DAY := -m 'not exhaustive'
 # These have a target of their own each.
-WITHOUT_ENGINE := -m 'not image and not exhaustive' $(foreach own,image deploy action,--ignore=tests/$(own))
+WITHOUT_ENGINE := -m 'not image and not exhaustive' $(foreach own,image deploy krun action,--ignore=tests/$(own))
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
@@ -64,7 +64,7 @@ test-image: deps engine $(FOR_ALL) ## Build the image with Docker and run the te
 	$(BIN)/pytest $(EVERY_DAY) tests/image tests/lives/test_engine.py tests/simulator/test_containers.py $(ARGS)
 
 test-deploy: deps engine $(FOR_ALL) ## Run each way to deploy: register, job, replacement, stop
-	$(BIN)/pytest $(EVERY_DAY) tests/deploy $(ARGS)
+	$(BIN)/pytest $(EVERY_DAY) tests/deploy $(wildcard tests/krun) $(ARGS)
 
 test-action: deps engine $(FOR_AWS) ## Run the action that starts runners on ECS
 	$(BIN)/pytest $(SIDE_BY_SIDE) $(EVERY_DAY) tests/action $(ARGS)
