@@ -44,18 +44,6 @@ _DESCRIPTOR = "GH_RUNNER_SECRETS"  # tells the second start which descriptor to 
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
-_open: set[int] = set()  # the descriptors of this process's vaults
-
-
-def close_inherited() -> None:
-    """Let go of all vaults, in a forked child that needs none and outlives the credential.
-
-    A memory file is wiped only once nobody has it open.
-    """
-    while _open:
-        os.close(_open.pop())
-
-
 class Vault:
     """Secrets in a memory file: written once, read by whoever was given the descriptor."""
 
@@ -66,7 +54,6 @@ class Vault:
             descriptor = memory_file("secrets", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.set_inheritable(descriptor, False)
         self._descriptor = descriptor
-        _open.add(descriptor)
 
     def fill(self, secrets: Mapping[str, str]) -> None:
         """Write the secrets and seal them: nobody can change them any more."""
@@ -90,7 +77,6 @@ class Vault:
         """Let go of the memory file: with its last descriptor the kernel frees its pages."""
         if not self.forgotten:
             self.forgotten = True
-            _open.discard(self._descriptor)
             os.close(self._descriptor)
 
     def survive_exec(self) -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _DEFECT = 70  # EX_SOFTWARE
+_MOST_DESCRIPTORS = 256  # PID 1 has some twenty
 
 
 class Child:
@@ -141,6 +142,23 @@ def open_standard_streams() -> None:
     while (descriptor := os.open("/dev/null", os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
+
+
+def close_all_but(*kept: int) -> None:
+    """In a forked child that lives for long: let go of what it has inherited.
+
+    Among that are the memory files that hold a secret: PID 1 could not forget it otherwise.
+    """
+    try:
+        found = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:  # /proc is not mounted
+        found = list(range(_MOST_DESCRIPTORS))
+    for descriptor in found:
+        if descriptor not in kept:
+            try:
+                os.close(descriptor)
+            except OSError:  # not open, or the one that this very listing has used
+                pass
 
 
 def become(argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> NoReturn:

@@ -13,10 +13,11 @@ import os
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import NoReturn
 
-from entrypoint import log, vault
-from entrypoint.init.child import Child, memory_file
+from entrypoint import log
+from entrypoint.init.child import Child, close_all_but, memory_file
 from entrypoint.init.pid1 import Init
 
 # Seconds that the child has to write what has been said at last. It gives up by itself where nobody
@@ -32,16 +33,19 @@ def converted(pid_1: Init) -> Iterator[int | None]:
     if not log.is_json():
         yield None
         return
-    log.share(memory_file("log"))
+    lock = memory_file("log")
+    log.share(lock)
     reader, writer = os.pipe()
 
-    def convert() -> bytes:
+    def convert() -> NoReturn:
+        close_all_but(0, 1, 2, reader, lock)
+        # PID 1's children are not dumpable: where they are not root, their /proc files are closed.
+        with suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as file:
+            file.write("gh-runner-log")
         from entrypoint.lifecycle import log_lines_child  # loads structlog
 
-        os.close(writer)
-        vault.close_inherited()
         log_lines_child.convert(reader)
-        return b""
+        os._exit(0)  # what the function of a forked child answers goes into a file that is closed
 
     child = pid_1.fork(convert)
     os.close(reader)

@@ -6,7 +6,6 @@ import collections
 import os
 import re
 import select
-from contextlib import suppress
 
 import structlog
 
@@ -29,9 +28,6 @@ class _Ended(Exception):
 
 def convert(reader: int) -> None:
     """Write a record for each line until nobody can write any more, or until SIGTERM."""
-    # PID 1's children are not dumpable: where they are not root, their /proc files are closed.
-    with suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as file:
-        file.write("gh-runner-log")
     raise_at_terminate(_Ended)
     os.set_blocking(reader, False)
     lines = Lines()

@@ -12,6 +12,7 @@ import time
 from typing import NoReturn
 
 from entrypoint import log
+from entrypoint.init.child import close_all_but
 from entrypoint.init.signals import terminate
 
 LOOK_EVERY = 1.0  # seconds; no notification crosses the file system of a virtual machine
@@ -22,7 +23,7 @@ _Identity = tuple[int, int, int]
 def watch(path: str, digest: str) -> NoReturn:
     """Look for ever; each new file with the right secret is one SIGTERM to PID 1."""
     parent = os.getppid()
-    _close_inherited()
+    close_all_but(0, 1, 2)
     file = StopFile(path, digest)
     while os.getppid() == parent:  # not PID 1 of its namespace, our parent can die without us
         if file.asks():
@@ -30,16 +31,6 @@ def watch(path: str, digest: str) -> NoReturn:
             terminate(parent)
         time.sleep(LOOK_EVERY)
     os._exit(0)
-
-
-def _close_inherited() -> None:
-    """Close what the fork has copied: the vault is wiped only once nobody has it open."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2:
-            try:
-                os.close(int(name))
-            except OSError:  # the descriptor of this very list
-                pass
 
 
 class StopFile:
