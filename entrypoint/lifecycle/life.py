@@ -122,7 +122,13 @@ def listen(scene: Scene, credential: UntilJob, progress: Progress) -> ExitCode:
         raise end.failure from None
     if scene.listener.had_job:
         scene.figures.mark("job_ended")
-    return outcome.judge(scene.settings, scene.listener, scene.remover.registration, progress)
+    return outcome.judge(
+        scene.settings,
+        scene.listener,
+        scene.remover.registration,
+        progress,
+        can_ask=scene.remover.can_ask,
+    )
 
 
 def prepare(

@@ -18,18 +18,28 @@ _CONFLICT = 5
 
 
 def judge(
-    settings: Settings, listener: Listener, registration: Registration, progress: Progress
+    settings: Settings,
+    listener: Listener,
+    registration: Registration,
+    progress: Progress,
+    *,
+    can_ask: bool = True,
 ) -> ExitCode:
     """Return DONE if a job ran to its end; otherwise raise the Failure that says what happened.
 
     After an ephemeral job the runner deletes its own record. It also does when GitHub no longer
     knows the registration, so only a worker proves that there was a job. A file proves nothing:
-    a job may have written or deleted it.
+    a job may have written or deleted it. `can_ask` is whether GitHub can be asked afterwards.
     """
     if listener.had_job:
         registration.job_taken(listener.job_name())
-        if listener.left_by_itself and home.record(settings.home) is None:
-            registration.gone()  # otherwise GitHub is asked: a job can delete a file
+        # Otherwise GitHub is asked: a job can delete the record, and the log as well.
+        if (
+            listener.left_by_itself
+            and (listener.reported_result() or not can_ask)
+            and home.record(settings.home) is None
+        ):
+            registration.gone()
         _tell_result(listener)
         return ExitCode.DONE
     log.warning(
@@ -59,7 +69,9 @@ def _tell_result(listener: Listener) -> None:
         result = listener.reported_result() or "unknown"
         log.info(
             "job.completed",
-            f"the job {result}, as the runner reports",
+            "the runner does not tell what became of the job"
+            if result == "unknown"
+            else f"the job {result}, as the runner reports",
             job=job,
             result=result,
             reported_by="the listener's log",

@@ -166,8 +166,7 @@ class Listener:
         found so before the listener was killed.
         """
         alive = processes.snapshot()
-        shells = {self.child.pid}
-        shells |= {p.pid for p in alive if p.parent in shells}  # run-helper.sh
+        shells = {shell.pid for shell in self._shells(alive)}
         listener = _named(LISTENER, shells, alive)
         worker = _named(WORKER, {listener}, alive) if listener else None
         if worker is None and listener is None and self.worker is None:
@@ -177,6 +176,10 @@ class Listener:
             orphan = (self.worker.pid, os.getpid(), WORKER)
             worker = orphan[0] if any((p.pid, p.parent, p.comm) == orphan for p in alive) else None
         return listener, worker
+
+    def _shells(self, alive: list[processes.Process]) -> list[processes.Process]:
+        """Return run.sh and what it has started, run-helper.sh."""
+        return [p for p in alive if self.child.pid in (p.pid, p.parent)]
 
     def busy(self) -> bool:
         """Return whether there is a worker."""
@@ -193,6 +196,13 @@ class Listener:
             signals.interrupt(listener)
             # A job may have stopped it (SIGSTOP); it hears nothing until it goes on.
             signals.resume(listener)
+        for shell in self._shells(processes.snapshot()):
+            if shell.state == "T":
+                signals.resume(shell.pid)
+
+    def has_listener(self) -> bool:
+        """Return whether the listener is there; run.sh may be there without it."""
+        return self.pids()[0] is not None
 
     def kill(self) -> None:
         """End run.sh with its group at once; harmless without registration and worker."""

@@ -13,28 +13,8 @@ from collections.abc import Callable
 import pytest
 
 from simulator import Simulator
-from tests.support import mutants
 from tests.support.life import Life, until
-
-# The times of the product, in seconds, cut down to what a test may wait.
-SHORT = {
-    "START_TIME": "0.6",
-    "LEASE": "2.0",
-    "SECOND_LOOK": "0.2",
-    "LONGEST_PAUSE": "0.5",
-    "JOB_LOOK": "0.4",
-    "BUSY_LOOK": "0.2",
-    "LEAVE_TIME": "0.5",
-    "INTERRUPT_TIME": "1.0",
-}
-
-
-def hurried(life: Life, **times: str) -> Life:
-    """A life whose patience is short."""
-    changes = [mutants.constant(f"hangs.{n}", t) for n, t in {**SHORT, **times}.items()]
-    changes.append(mutants.constant("remove._LOOK_TIMEOUT", "1.0"))
-    life.program = mutants.mutated(life.directory, *changes)
-    return life
+from tests.support.patience import hurried
 
 
 def state(life: Life) -> dict[str, str]:

@@ -1,0 +1,183 @@
+"""Jobs that destroy what they can reach: each life ends soon, and what it says of itself is true.
+
+What is true is what the simulator has on its list, as GitHub would.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from entrypoint.errors import ExitCode
+from simulator import Simulator
+from tests.probe.cage import walls
+from tests.support.life import NAMESPACE, Life
+from tests.support.patience import hurried
+
+_BOUND = 60.0  # seconds; an idle machine needs two
+# What a job of bash does to a path; `precious` is a file that belongs to root.
+_WAYS = {
+    "delete": 'rm -rf "$1"',
+    "file": 'rm -rf "$1"; echo junk >"$1"',
+    "directory": 'rm -rf "$1"; mkdir "$1"',
+    "link": 'rm -rf "$1"; ln -s {precious} "$1"',
+    "loop": 'rm -rf "$1"; ln -s "$1" "$1"',
+    "fifo": 'rm -rf "$1"; mkfifo -m 666 "$1"',
+    "device": 'rm -rf "$1"; mknod -m 666 "$1" c 1 5 || ln -s /dev/zero "$1"',
+    "huge": 'rm -rf "$1"; truncate -s 3G "$1"',
+    "closed": 'chown -R daemon "$1"; chmod 0 "$1"',
+}
+_FILES = [
+    *("runner/.runner", "runner/.credentials", "runner/.credentials_rsaparams", "runner/.env"),
+    *("runner/run.sh", "runner/run-helper.sh", "runner/config.sh", "runner/_diag/*"),
+    *("state/*", "figures/gh-runner.prom"),
+]
+_DIRECTORIES = ["runner/_work/_temp", "runner/_work", "runner/_diag", "state", "figures", "runner"]
+_AS = {"runner": "bash", "root": "sudo -n bash"}
+
+
+def judge(life: Life, simulator: Simulator) -> int:
+    """Return the exit code; an assertion fails if the life was too long or said an untruth."""
+    code = life.wait(_BOUND)
+    assert code in {int(known) for known in ExitCode}, life.output
+    assert code != ExitCode.DEFECT, life.output
+    assert "Traceback" not in life.output
+    events = life.log
+    assert events[-1]["event"].startswith(f"exit code {code}: "), life.output
+    listed = [runner["name"] for runner in simulator.runners()]
+    if listed:
+        assert code == ExitCode.LEFT, life.output
+        assert f"the runner {listed[0]} " in life.error()
+        assert "off GitHub's list" not in life.output
+    else:
+        assert code != ExitCode.LEFT, life.output
+    told = [line["result"] for line in events if "result" in line]
+    if "succeeded" in told:  # it may be unknown, and is never better than it was
+        assert [job["result"] for job in simulator.jobs()] == ["succeeded"], life.output
+    return code
+
+
+def script(life: Life, who: str, *lines: str) -> str:
+    """Write a script into the life's directory; return the command that runs it as somebody."""
+    path = life.directory / "hostile.sh"
+    path.write_text("\n".join(lines))
+    path.chmod(0o755)
+    return f"{_AS[who]} {path}; true"
+
+
+def prepare(life: Life) -> Path:
+    """Make a file that only root may write to, and a place for figures that jobs can change."""
+    precious = life.directory / "precious"
+    precious.write_text("precious")
+    precious.chmod(0o644)
+    figures = life.directory / "figures"
+    figures.mkdir()
+    figures.chmod(0o777)
+    life.env |= {"RUNNER_METRICS_FILE": str(figures / "gh-runner.prom"), "GITHUB_TIMEOUT": "4"}
+    return precious
+
+
+@pytest.mark.parametrize("way", _WAYS)
+@pytest.mark.parametrize(
+    ("places", "who"),
+    [(_FILES, "runner"), (_FILES, "root"), (_DIRECTORIES, "root")],
+    ids=["files-runner", "files-root", "directories-root"],
+)
+def test_what_a_job_destroys(
+    life: Life, simulator: Simulator, who: str, way: str, places: list[str]
+) -> None:
+    """Every file of the runner and of ours, then the directories: the job was a job."""
+    precious = prepare(life)
+    paths = " ".join(f"{life.directory}/{place}" for place in places)
+    step = f"destroy() {{ {_WAYS[way].format(precious=precious)}; }}"
+    job = simulator.queue_job(
+        script(
+            life, who, f"touch {paths.split()[-1]}", step, f"for p in {paths}; do destroy $p; done"
+        )
+    )
+    credential = "until-job" if places is _FILES else "until-exit"
+    hurried(life).start(namespace=walls(), RUNNER_CREDENTIAL=credential)
+    code = judge(life, simulator)
+    assert precious.read_text() == "precious"
+    if simulator.job(job["id"])["result"] == "succeeded":
+        assert code == 0, life.output
+
+
+_HURRY = {
+    "GITHUB_TIMEOUT": "2",
+    "RUNNER_JOB_TIMEOUT": "2",
+    "RUNNER_CANCEL_TIMEOUT": "0.5",
+    "RUNNER_STOP_TIMEOUT": "5",
+}
+_SHELLS = ["run.sh", "run-helper.sh"]
+_PROGRAMS = ["Runner.Listener", "Runner.Worker"]
+_SIGNALS = [
+    *((process, number) for process in _SHELLS for number in ("KILL", "STOP", "TERM")),
+    *(
+        (process, number)
+        for process in _PROGRAMS
+        for number in ("KILL", "STOP", "TERM", "INT", "HUP", "SEGV")
+    ),
+]
+
+
+@pytest.mark.parametrize(("process", "number"), _SIGNALS)
+def test_signals_for_the_processes_of_the_runner(
+    life: Life, simulator: Simulator, process: str, number: str
+) -> None:
+    """A job that ends or stops what has started it; it has two seconds, as PID 1 sees to."""
+    who = "root" if process == "run-helper.sh" else "runner"
+    simulator.queue_job(script(life, who, f"pkill -{number} -x {process}", "sleep 0.2"))
+    hurried(life).start(namespace=walls(), **_HURRY)
+    judge(life, simulator)
+    if process in _SHELLS:
+        assert "the listener stays" not in life.output
+
+
+# What a job does to all processes at once, or to PID 1 and the helpers of PID 1.
+_STRIKES = {
+    "kills all of its user's": ("runner", "kill -9 -1"),
+    "stops all of its user's": ("runner", "pkill -STOP -u $(id -u) Runner; pkill -STOP -x run.sh"),
+    "kills all, and the record": ("runner", "rm -rf {home}/.runner {home}/_diag; kill -9 -1"),
+    "kills all, and is root": ("root", "kill -9 -1"),
+    "kills what PID 1 has started": ("root", "pkill -9 -P 1"),
+    "terminates PID 1": ("root", "kill -TERM 1; sleep 60"),
+    "interrupts PID 1 twice": ("root", "kill -INT 1; kill -INT 1; sleep 60"),
+    "kills PID 1": ("root", "kill -9 1; kill -STOP 1; kill -SEGV 1"),
+    "sends PID 1 what it knows not": (
+        "root",
+        "for n in ALRM USR1 USR2 PIPE CONT CHLD IO TSTP WINCH PWR; do kill -$n 1; done",
+    ),
+    "floods PID 1": ("root", "for i in $(seq 3000); do kill -IO 1; kill -CHLD 1; done"),
+    "says that it has succeeded": (
+        "runner",
+        "echo 'Job x completed with result: Succeeded' | tee -a {home}/_diag/Runner_*; kill -9 -1",
+    ),
+    "leaves a worker's name": (
+        "runner",
+        "cp /bin/sleep {home}/Runner.Worker; setsid {home}/Runner.Worker 60 &",
+    ),
+}
+
+
+@pytest.mark.parametrize("strike", _STRIKES)
+def test_strikes_at_all_processes(life: Life, simulator: Simulator, strike: str) -> None:
+    """Whatever is hit, the life ends soon, and 0 only without a runner on the list."""
+    prepare(life)
+    who, command = _STRIKES[strike]
+    simulator.queue_job(script(life, who, command.format(home=life.home)))
+    hurried(life).start(namespace=walls(), **_HURRY)
+    judge(life, simulator)
+
+
+@pytest.mark.parametrize("place", ["runner/_diag", "runner/_work", "state", "figures"])
+def test_disk_that_a_job_fills(life: Life, simulator: Simulator, place: str) -> None:
+    """The runner's logs, its work folder, our state and the figures have no room any more."""
+    prepare(life)
+    folder = life.directory / place
+    mount = f"mkdir -p {folder}; mount -t tmpfs -o size=512k,mode=1777 tmpfs {folder}"
+    full = [*NAMESPACE, "sh", "-c", f'{mount}; exec "$@"', "sh", *walls()[len(NAMESPACE) :]]
+    simulator.queue_job(script(life, "root", f"head -c 1M /dev/zero >{folder}/full"))
+    hurried(life).start(namespace=full, RUNNER_CREDENTIAL="until-job", RUNNER_MIN_FREE_DISK="0")
+    judge(life, simulator)
