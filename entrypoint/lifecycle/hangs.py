@@ -249,16 +249,17 @@ class RunningJob:
         if self._worker_gone == math.inf:
             self._worker_gone = now
         if now >= self._worker_gone + LEAVE_TIME:
-            who = "the listener" if self._scene.listener.has_listener() else "run.sh"
-            self._scene.seen.stuck(f"{who} stays although the worker has ended")
-            log.warning(
-                "listener.stays", f"the worker has ended, and {who} stays: it is interrupted"
-            )
+            if self._scene.listener.has_listener():
+                message = "the worker has ended, and the listener stays: it is interrupted"
+            else:
+                message = "the worker has ended, and run.sh stays: it is woken"
+            self._scene.seen.stuck(message)
+            log.warning("listener.stays", message)
             self._scene.listener.interrupt()
             self._scene.pid_1.wait_for(
                 self._scene.listener.ended, time.monotonic() + INTERRUPT_TIME
             )
             if not self._scene.listener.ended():
-                log.warning("listener.killed", f"{who} did not leave and is killed")
+                log.warning("listener.killed", "the runner did not leave and is killed")
                 self._scene.listener.kill()
         return self

@@ -105,10 +105,10 @@ def test_what_a_job_destroys(
 
 
 _HURRY = {
-    "GITHUB_TIMEOUT": "2",
+    "GITHUB_TIMEOUT": "5",
     "RUNNER_JOB_TIMEOUT": "2",
     "RUNNER_CANCEL_TIMEOUT": "0.5",
-    "RUNNER_STOP_TIMEOUT": "5",
+    "RUNNER_STOP_TIMEOUT": "12",
 }
 _SHELLS = ["run.sh", "run-helper.sh"]
 _PROGRAMS = ["Runner.Listener", "Runner.Worker"]
