@@ -15,7 +15,6 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.auth import AuthBase
-from requests.utils import should_bypass_proxies
 from urllib3.exceptions import NameResolutionError
 
 from entrypoint import figures, log, redaction
@@ -131,11 +130,9 @@ def open_client(  # noqa: PLR0913 - each is a part of the credential
 
 def _proxies(url: str) -> dict[str, str]:
     """Return what requests takes as the proxy for a URL, whose password is hidden from now on."""
-    address, exceptions = proxies.choose(environment(), url)
+    address = proxies.choose(environment(), url)
     redaction.hide(*redaction.passwords(address))
-    if not address or should_bypass_proxies(url, no_proxy=exceptions):
-        return {}
-    return {url.partition("://")[0]: address}
+    return {url.partition("://")[0]: address} if address else {}
 
 
 def until(api: Client, deadline: float) -> Client:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address, ip_network
 from typing import NamedTuple
+from urllib.parse import SplitResult, urlsplit
 
 from entrypoint import redaction
 from entrypoint.settings.parsers import Problem, require_host, unquoted
@@ -17,6 +19,7 @@ from entrypoint.settings.parsers import Problem, require_host, unquoted
 _ADDRESSES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY")
 _OTHERS = ("all_proxy", "ALL_PROXY")
 _EXCEPTIONS = ("no_proxy", "NO_PROXY")
+_PORTS = {"http": 80, "https": 443}
 _PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?")
 _ENCODED = "/ as %2F, # as %23, ? as %3F, @ as %40, [ as %5B, ] as %5D, % as %25, a space as %20"
 _IN_USER_INFO = re.compile(r"(?:[^\s/#?@\[\]%\"<>\\^`{|}]|%[0-9A-Fa-f]{2})*")
@@ -91,11 +94,38 @@ def _in_vain(value: str) -> Iterator[str]:
             yield f"{redaction.shown(entry)} matches nothing: {why}"
 
 
-def choose(environ: Mapping[str, str], url: str) -> tuple[str, str]:
-    """Return the address of the proxy for a URL, or an empty string; and what goes without it."""
-    scheme = url.partition("://")[0]
-    address = _first(environ, (f"{scheme}_proxy", f"{scheme.upper()}_PROXY"))
-    return address, _first(environ, _EXCEPTIONS)
+def choose(environ: Mapping[str, str], url: str) -> str:
+    """Return the address of the proxy for a URL, or an empty string where there shall be none."""
+    parts = urlsplit(url)
+    address = _first(environ, (f"{parts.scheme}_proxy", f"{parts.scheme.upper()}_PROXY"))
+    entries = (entry.strip().lower() for entry in _first(environ, _EXCEPTIONS).split(","))
+    if any(_matches(entry, parts) for entry in entries if entry):
+        return ""
+    return address
+
+
+def _matches(entry: str, parts: SplitResult) -> bool:
+    """Whether an entry of NO_PROXY means this host.
+
+    Names are the runner's way; a star, addresses and ranges are curl's, and the runner's own
+    calls pass them over.
+    """
+    host = parts.hostname or ""
+    if entry in ("*", host, f"[{host}]") or _is_in_range(host, entry):
+        return True
+    name, _, port = entry.partition(":")
+    if port and port != str(parts.port or _PORTS[parts.scheme]):
+        return False
+    name = name.removeprefix(".")
+    return host == name or host.endswith(f".{name}")
+
+
+def _is_in_range(host: str, entry: str) -> bool:
+    """Whether a host is an address, and in the range, such as 10.0.0.0/8."""
+    try:
+        return "/" in entry and ip_address(host) in ip_network(entry, strict=False)
+    except ValueError:
+        return False
 
 
 def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str:

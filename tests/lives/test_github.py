@@ -141,6 +141,28 @@ def test_private_authority(way: dict[str, str], tls: tuple[Simulator, Path], lif
     assert f"node:{life.directory}/state/ca.pem" in simulator.job(job["id"])["log"]
 
 
+@pytest.mark.parametrize("login", ["", "svc:hunter2"])
+def test_tunnel(login: str, life: Life, tmp_path: Path) -> None:
+    """A life reaches GitHub through a company's proxy, which is told no credential but its own."""
+    authority = pki.authority(tmp_path)
+    host = "github.test"  # a name that only the proxy knows
+    heard: list[str] = []
+    with (
+        Simulator("--certificate", str(authority.certify(host))) as life.simulator,
+        wire.server(wire.tunnel(life.simulator.tls_port, heard, login)) as port,
+    ):
+        life.simulator.make_distribution(life.home, owner="nobody")
+        works(
+            life,
+            GITHUB_API_URL=f"https://{host}",
+            HTTPS_PROXY=f"http://{login}{'@' if login else ''}127.0.0.1:{port}",
+            RUNNER_CA_FILE=str(authority.path),
+        )
+    assert heard[0].startswith(f"CONNECT {host}:443 ")
+    assert TOKEN not in "".join(heard)
+    assert "hunter2" not in life.output
+
+
 @pytest.mark.parametrize("bypass", ["", "other.invalid"])
 def test_proxy(bypass: str, life: Life) -> None:
     """A life reaches GitHub through HTTP_PROXY by a name that only the proxy knows."""

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from simulator import Simulator
-from tests.support import mutants
+from tests.support import mutants, pki, wire
 from tests.support.life import Life
 
 # Writes down which modules are loaded, at the place where a mutant has it.
@@ -83,6 +85,27 @@ def test_plain_registration_loads_no_requests(life: Life, simulator: Simulator) 
     names = set(loaded(life, simulator, "registering").split())
     assert "http.client" in names
     assert {"requests", "urllib3", "jwt", "structlog"} & names == set()
+
+
+@pytest.mark.parametrize("through", ["authority", "proxy"])
+def test_a_companys_network_loads_no_requests(through: str, life: Life, tmp_path: Path) -> None:
+    """So it does with a private authority, and through a proxy that wants a password."""
+    authority = pki.authority(tmp_path)
+    with (
+        Simulator("--certificate", str(authority.certify())) as life.simulator,
+        wire.server(wire.tunnel(life.simulator.tls_port, [], "svc:secret")) as port,
+    ):
+        life.simulator.make_distribution(life.home, owner="nobody")
+        names = loaded(
+            life,
+            life.simulator,
+            "registering",
+            GITHUB_API_URL=f"https://127.0.0.1:{life.simulator.tls_port}",
+            RUNNER_CA_FILE=str(authority.path),
+            HTTPS_PROXY=f"http://svc:secret@127.0.0.1:{port}" if through == "proxy" else "",
+        ).split()
+    assert "http.client" in names
+    assert {"requests", "urllib3", "jwt", "structlog"} & {*names} == set()
 
 
 def test_packages_are_empty() -> None:

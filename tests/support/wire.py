@@ -1,5 +1,6 @@
 """Servers that fail before HTTP: TLS with doubtful certificates, proxies that refuse."""
 
+import base64
 import contextlib
 import socket
 import ssl
@@ -75,6 +76,33 @@ def proxy(upstream: int, heard: list[str]) -> Talk:
                 heard.append(request.decode().partition("\r\n")[0])
                 server.sendall(request)
             server.shutdown(socket.SHUT_WR)
+            back.join()
+
+    return talk
+
+
+def tunnel(upstream: int, heard: list[str], login: str = "") -> Talk:
+    """Open tunnels for any host to one port on 127.0.0.1; `heard` gets what opens them.
+
+    With a `login`, NAME:PASSWORD, only for those that give it.
+    """
+    wanted = f"Proxy-Authorization: Basic {base64.b64encode(login.encode('latin-1')).decode()}\r\n"
+
+    def talk(connection: socket.socket) -> None:
+        opening = ""
+        while not opening.endswith("\r\n\r\n"):
+            opening += connection.recv(65536).decode()
+        heard.append(opening)
+        if login and wanted not in opening:
+            connection.sendall(b"HTTP/1.1 407 Log in\r\nContent-Length: 0\r\n\r\n")
+            return
+        with socket.create_connection(("127.0.0.1", upstream), timeout=20) as server:
+            connection.sendall(b"HTTP/1.1 200 Established\r\n\r\n")
+            back = threading.Thread(target=_copy, args=(server, connection))
+            back.start()
+            _copy(connection, server)
+            with contextlib.suppress(OSError):
+                server.shutdown(socket.SHUT_WR)
             back.join()
 
     return talk

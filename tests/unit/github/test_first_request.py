@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from entrypoint.github import first_request
 from entrypoint.github.first_request import Known
 from simulator import Simulator
-from tests.support import fakehub, pki
+from tests.support import fakehub, pki, wire
 from tests.support.life import TOKEN, Life
 
 SECRETS = {"GITHUB_PERSONAL_TOKEN": TOKEN}
 PATH = "/repos/acme/shop/actions/runners/registration-token"
+HOST = "github.test"  # a name that no DNS knows
+DEAD = "http://127.0.0.1:1"
 
 
 def ask(url: str, environ: dict[str, str] | None = None, **env: str) -> Known | None:
@@ -36,17 +40,88 @@ def test_asks_as_the_client_does(simulator: Simulator) -> None:
     assert {"Accept", "X-GitHub-Api-Version"} <= set(request["headers"])
 
 
-@pytest.mark.parametrize("name", ["HTTPS_PROXY", "http_proxy", "ALL_PROXY", "REQUESTS_CA_BUNDLE"])
-def test_leaves_it_to_the_client(simulator: Simulator, name: str) -> None:
-    """With a proxy or private authorities the shortcut is not tried."""
-    assert ask(simulator.url, {name: "http://127.0.0.1:1"}) is None
-    assert simulator.requests() == []
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[tuple[Simulator, str]]:
+    """A GitHub that a private authority vouches for; and the authority's file."""
+    authority = pki.authority(tmp_path)
+    with Simulator("--certificate", str(authority.certify(HOST))) as simulator:
+        yield simulator, str(authority.path)
 
 
-@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
-def test_no_proxy_is_no_proxy(simulator: Simulator, name: str) -> None:
-    """NO_PROXY without a proxy changes nothing."""
-    assert ask(simulator.url, {name: "example.com", "HTTPS_PROXY": ""}) is not None
+@pytest.mark.parametrize("login", ["", "svc:p@ss w%rd/ü"])
+def test_goes_through_a_tunnel(secure: tuple[Simulator, str], login: str) -> None:
+    """A proxy gets GitHub's name and its own password, and nothing that is for GitHub."""
+    simulator, ca_file = secure
+    name, _, password = login.partition(":")
+    user_info = f"{name}:{quote(password, safe='')}@" if login else ""
+    heard: list[str] = []
+    talk = wire.tunnel(simulator.tls_port, heard, login)
+    with wire.server(talk) as port:
+        proxies = {"HTTPS_PROXY": f"http://{user_info}127.0.0.1:{port}", "NO_PROXY": "other.test"}
+        known = ask(f"https://{HOST}", proxies, RUNNER_CA_FILE=ca_file)
+    assert known is not None
+    assert known.token.startswith("A")
+    assert len(simulator.requests()) == 1
+    [opening] = heard
+    assert opening.startswith(f"CONNECT {HOST}:443 ")
+    assert TOKEN not in opening
+    assert ("Proxy-Authorization" in opening) == bool(login)
+
+
+def test_trusts_a_private_authority(tmp_path: Path) -> None:
+    """With RUNNER_CA_FILE a server of that authority is trusted, and nothing is written for it."""
+    authority = pki.authority(tmp_path)
+    state = tmp_path / "state"
+    with Simulator("--certificate", str(authority.certify())) as simulator:
+        known = ask(
+            f"https://127.0.0.1:{simulator.tls_port}",
+            RUNNER_CA_FILE=str(authority.path),
+            RUNNER_STATE_DIR=str(state),
+        )
+    assert known is not None
+    assert known.token.startswith("A")
+    assert not state.exists()
+
+
+@pytest.mark.parametrize(
+    ("proxy", "github"),
+    [("https", f"https://{HOST}"), ("http", f"http://{HOST}")],
+    ids=["TLS to the proxy", "no TLS to GitHub"],
+)
+def test_leaves_other_proxies_to_the_client(proxy: str, github: str) -> None:
+    """A proxy that needs more than a tunnel is not spoken to."""
+    heard: list[str] = []
+    with wire.server(wire.says("", heard)) as port:
+        address = f"{proxy}://127.0.0.1:{port}"
+        environ = {"HTTPS_PROXY": address, "HTTP_PROXY": address}
+        assert ask(github, environ, GITHUB_ALLOW_HTTP="1") is None
+    assert heard == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["HTTP/1.1 407 Log in\n\n", "HTTP/1.1 503 No\n\n", "HTTP/1.1 200 OK\n\nno TLS", "what?"],
+)
+def test_a_proxy_that_opens_no_tunnel(secure: tuple[Simulator, str], answer: str) -> None:
+    """A proxy that refuses, or is none, is left to the client, which explains it."""
+    with wire.server(wire.says(answer)) as port:
+        proxy = {"https_proxy": f"http://127.0.0.1:{port}"}
+        assert ask(f"https://{HOST}", proxy, RUNNER_CA_FILE=secure[1]) is None
+    assert secure[0].requests() == []
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"NO_PROXY": "example.com", "HTTP_PROXY": ""},
+        {"HTTP_PROXY": DEAD, "no_proxy": "127.0.0.1"},
+        {"HTTPS_PROXY": DEAD},
+        {"ALL_PROXY": DEAD},
+    ],
+)
+def test_goes_past_a_proxy_for_others(simulator: Simulator, environ: dict[str, str]) -> None:
+    """A proxy that is not for this host changes nothing."""
+    assert ask(simulator.url, environ) is not None
 
 
 @pytest.mark.parametrize("secrets", [{"GITHUB_APP_PRIVATE_KEY": "k"}, {"RUNNER_TOKEN": "t"}])

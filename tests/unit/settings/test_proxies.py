@@ -70,6 +70,67 @@ def test_exceptions_that_match_nothing(value: str, notes: int) -> None:
     assert len(proxies.examine({"NO_PROXY": value}).notes) == notes
 
 
+PROXY = "http://proxy:3128"
+GITHUB, SERVER = "https://api.github.com", "https://GHE.example.com:8443/api/v3"
+
+
+@pytest.mark.parametrize(
+    ("environ", "url", "address"),
+    [
+        ({}, GITHUB, ""),
+        ({"HTTPS_PROXY": PROXY}, GITHUB, PROXY),
+        ({"https_proxy": PROXY, "HTTPS_PROXY": "http://other"}, GITHUB, PROXY),
+        ({"HTTP_PROXY": PROXY, "ALL_PROXY": PROXY}, GITHUB, ""),
+        ({"HTTP_PROXY": PROXY}, "http://127.0.0.1:8080", PROXY),
+    ],
+)
+def test_the_proxy_of_a_url(environ: dict[str, str], url: str, address: str) -> None:
+    """The URL's scheme says which variable counts, and small letters come first."""
+    assert proxies.choose(environ, url) == address
+
+
+MATCHES = [
+    ("*", GITHUB),
+    ("localhost, github.com", GITHUB),
+    (".github.com", GITHUB),
+    ("API.GITHUB.COM", GITHUB),
+    ("api.github.com:443", GITHUB),
+    ("example.com", SERVER),
+    ("ghe.example.com:8443", SERVER),
+    ("10.1.2.3", "https://10.1.2.3"),
+    ("10.0.0.0/8", "https://10.1.2.3"),
+    ("10.1.2.3:8443", "https://10.1.2.3:8443"),
+    ("[fd00::1]", "https://[fd00::1]"),
+    ("fd00::1", "https://[fd00::1]:8443"),
+    ("fd00::/8", "https://[fd00::1]"),
+]
+OTHERS = [
+    ("hub.com,,", GITHUB),
+    ("api.github.com.example.com", GITHUB),
+    ("github.com:80", GITHUB),
+    ("ghe.example.com:443", SERVER),
+    ("*.github.com", GITHUB),
+    ("10.0.0.0/8", GITHUB),
+    ("10.0.0.0/8,10.0.0.0/99,a/b", "https://192.0.2.1"),
+    ("fd00::/8", "https://10.1.2.3"),
+]
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "url", "address"),
+    [*((*one, "") for one in MATCHES), *((*one, PROXY) for one in OTHERS)],
+)
+def test_no_proxy(no_proxy: str, url: str, address: str) -> None:
+    """NO_PROXY names hosts and all below them, with a port or without; or addresses and ranges."""
+    assert proxies.choose({"HTTPS_PROXY": PROXY, "NO_PROXY": no_proxy}, url) == address
+
+
+@given(st.text(max_size=80))
+def test_any_no_proxy_has_a_verdict(value: str) -> None:
+    """Whatever NO_PROXY holds, GitHub is reached one way or the other."""
+    assert proxies.choose({"HTTPS_PROXY": PROXY, "NO_PROXY": value}, GITHUB) in ("", PROXY)
+
+
 @given(st.text(max_size=80))
 def test_any_value_has_a_verdict(value: str) -> None:
     """Whatever it holds, an address is right, put right, or a problem."""
