@@ -1,4 +1,4 @@
-"""The kinds of credential, and what each must be allowed to do."""
+"""The kinds of credential, and the permissions that each kind needs at GitHub."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _REGISTRATION = re.compile("A[A-Z0-9]{28}")
 
 
 def variable_for(value: str) -> str:
-    """Return the variable that a token belongs into by its form, or "" if that does not tell."""
+    """Return the variable that takes a token of this form; "" if the form does not tell."""
     if value.startswith((*_PREFIXES, "gho_", "ghu_", "ghs_")):
         return "GITHUB_PERSONAL_TOKEN"
     return "RUNNER_TOKEN" if _REGISTRATION.fullmatch(value) else ""
 
 
 def identify(secrets: Mapping[str, str]) -> tuple[str, Kind]:
-    """Return the variable that the credential came in, and its kind."""
+    """Return the variable that holds the credential, and the credential's kind."""
     if secrets.get("RUNNER_JITCONFIG"):
         return "RUNNER_JITCONFIG", Kind.JIT
     if secrets.get("GITHUB_APP_PRIVATE_KEY"):
@@ -60,7 +60,7 @@ _PERMISSION = {
 
 
 def needs(kind: Kind, scope: Scope) -> str:
-    """Return what a kind of credential must be allowed to do for the runners of a scope."""
+    """Return the permission that a kind of credential needs for the runners of a scope."""
     if kind is Kind.CLASSIC:
         return _CLASSIC[scope]
     if kind is Kind.TOKEN:
@@ -69,7 +69,7 @@ def needs(kind: Kind, scope: Scope) -> str:
 
 
 def caveats(secrets: Mapping[str, str]) -> list[str]:
-    """Return what an operator must know of the credential from the start."""
+    """Return what an operator should be told about the credential at the start."""
     if identify(secrets)[1] is not Kind.REGISTRATION:
         return []
     said = (

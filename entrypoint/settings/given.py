@@ -1,4 +1,4 @@
-"""What the operator has given, by variable, parted once: settings, which may be shown; secrets."""
+"""The variables that the operator has set, divided once into settings and secrets."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from entrypoint.vault import ALIASES, BORROWED, SECRETS
 
 
 class Given(NamedTuple):
-    """Values as they were written; `settings` holds all variables that are no secret."""
+    """Values as the operator wrote them; `settings` holds every variable that is not a secret."""
 
     settings: Mapping[str, str]
     secrets: Mapping[str, str]
 
     @classmethod
     def part(cls, values: Mapping[str, str]) -> Given:
-        """Part an environment or an env file."""
+        """Divide an environment, or the contents of an env file."""
         secret = {*SECRETS, *ALIASES, *BORROWED}
         return cls(
             {name: value for name, value in values.items() if name not in secret},
@@ -24,6 +24,6 @@ class Given(NamedTuple):
         )
 
     def under(self, values: Mapping[str, str]) -> Given:
-        """Return these values with others, such as an env file's, on top of them."""
+        """Return these values overridden by others, such as an env file's."""
         above = Given.part(values)
         return Given({**self.settings, **above.settings}, {**self.secrets, **above.secrets})

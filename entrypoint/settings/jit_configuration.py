@@ -1,7 +1,7 @@
 """A JIT (just-in-time) configuration: the three files of a runner that somebody has registered.
 
-It is base64 of JSON that maps file names to base64 (actions/runner, `--jitconfig`). Whoever has it
-can be that runner, so no message shows any of it.
+It is base64 of JSON that maps file names to base64 (actions/runner, `--jitconfig`). A program that
+has it can act as that runner, so no message shows any part of it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from entrypoint.settings import parsers
 from entrypoint.settings.parsers import Problem
 
 FILES = frozenset({".runner", ".credentials", ".credentials_rsaparams"})
-# What GitHub may add one day; anything else would be a file of its sender's choice.
+# GitHub may add these one day. Any other name is refused: it would let the sender of a JIT
+# configuration write a file of its choice.
 _MORE = frozenset({".credentials_migrated", ".runner_migrated"})
 _LARGEST = 1 << 16  # characters; GitHub's are 4,000
 
 
 @dataclass(frozen=True)
 class JitConfiguration:
-    """What it holds: the files by their names, and what `.runner` says of the registration."""
+    """The contents: the files by their names, and what `.runner` says about the registration."""
 
     files: Mapping[str, bytes] = field(repr=False)
     url: str
@@ -33,7 +34,7 @@ class JitConfiguration:
 
 
 def unpack(encoded: str) -> dict[str, bytes]:
-    """Return the files by their names. Raises a Problem if it is no JIT configuration."""
+    """Return the files by their names. Raises a Problem if this is not a JIT configuration."""
     if len(encoded) > _LARGEST:
         raise Problem(f"is no JIT configuration: it has {len(encoded)} characters")
     try:
@@ -49,7 +50,7 @@ def unpack(encoded: str) -> dict[str, bytes]:
 
 
 def read(encoded: str) -> JitConfiguration:
-    """Return what a given JIT configuration holds. Raises a Problem if it cannot be used."""
+    """Return the contents of a JIT configuration. Raises a Problem if it cannot be used."""
     files = unpack(encoded)
     record = _json(files[".runner"])
     if not (record and _json(files[".credentials"]) and _json(files[".credentials_rsaparams"])):
@@ -71,7 +72,7 @@ def read(encoded: str) -> JitConfiguration:
 
 
 def _json(content: bytes) -> dict[str, Any]:
-    """Return an object with lower-case keys; an empty one where there is none."""
+    """Return a JSON object with its keys in lower case; empty if the content is no object."""
     try:
         found = json.loads(content.decode("utf-8-sig"))
         return {key.lower(): value for key, value in found.items()}

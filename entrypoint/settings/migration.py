@@ -1,7 +1,8 @@
-"""From the variables of another project to ours (`PROJECTS` has the table).
+"""Translates the variables of other projects into ours (`PROJECTS` has the table).
 
-Two names with different values are one problem. Nothing is made wider than a name says: a scope
-that a name would have narrowed is obeyed or refused.
+"Ours" are the variables of this program; "theirs" are those of another project. If two variables
+mean the same setting and have different values, that is a problem. A variable that limits a runner
+to a repository or an organization there must limit it here too, or is refused.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from entrypoint.settings.schema import ours
 from entrypoint.settings.target import Scope
 from entrypoint.vault import BORROWED, SECRETS
 
-_SHARED = "RUNNER_SCOPE"  # a word of two projects; without any other sign it has to be obeyed, too
+_SHARED = "RUNNER_SCOPE"  # of two projects, so no sign of either; alone it is read as myoung34's
 
 
 @dataclass
 class Translation:
-    """What was recognised, and what became of it."""
+    """The projects whose variables were recognised, and what each variable was translated to."""
 
     projects: list[str] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
-    origins: dict[str, str] = field(default_factory=dict)  # theirs, by ours
+    origins: dict[str, str] = field(default_factory=dict)  # their variable, by our variable
     used: set[str] = field(default_factory=set)
     dropped: set[str] = field(default_factory=set)
     scope_is_wrong: bool = False
@@ -38,7 +39,7 @@ class Translation:
     problems: list[str] = field(default_factory=list)
 
     def applied(self, given: Given) -> Given:
-        """Return what was given with all of it in our own names."""
+        """Return what the operator has given, with their variables replaced by ours."""
         kept = {
             name: value
             for name, value in given.settings.items()
@@ -48,12 +49,12 @@ class Translation:
         return Given({**kept, **self.settings}, {**secrets, **self.secrets})
 
     def left(self, given: Given) -> dict[str, str]:
-        """Return the variables that would be a secret of theirs, and belong to nobody known."""
+        """Return variables named like another project's secret, where that project is not used."""
         return {n: v for n, v in given.secrets.items() if n in BORROWED and n not in self.used}
 
     @property
     def line(self) -> str:
-        """Say in one line whose configuration it is and what each name became."""
+        """One line for the log: which project's configuration it is, and what each name became."""
         if not self.projects:
             return ""
         became = [f"{theirs} → {name}" for name, theirs in self.origins.items() if theirs != name]
@@ -62,7 +63,7 @@ class Translation:
         return f"configured for {' and '.join(self.projects)}: {told or 'all names are the same'}"
 
     def annotated(self, message: str) -> str:
-        """Name their variable beside each of ours that it became."""
+        """Name beside each of our variables in a message the one that the operator has written."""
         for name, theirs in self.origins.items():
             if theirs != name:
                 message = re.sub(rf"\b{name}\b", f"{theirs} (here {name})", message)
@@ -70,7 +71,7 @@ class Translation:
 
 
 def translate(given: Given) -> Translation:
-    """Return what the variables of other projects are here; `given` is left as it is."""
+    """Return the variables of other projects as ours; `given` is not changed."""
     known = {**given.settings, **given.secrets}
     values = {name: value for name, raw in known.items() if (value := unquoted(raw))}
     found = Translation()
@@ -124,7 +125,7 @@ def _take_row(row: Row, values: Values, found: Translation) -> None:
 
 
 def _set(theirs: str, name: str, value: str, values: Values, found: Translation) -> None:
-    """Give one of ours a value; two names with different values are a problem."""
+    """Set one of our variables, or add a problem if it already has another value."""
     goal = found.secrets if name in SECRETS else found.settings
     if name == "RUNNER_ENGINE_OPTIONS":
         value = " ".join([goal.get(name) or values.get(name, ""), value]).strip()
@@ -140,7 +141,7 @@ def _set(theirs: str, name: str, value: str, values: Values, found: Translation)
 
 
 def _leave_group_out(project: Project, values: Values, found: Translation) -> None:
-    """Drop a group where the project does, since a repository has none."""
+    """Drop RUNNER_GROUP if the project ignores it for a repository, which has no groups."""
     if values.get(project.group_beside) and values.get("RUNNER_GROUP"):
         found.dropped.add("RUNNER_GROUP")
         found.notes.append("RUNNER_GROUP: is passed over, since a repository has no runner groups")
@@ -156,7 +157,7 @@ def _add_labels(values: Values, found: Translation) -> None:
 
 
 def too_wide(found: Translation, scope: Scope) -> Iterator[str]:
-    """Say which of their names the runner would go beyond, if it were of this scope."""
+    """Yield a problem for each variable that names a narrower scope than the runner would have."""
     order = (Scope.REPOSITORY, Scope.ORGANIZATION, Scope.ENTERPRISE)
     for claim in found.claims:
         if claim.scope and order.index(scope) > order.index(claim.scope):
@@ -167,7 +168,10 @@ def too_wide(found: Translation, scope: Scope) -> Iterator[str]:
 
 
 def secret_names() -> set[str]:
-    """Return their names for secrets, which vault.BORROWED repeats for the sake of a fast start."""
+    """Return the other projects' names for secrets.
+
+    vault.BORROWED repeats them, because PID 1 needs them at each start and never loads this module.
+    """
     rows = [row for project in PROJECTS for row in project.rows]
     found = {row.theirs for row in rows if row.ours in SECRETS and row.theirs != row.ours}
     return found | {row.theirs for row in rows if row.theirs in BORROWED}

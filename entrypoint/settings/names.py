@@ -1,7 +1,7 @@
-"""Names of variables that are nearly ours: which are guessed to be one, and what comes of it.
+"""Unknown variables with a name that is close to one of ours: perhaps the operator misspelt it.
 
-A guess is a note, since a name may be anybody's. It is an error if a setting that is needed is
-missing, or if the runner would serve more than the name says.
+A guess is only a note, because the variable may belong to another program. It is an error in two
+cases: a setting that is needed is missing, or the runner would serve more than the name says.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from entrypoint.settings.schema import ours
 
-# What GitHub documents for jobs, and its runner for its operators: passed on as they are.
+# Variables that GitHub documents for jobs or for its runner. They are not ours, and not misspelt.
 _THEIRS = {
     "GITHUB_ACTION", "GITHUB_ACTION_PATH", "GITHUB_ACTION_REF", "GITHUB_ACTION_REPOSITORY",
     "GITHUB_ACTIONS", "GITHUB_ACTOR", "GITHUB_ACTOR_ID", "GITHUB_BASE_REF", "GITHUB_ENV",
@@ -28,11 +28,11 @@ _THEIRS = {
     "RUNNER_TRACKING_ID", "RUNNER_UPDATE_CA_CERTS", "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS",
     "RUNNER_WORKSPACE",
 }  # fmt: skip
-# What Kubernetes puts into each pod for each Service, and Docker's links: GITHUB_PORT, …
+# Variables that Kubernetes sets in each pod for each Service, and Docker for links: GITHUB_PORT, …
 _SERVICE = re.compile(
     r".+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
-# Names by which other programs narrow down what a runner serves.
+# Variables by which other programs limit a runner to one repository or group, by our own variable.
 _NARROWING = {
     "GITHUB_REPOSITORY": re.compile(r"(GITHUB|RUNNER)_REPO(S|SITORIES|SITORY)?(_(NAME|SLUG|URL))?"),
     "RUNNER_GROUP": re.compile(r"(GITHUB_)?RUNNER_?GROUPS?(_NAME)?|GITHUB_GROUP"),
@@ -40,11 +40,11 @@ _NARROWING = {
 
 
 class Guess(NamedTuple):
-    """A variable that is none of ours, and the one that may be meant."""
+    """A variable that is not ours, and the one of ours that may be meant."""
 
     variable: str
     meant: str
-    narrows: bool  # whether it would make the runner serve less
+    narrows: bool  # whether it would limit what the runner serves
 
     @property
     def question(self) -> str:
@@ -70,6 +70,6 @@ def guesses(given: Mapping[str, str]) -> list[Guess]:
 
 
 def _close(variable: str, names: set[str]) -> str:
-    import difflib  # needed only where a name is unknown
+    import difflib  # only here, because most containers have no unknown name
 
     return next(iter(difflib.get_close_matches(variable, names, n=1, cutoff=0.8)), "")

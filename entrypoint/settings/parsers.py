@@ -1,4 +1,4 @@
-"""How the value of a setting is read: each parser takes a text, or says what is wrong with it."""
+"""Parsers for the values of settings: each returns the value of a text, or raises a Problem."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from entrypoint.redaction import shown
 from entrypoint.settings import target
 
-MAX_LABEL = 256  # the runner's; one label over it and config.sh silently drops them all
+MAX_LABEL = 256  # characters; if one label is longer, config.sh drops all labels without a word
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _QUOTES = ("'", '"')
 _LONGEST_NAME, _LONGEST_PART = 253, 63  # characters
@@ -25,31 +25,31 @@ Parser = Callable[[str], Any]
 
 
 class Problem(ValueError):
-    """What is wrong with one value, said so that "VARIABLE: " can stand before it."""
+    """What is wrong with one value, worded so that it can follow "VARIABLE: "."""
 
 
 def unquoted(value: str) -> str:
-    """Return a value without white space and one pair of quotes around it.
+    """Return a value without the white space and the one pair of quotes that surround it.
 
-    `docker run --env-file` and the lists of a compose file take quotes for a part of the value.
-    Quotes that stand inside as well are no pair around it, as in "a","b".
+    `docker run --env-file` and the lists of a compose file keep such quotes as a part of the value.
     """
     value = value.strip()
     quote = value[:1]
+    # Two only: in "a","b" the first quote and the last do not belong together.
     if quote in _QUOTES and value.count(quote) == 2 and value.endswith(quote):
         value = value[1:-1].strip()
     return value
 
 
 def text(value: str) -> str:
-    """Take any one line."""
+    """Take any text of one line."""
     if not value.isprintable():
         raise Problem("has a line break or another control character in it")
     return value
 
 
 def name(value: str) -> str:
-    """Take the name of an owner, a repository or an enterprise, which is no URL and no path."""
+    """Take the name of an owner, a repository or an enterprise, without a URL or path around it."""
     if not value:
         return value
     if "/" in value:
@@ -62,7 +62,7 @@ def name(value: str) -> str:
 
 
 def repository(value: str) -> str:
-    """Take the name of a repository, with its owner before it or not, or .git after it."""
+    """Take the name of a repository; an owner in front is kept, and .git at the end is cut."""
     owner, slash, bare = value.rpartition("/")
     bare = bare.removesuffix(".git")
     if value and not (bare and (owner or not slash)):
@@ -102,7 +102,7 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def size(value: str) -> int:
-    """Take a number of bytes, also as 500M or 1G."""
+    """Take a number of bytes, also written as 500M or 1G."""
     found = re.fullmatch(r"(\d{1,15})([KMGT]?)(?:i?B)?", value, re.IGNORECASE | re.ASCII)
     if found is None:
         raise Problem(f"{shown(value)} is not a size, such as 500M or 1G")
@@ -110,7 +110,7 @@ def size(value: str) -> int:
 
 
 def words(value: str) -> tuple[str, ...]:
-    """Take words that are divided by commas."""
+    """Take words separated by commas."""
     return tuple(word for part in text(value).split(",") if (word := part.strip()))
 
 
@@ -122,8 +122,8 @@ def count(value: str) -> int:
 
 
 def day(value: str) -> str:
-    """Take a day as ISO 8601 writes it."""
-    from datetime import date  # rare, and 1 ms of each start
+    """Take a day in the form of ISO 8601."""
+    from datetime import date  # takes 1 ms, and this setting is rarely set
 
     try:
         return date.fromisoformat(value).isoformat()
@@ -141,8 +141,8 @@ def path(value: str) -> str:
 def url(value: str) -> str:
     """Take an http or https URL.
 
-    A slash at its end is cut, since GitHub answers 404 to it, and so is a port that goes without
-    saying: the listener takes a host with any port for an Enterprise Server.
+    A slash at the end is cut, because GitHub answers 404 to such a URL. The scheme's default port
+    is cut, because the listener takes a host with any port for an Enterprise Server.
     """
     if not value:
         return ""
@@ -155,7 +155,7 @@ def url(value: str) -> str:
 
 
 def require_host(place: str) -> None:
-    """Raise a Problem for a host name that is too long for the DNS (RFC 1035), port or not."""
+    """Raise a Problem if a host name, with a port or not, is too long for the DNS (RFC 1035)."""
     name = place if place.startswith("[") else place.partition(":")[0]
     if len(name) > _LONGEST_NAME or any(len(part) > _LONGEST_PART for part in name.split(".")):
         raise Problem(
@@ -165,7 +165,7 @@ def require_host(place: str) -> None:
 
 
 def host(value: str) -> str:
-    """Take a host name, with a port if need be."""
+    """Take a host name, which may have a port; www. and the port of https are cut."""
     if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:]+\](:\d+)?", value):
         raise Problem(f"{shown(value)} is not a host name; it takes github.com, without https://")
     require_host(value)
@@ -178,7 +178,10 @@ def host(value: str) -> str:
 
 
 def labels(value: str) -> tuple[str, ...]:
-    """Take labels divided by commas; spaces and quotes around them and empty ones are dropped."""
+    """Take labels separated by commas.
+
+    Spaces and quotes around a label are cut; empty and repeated labels are dropped.
+    """
     found = tuple(label for part in value.split(",") if (label := unquoted(part)))
     for label in found:
         if len(label) > MAX_LABEL:
@@ -189,7 +192,7 @@ def labels(value: str) -> tuple[str, ...]:
 
 
 def choice(*allowed: str, **others: str) -> Parser:
-    """Make a parser that takes one of a few words; `others` are further names of some of them."""
+    """Make a parser for one of the `allowed` words; `others` maps further spellings to them."""
 
     def parse(value: str) -> str:
         word = others.get(value.lower(), value.lower())
@@ -201,7 +204,7 @@ def choice(*allowed: str, **others: str) -> Parser:
 
 
 def optional(parse: Parser) -> Parser:
-    """Make a parser that takes nothing as well, as an empty string."""
+    """Make a parser that also takes an empty value, and returns an empty string for it."""
     return lambda value: parse(value) if value else ""
 
 
@@ -229,13 +232,14 @@ def _split(address: str) -> tuple[str, str]:
 
 
 def private_key(value: str) -> str:
-    r"""Take a PEM private key as it is, with \n for line breaks, or in base64; return the PEM.
+    r"""Take a PEM private key; return the PEM.
 
-    Its line breaks may have become spaces, or be missing: where they belong is known.
+    It may be given as it is, with \n for line breaks, or in base64. Its line breaks may have become
+    spaces, or be missing: RFC 7468 says where they belong, so they are put back.
     """
     key = value.strip()
     if "-----BEGIN" not in key:
-        import base64  # rare, and 1 ms of each start
+        import base64  # takes 1 ms, and such a key is rare
 
         try:
             key = base64.b64decode("".join(key.split()), validate=True).decode().strip()

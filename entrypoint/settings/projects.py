@@ -1,8 +1,9 @@
-"""The variables of other projects: what each is here. docs/migrating.md is made from `PROJECTS`.
+"""The variables of other projects, and ours that mean the same.
 
-A project is recognised by variables that nobody else would set; only then do common words such as
-LABELS or GITHUB_TOKEN count as its own. No foreign default weakens a promise: that a container is
-ephemeral, and that its jobs are no root.
+docs/migrating.md is generated from `PROJECTS`. A project is recognised by variables that no other
+program would set. Only then do common words such as LABELS or GITHUB_TOKEN count as the project's.
+The defaults of other projects are not taken over where they would weaken ours: a runner is
+ephemeral, and jobs do not run as root.
 """
 
 from __future__ import annotations
@@ -22,18 +23,24 @@ _REPO, _ORG = Scope.REPOSITORY, Scope.ORGANIZATION
 
 
 class Row(NamedTuple):
-    """One of their variables: ours (none has no equal), and how its value is translated."""
+    """One of their variables, and how its value is translated.
+
+    `ours` is the variable that means the same here; it is empty if there is none.
+    """
 
     theirs: str
     ours: str
     how: str = ""
     take: Callable[[str], str] = str
-    unless: str = ""  # one that wins over it, as it does there
-    silent: bool = False  # without an equal, and without a loss
+    unless: str = ""  # the variable that overrides this one, in that project as well
+    silent: bool = False  # if `ours` is empty: nothing is lost, so the log says nothing about it
 
 
 class Claim(NamedTuple):
-    """What their variables together say: a value of ours, and how narrow the scope is at most."""
+    """What several of their variables mean together.
+
+    That is a value for one of our variables, and the widest scope that the runner may have.
+    """
 
     theirs: str
     ours: str
@@ -49,18 +56,18 @@ class Project:
     signs: tuple[str, ...]
     rows: tuple[Row, ...]
     claims: Callable[[Values], Iterator[Claim]]
-    scope_names: tuple[Row, ...]  # what `claims` reads, for the documents
+    scope_names: tuple[Row, ...]  # the variables that `claims` reads, as the documents list them
     better: tuple[str, ...]
     different: tuple[str, ...]
-    labels: Callable[[Values], list[str]] = lambda _: []  # which it adds by itself
-    group_beside: str = ""  # where this is set, it passes over RUNNER_GROUP
+    labels: Callable[[Values], list[str]] = lambda _: []  # labels that the project itself adds
+    group_beside: str = ""  # the project ignores RUNNER_GROUP where this variable is set
 
 
 # How values are translated
 
 
 def any_word(value: str) -> str:
-    """There any word is a yes, even false or no."""
+    """In that project any word means yes, even `false` or `no`."""
     parsers.flag(value)
     return "1"
 
@@ -99,7 +106,7 @@ def _folder_below(value: str) -> str:
     return os.path.join(value, os.uname().nodename)
 
 
-# How their variables together say whose runner it is
+# How their variables together name the repository, organization or enterprise
 
 
 def _myoung34(given: Values) -> Iterator[Claim]:
@@ -122,7 +129,7 @@ def _myoung34(given: Values) -> Iterator[Claim]:
 
 
 def _myoung34_scope(given: Values) -> str:
-    """Return rep, org, ent or nothing; any other word is a repository there."""
+    """Return rep, org, ent or ""; in that project any other word means a repository."""
     scope = given.get("RUNNER_SCOPE", "").lower()[:3]
     if scope:
         return scope if scope in ("org", "ent") else "rep"
@@ -186,7 +193,7 @@ def _efrecon(given: Values) -> Iterator[Claim]:
 
 
 def _efrecon_without_principal(given: Values, scope: str) -> Iterator[Claim]:
-    """Take whose runner it is from our own names, but not more than their scope says."""
+    """Let our own variables name the list of runners, but not a wider one than RUNNER_SCOPE."""
     if not any(given.get(name) for name in ("GITHUB_OWNER", "GITHUB_URL", "GITHUB_ENTERPRISE")):
         raise Problem("RUNNER_PRINCIPAL: is missing; it names whose runner it is")
     if scope.startswith("rep"):
@@ -220,7 +227,7 @@ def _config_sh(given: Values) -> Iterator[Claim]:
 
 
 def _system() -> str:
-    """Return what /etc/os-release calls this system."""
+    """Return this system's id in /etc/os-release, such as ubuntu; "" if there is none."""
     try:
         with open("/etc/os-release", encoding="utf-8", errors="replace") as file:
             lines = dict(line.strip().partition("=")[::2] for line in file)
@@ -414,7 +421,7 @@ PROJECTS = (
     ),
     Project(
         name="SocialGouv/actions-runner",
-        signs=(),  # that image is made from the next one, and has its variables
+        signs=(),  # that image is built from the next project's, and has the same variables
         claims=_myoung34,
         scope_names=tuple(row for row in _MYOUNG34_SCOPE if "API" not in row.theirs),
         rows=tuple(

@@ -1,8 +1,8 @@
-"""The proxy to GitHub: read as GitHub's runner reads it, and put right where that can be done.
+"""The proxy to GitHub: read as GitHub's runner reads it, and corrected where that is possible.
 
-The runner takes https_proxy, HTTPS_PROXY, http_proxy, HTTP_PROXY and no_proxy, NO_PROXY, the ones
-in small letters first (RunnerWebProxy in actions/runner). An address that .NET cannot parse it
-passes over without a word, and then goes without a proxy.
+The runner reads https_proxy, HTTPS_PROXY, http_proxy, HTTP_PROXY and no_proxy, NO_PROXY; a name in
+small letters comes first (RunnerWebProxy in actions/runner). If .NET cannot parse an address, the
+runner uses no proxy and says nothing about it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _IN_VAIN = {
 
 
 class Proxies(NamedTuple):
-    """What is wrong, what is worth knowing, and the variables that were put right."""
+    """Problems, notes for the operator, and the variables with their corrected values."""
 
     problems: list[str]
     notes: list[str]
@@ -40,7 +40,7 @@ class Proxies(NamedTuple):
 
 
 def examine(environ: Mapping[str, str]) -> Proxies:
-    """Look at the variables of all proxies; nothing that is said holds a part of an address."""
+    """Check the proxy variables; no message contains a part of an address, which may be secret."""
     found = Proxies([], [], {})
     for variable in (name for name in _ADDRESSES if environ.get(name)):
         try:
@@ -64,7 +64,7 @@ def examine(environ: Mapping[str, str]) -> Proxies:
 
 
 def _address(value: str) -> tuple[str, str]:
-    """Return a proxy's address as .NET takes it, and what was put right; or raise a Problem."""
+    """Return a proxy's address as .NET accepts it, and what was corrected; or raise a Problem."""
     address, notes = unquoted(value), []
     if address != value:
         notes.append("white space or quotes around it were cut")
@@ -87,7 +87,7 @@ def _address(value: str) -> tuple[str, str]:
 
 
 def _in_vain(value: str) -> Iterator[str]:
-    """Say which of the exceptions can match no host of GitHub's."""
+    """Yield a note for each exception in NO_PROXY that cannot match any host."""
     for entry in filter(None, (part.strip() for part in value.split(","))):
         why = next((why for sign, why in _IN_VAIN.items() if sign in entry and entry != "*"), "")
         if why:
@@ -95,7 +95,7 @@ def _in_vain(value: str) -> Iterator[str]:
 
 
 def choose(environ: Mapping[str, str], url: str) -> str:
-    """Return the address of the proxy for a URL, or an empty string where there shall be none."""
+    """Return the proxy's address for a URL; "" if no proxy is to be used."""
     parts = urlsplit(url)
     address = _first(environ, (f"{parts.scheme}_proxy", f"{parts.scheme.upper()}_PROXY"))
     entries = (entry.strip().lower() for entry in _first(environ, _EXCEPTIONS).split(","))
@@ -105,10 +105,10 @@ def choose(environ: Mapping[str, str], url: str) -> str:
 
 
 def _matches(entry: str, parts: SplitResult) -> bool:
-    """Whether an entry of NO_PROXY means this host.
+    """Whether an entry of NO_PROXY matches a host.
 
-    Names are the runner's way; a star, addresses and ranges are curl's, and the runner's own
-    calls pass them over.
+    Names match as in GitHub's runner. A star, addresses and ranges match as in curl; GitHub's
+    runner itself ignores those.
     """
     host = parts.hostname or ""
     if entry in ("*", host, f"[{host}]") or _is_in_range(host, entry):
@@ -121,7 +121,7 @@ def _matches(entry: str, parts: SplitResult) -> bool:
 
 
 def _is_in_range(host: str, entry: str) -> bool:
-    """Whether a host is an address, and in the range, such as 10.0.0.0/8."""
+    """Whether a host is an address within a range such as 10.0.0.0/8."""
     try:
         return "/" in entry and ip_address(host) in ip_network(entry, strict=False)
     except ValueError:
@@ -133,6 +133,6 @@ def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str:
 
 
 def shown(address: str) -> str:
-    """Return a proxy's address without the user's name and password."""
+    """Return a proxy's address without user name and password."""
     scheme, _, rest = address.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"

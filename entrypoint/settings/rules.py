@@ -1,6 +1,7 @@
-"""From the values that were given to one frozen `Settings`, or to every problem at once.
+"""Makes one frozen `Settings` from the given values, or reports every problem at once.
 
-First each value by itself, then what does not go together, then names that may be misspelt.
+Each value is checked by itself first. Then come values that contradict each other, and then names
+that may be misspelt.
 """
 
 from __future__ import annotations
@@ -20,20 +21,21 @@ from entrypoint.settings.schema import Settings, variables
 from entrypoint.settings.target import Scope, is_hosted
 from entrypoint.vault import STOP_SECRET
 
-# As .env-example has them.
+# The values in .env-example.
 PLACEHOLDERS = {
     "GITHUB_OWNER": "your-user-or-organization",
     "GITHUB_REPOSITORY": "your-repository",
     "GITHUB_PERSONAL_TOKEN": "ghp_put_your_token_here",
 }
 _LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
-_WITH_PASSWORD = ("RUNNER_ENGINE_OPTIONS",)  # which may name a registry or a proxy
+_WITH_PASSWORD = ("RUNNER_ENGINE_OPTIONS",)  # may hold a registry's or a proxy's URL with password
 _VARIABLE = re.compile(r"\b(?:GITHUB|RUNNER)_[A-Z_]+")
-MAX_LABELS = 100  # that a JIT configuration may have, the default ones included
+MAX_LABELS = 100  # of a JIT configuration, the default ones included
 _DEFAULT_LABELS = 3
 MIN_STOP_SECRET = 8  # characters
 
-# What a JIT configuration holds, and what is only for a registration of our own.
+# Settings that a JIT configuration already contains, and settings that only a registration by this
+# program needs.
 _IN_JIT_CONFIGURATION = (
     "GITHUB_OWNER",
     "GITHUB_REPOSITORY",
@@ -51,7 +53,8 @@ _IN_JIT_CONFIGURATION = (
     "RUNNER_NO_DEFAULT_LABELS",
 )
 
-# config.sh's and run.sh's own variables for a secret: unlike ours they would reach every job.
+# Variables by which config.sh and run.sh take a secret. They would stay in the environment that
+# every job sees; ours are removed from it.
 _INPUTS = {
     "ACTIONS_RUNNER_INPUT_TOKEN": "RUNNER_TOKEN",
     "ACTIONS_RUNNER_INPUT_PAT": "GITHUB_PERSONAL_TOKEN",
@@ -61,8 +64,8 @@ _INPUTS = {
 def parse(given: Given, problems: Sequence[str] = (), found: Translation | None = None) -> Settings:
     """Turn the values that were given into Settings, or raise a Failure with every problem.
 
-    `problems` are those found before, `found` is what other projects' variables have become. An
-    empty value is the default, as in a compose file.
+    `problems` are those that were found before. `found` is the translation of other projects'
+    variables. An empty value means the default, because a compose file sets unset variables so.
     """
     found = found or Translation()
     problems, parsed = list(problems), {}
@@ -93,7 +96,7 @@ def parse(given: Given, problems: Sequence[str] = (), found: Translation | None 
 
 def _of_jit_configuration(settings: Settings, encoded: str) -> Settings:
     """Return the settings of a runner that somebody else has registered."""
-    from entrypoint.settings import jit_configuration  # most runners have a token
+    from entrypoint.settings import jit_configuration  # only here: most runners are given a token
 
     known = jit_configuration.read(encoded)
     return replace(
@@ -107,7 +110,7 @@ def _of_jit_configuration(settings: Settings, encoded: str) -> Settings:
 
 
 def _beside_jit_configuration(given: Given) -> Iterator[str]:
-    """A JIT configuration says it all; what could contradict it is named."""
+    """Yield a problem for each variable that could contradict the JIT configuration."""
     about = variables()
     for variable in _IN_JIT_CONFIGURATION:
         value = unquoted(given.settings.get(variable, ""))
@@ -121,7 +124,7 @@ def _beside_jit_configuration(given: Given) -> Iterator[str]:
 
 
 def _parsed(variable: str, value: str, parse: parsers.Parser) -> Any:
-    """Parse a value; what no setting may hold has a Problem of its own."""
+    """Parse a value. Raises a Problem first for tokens and passwords, which no setting may hold."""
     if redaction.is_token(value):
         raise Problem("looks like a token or a key, and what this is for would be shown to all")
     if redaction.has_password(value) and variable not in _WITH_PASSWORD:
@@ -132,7 +135,7 @@ def _parsed(variable: str, value: str, parse: parsers.Parser) -> Any:
 
 
 def _meant_otherwise(settings: Settings, given: Given, problems: Sequence[str]) -> Iterator[str]:
-    """Tell of an unknown name that may be what is missing, or would have narrowed the scope."""
+    """Yield the unknown names that may be a missing setting, or may be meant to limit the scope."""
     for guess in names.guesses(given.settings):
         if any(problem.startswith(f"{guess.meant}: ") for problem in problems):
             yield guess.question
@@ -147,19 +150,19 @@ def _is_narrow(settings: Settings, variable: str) -> bool:
 
 
 def _news(found: Sequence[str], problems: Sequence[str]) -> list[str]:
-    """Return what does not only follow from a value that is known to be wrong."""
+    """Return the problems that are about none of the variables that are known to be wrong."""
     told = set(_VARIABLE.findall(" ".join(problems)))
     return [problem for problem in found if not told & set(_VARIABLE.findall(problem))]
 
 
 def wrong(problems: list[str]) -> Failure:
-    """Make the one Failure that tells all problems of the settings."""
+    """Make one Failure that reports all problems of the settings."""
     message = "the settings are wrong: " + "; ".join(problems)
     return Failure(ExitCode.CONFIG, message, problems=tuple(problems))
 
 
 def contradictions(settings: Settings, given: Given, *, knows_scope: bool = True) -> list[str]:
-    """Return what is wrong with settings that are each fine by themselves."""
+    """Return what is wrong with the combination of settings that are each valid."""
     return [
         *(_scope(settings, given.settings) if knows_scope else ()),
         *_encryption(settings),
@@ -171,7 +174,7 @@ def contradictions(settings: Settings, given: Given, *, knows_scope: bool = True
 
 
 def _scope(settings: Settings, given: Mapping[str, str]) -> Iterator[str]:
-    """The list of runners is named once: by a URL, or by owner and repository, or enterprise."""
+    """Check that the list of runners is named, and named once: by URL, owner or enterprise."""
     apart = ("GITHUB_OWNER", "GITHUB_REPOSITORY", "GITHUB_ENTERPRISE", "GITHUB_HOST")
     if settings.url:
         yield from (
@@ -194,7 +197,7 @@ def _scope(settings: Settings, given: Mapping[str, str]) -> Iterator[str]:
 
 
 def _repeats(settings: Settings, variable: str) -> bool:
-    """Return whether a part is given beside the URL, but says the same."""
+    """Return whether a variable that is set beside GITHUB_URL says the same as the URL."""
     target = settings.target
     name = target.name.lower()  # GitHub's names know no case
     same = {
@@ -209,7 +212,7 @@ def _repeats(settings: Settings, variable: str) -> bool:
 
 
 def _encryption(settings: Settings) -> Iterator[str]:
-    """No credential is sent in clear text, unless the operator says so or it stays in here."""
+    """Refuse to send a credential unencrypted, unless to this host or if the operator allows it."""
     for variable, address in (
         ("GITHUB_URL", settings.target.server),
         ("GITHUB_API_URL", settings.api_url),
@@ -228,7 +231,7 @@ def _encryption(settings: Settings) -> Iterator[str]:
 
 
 def _credential(settings: Settings, secrets: Mapping[str, str]) -> Iterator[str]:
-    """Exactly one credential, and an App's is whole."""
+    """Check that there is exactly one credential, and that an App has its id and its key."""
     found = [variable for variable in credential.VARIABLES if secrets.get(variable)]
     if len(found) > 1:
         yield f"{found[0]}: is given together with {' and '.join(found[1:])}; give one credential"
@@ -260,7 +263,7 @@ def _inputs(given: Mapping[str, str]) -> Iterator[str]:
 
 
 def _registration(settings: Settings) -> Iterator[str]:
-    """What config.sh or a JIT configuration could not do."""
+    """Check for combinations that config.sh or a JIT configuration cannot do."""
     if settings.no_default_labels and not settings.labels:
         yield "RUNNER_NO_DEFAULT_LABELS: needs RUNNER_LABELS, a runner must have a label"
     if settings.registration == "jit" and not settings.ephemeral:
@@ -275,7 +278,7 @@ def _registration(settings: Settings) -> Iterator[str]:
 
 
 def _stop_file(settings: Settings, secrets: Mapping[str, str]) -> Iterator[str]:
-    """Without a secret any job that can write to the folder could end the runner."""
+    """Check that a stop file has a secret; without one, a job that can write there stops us."""
     secret = secrets.get(STOP_SECRET, "")
     if settings.stop_file and not secret:
         yield f"{STOP_SECRET}: is missing; it is what RUNNER_STOP_FILE must hold"

@@ -1,7 +1,7 @@
-"""Every setting, once: its variable, its default, its check and its sentence in the README.
+"""Every setting, once: its variable, its default, its parser and its sentence in the docs.
 
-A new setting is one more field of `Settings`. What makes one of what the operator has written is
-sources.py, parsers.py and rules.py.
+A new setting is one more field of `Settings`. sources.py collects the values, parsers.py reads
+each of them, and rules.py checks them together.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from entrypoint.vault import ALIASES, SECRETS
 
 
 def setting(variable: str, default: str, parse: Parser, about: str) -> Any:
-    """Declare one setting: the default is written as a user would write it."""
+    """Declare one setting; the default is a text, as an operator would write it."""
     return field(
         metadata={"variable": variable, "default": default, "parse": parse, "about": about}
     )
@@ -26,7 +26,7 @@ def setting(variable: str, default: str, parse: Parser, about: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the operator wants; made once, never changed, and without any secret."""
+    """What the operator wants. It is made once, never changed, and holds no secret."""
 
     owner: str = setting(
         "GITHUB_OWNER", "", parsers.name, "user or organization that owns the runner"
@@ -250,7 +250,7 @@ class Settings:
 
     @classmethod
     def restore(cls, values: Mapping[str, Any]) -> Settings:
-        """Return the settings that `dataclasses.asdict` and JSON have carried here."""
+        """Return settings that came from another process as `dataclasses.asdict` in JSON."""
         carried: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in values.items()
@@ -259,7 +259,7 @@ class Settings:
 
     @property
     def target(self) -> Target:
-        """The list that the runner goes on, and where its GitHub is."""
+        """The list of runners that the runner is registered on, and its GitHub's address."""
         return target(
             host=self.host,
             owner=self.owner,
@@ -271,31 +271,31 @@ class Settings:
 
     @property
     def web_url(self) -> str:
-        """The address that config.sh takes."""
+        """The URL for config.sh's option --url."""
         return self.target.web_url
 
     @property
     def workdir_path(self) -> str:
-        """The work folder as an absolute path; a relative one is below the runner's directory."""
+        """The work folder as an absolute path; a relative one starts at the runner's directory."""
         return os.path.join(self.home, self.workdir)
 
 
 def variables() -> dict[str, dict[str, Any]]:
-    """Return all that is known of each setting, by its variable."""
+    """Return the declaration of each setting, by its variable."""
     return {f.metadata["variable"]: {"field": f.name, **f.metadata} for f in fields(Settings)}
 
 
 def ours() -> set[str]:
-    """Return the names of all our settings and secrets."""
+    """Return the names of all variables that this program reads."""
     return {*variables(), *SECRETS, *(f"{secret}_FILE" for secret in SECRETS), *ALIASES}
 
 
 def environment() -> MutableMapping[str, str]:
-    """Return the environment, for the subcommands that are ordinary programs."""
+    """Return the environment, for subcommands such as `check`, which do not run as PID 1."""
     return os.environ
 
 
 def in_environment(variable: str) -> str:
-    """Return one setting as the container's environment gives it."""
+    """Return the text of one setting in the container's environment, or else its default."""
     default: str = variables()[variable]["default"]
     return parsers.unquoted(os.environ.get(variable, "")) or default

@@ -1,7 +1,7 @@
 """Files that hold secrets: how they are read, and which of them a job could have put there.
 
-A job is any program that runs as the runner's user, and as root where that user may become root.
-What a job could read later is deleted before one comes (lifecycle/exposure.py).
+A job is any program that runs as the runner's user, and as root if that user may become root. A
+file that a job could read is deleted before the first job (lifecycle/exposure.py).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class SecretFile:
-    """A file that was read: its text, and how it was come by, from the root directory on."""
+    """A file that was read: its text, and the directory entries that lead to it from / on."""
 
     text: str = field(repr=False)
     way: tuple[Entry, ...]
@@ -48,7 +48,7 @@ class SecretFile:
 
 
 def read(path: str) -> SecretFile:
-    """Read a regular file with text in UTF-8; a Problem, which never shows it, says why not."""
+    """Read a regular file of UTF-8 text. Raises a Problem, which never shows the text."""
     try:
         way = tuple(_follow(path))
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -57,7 +57,7 @@ def read(path: str) -> SecretFile:
             if not stat.S_ISREG(about.st_mode):
                 raise Problem("is not a regular file")
             content = file.read(MAX_SIZE + 1)
-    except Problem:  # which is a ValueError, as the one for a path that no path can be
+    except Problem:  # is a ValueError, but must not get into the clause for all ValueErrors
         raise
     except IsADirectoryError:
         raise Problem("is a directory") from None
@@ -65,7 +65,7 @@ def read(path: str) -> SecretFile:
         raise Problem(f"cannot be read: {getattr(error, 'strerror', error)}") from None
     if len(content) > MAX_SIZE:
         raise Problem(f"is larger than {MAX_SIZE} bytes")
-    if b"\0" in content:  # no variable can hold one
+    if b"\0" in content:  # an environment variable cannot hold a zero byte
         raise Problem("is not UTF-8 text (it holds zero bytes, as UTF-16 does)")
     try:
         return SecretFile(content.decode("utf-8-sig"), way, about.st_nlink)
@@ -76,7 +76,8 @@ def read(path: str) -> SecretFile:
 def _follow(path: str) -> Iterator[Entry]:
     """Yield the directory entries that lead to a file, in the order in which they are looked up.
 
-    Links are followed by hand, so that each place where one could be put instead is known.
+    Symbolic links are followed here, not by the kernel, because each entry on the way is a place
+    where a job could have put something else.
     """
     directory, rest, links = "/", os.path.abspath(path).split("/"), 0
     while rest:
@@ -100,11 +101,10 @@ def _follow(path: str) -> Iterator[Entry]:
 
 
 def why_untrusted(file: SecretFile, user: Account) -> str:
-    """Return why a file may be somebody else's work: a job could have put it there; or "".
-
-    Where PID 1 is the runner's user itself there is nothing that it could be tricked into reading.
-    """
+    """Return why a job could have put this file there; "" if no job could."""
     *way, last = file.way
+    # If PID 1 runs as the runner's user, jobs can read all that it can: there is nothing that they
+    # could trick it into reading for them.
     if os.geteuid() == user.uid:
         return ""
     if last.owner == user.uid:
@@ -118,16 +118,17 @@ def why_untrusted(file: SecretFile, user: Account) -> str:
 
 
 def _may_replace(user: Account, entry: Entry) -> bool:
-    """Whether a user may put something else there; a sticky directory keeps what others own."""
+    """Whether a user may replace an entry by something else."""
     if not _may_write(user, entry.directory):
         return False
     about = os.stat(entry.directory)
+    # In a sticky directory only the owner of an entry, or of the directory, may replace it.
     sticky = about.st_mode & stat.S_ISVTX and user.uid not in (about.st_uid, entry.owner)
     return not sticky
 
 
 def _may_write(user: Account, directory: str) -> bool:
-    """Whether a user may add and remove names, now or after a chmod of what it owns."""
+    """Whether a user may add and remove entries, now or after a chmod of a directory it owns."""
     with acting_as(user):
         if os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
             return True

@@ -1,6 +1,6 @@
 """Where values come from: the environment, the env file on top of it, then the *_FILE variables.
 
-Nothing is changed here: no file is deleted before all settings have been found right.
+Nothing is changed here. Files are deleted later, once all settings have been found right.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from entrypoint.settings.schema import Settings, ours, variables
 from entrypoint.settings.secret_files import ENVFILE, SecretFile
 from entrypoint.vault import ALIASES, SECRETS
 
-_APP_KEY = "GITHUB_APP_PRIVATE_KEY"  # the only one of several lines
+_APP_KEY = "GITHUB_APP_PRIVATE_KEY"  # the only secret that has several lines
 _STATE_DIR = "RUNNER_STATE_DIR"
 _SYSTEMD = "Environment"
 _TOKEN = re.compile("[!-~]*")
@@ -47,11 +47,11 @@ _ENVFILE_HINTS = {
 
 
 class Values(NamedTuple):
-    """What the sources give.
+    """What the sources have given.
 
-    `others` are variables for the environment: the env file's that are none of ours, and what was
-    put right. `origins` tells by variable where a value came from. `recognised` is one line on the
-    other project that the container was configured for, or empty.
+    `others` are variables to add to the environment: those of the env file that are not ours, and
+    corrected ones. `origins` tells for each variable where its value came from. `recognised` is a
+    line about the other project that the container was configured for, or empty.
     """
 
     settings: Settings
@@ -63,10 +63,11 @@ class Values(NamedTuple):
 
 
 def read(given: Given, files: dict[str, SecretFile] | None = None) -> Values:
-    """Return the settings, the secrets by variable and what was put right; change nothing.
+    """Return the settings, the secrets by variable, and notes on what was corrected.
 
-    Raises a Failure (78) that lists every problem. `files` takes in the files that were read, by
-    the variables that name them. From then on this process says none of the secrets.
+    Nothing outside this process is changed. Raises a Failure (78) that lists every problem. The
+    files that were read are added to `files`, by the variables that name them. From then on this
+    process redacts the secrets in all that it writes.
     """
     _hide(given)
     files = {} if files is None else files
@@ -88,9 +89,9 @@ def read(given: Given, files: dict[str, SecretFile] | None = None) -> Values:
 
 
 def _judge(given: Given, found: Translation, files: dict[str, SecretFile]) -> Values:
-    """Turn all that was given into values; what is wrong with them is one Failure."""
+    """Turn all that was given into values; raises one Failure for all problems."""
     left = found.left(given)
-    # The image knows its runner; what the operator says of it wins.
+    # The image tells which runner it has; what the operator sets overrides that.
     known = found.applied(given)
     known = Given({**image.release(), **known.settings}, known.secrets)
     secrets, notes, problems = gather_secrets(known, files)
@@ -113,7 +114,7 @@ def _judge(given: Given, found: Translation, files: dict[str, SecretFile]) -> Va
 
 
 def _require_trusted(files: Mapping[str, SecretFile], settings: Settings) -> None:
-    """Raise a Failure for files that a job could have put there."""
+    """Raise a Failure that lists the files that a job could have put there."""
     if user := account.lookup(settings.user):
         whys = {name: secret_files.why_untrusted(file, user) for name, file in files.items()}
         problems = [f"{name}: {files[name].path} {why}" for name, why in whys.items() if why]
@@ -137,7 +138,7 @@ def _origins(
 
 
 def _hide(given: Given) -> None:
-    """Have nothing said of what may be a secret, before anything looks at it."""
+    """Redact all that may be a secret, before any of it could get into a message."""
     redaction.hide(*given.secrets.values())
     redaction.hide_user_info(given.settings)
     paths = (given.settings.get(f"{variable}_FILE", "") for variable in SECRETS)
@@ -145,15 +146,15 @@ def _hide(given: Given) -> None:
 
 
 def _is_path(value: str) -> bool:
-    """Return whether a value looks like the path of a file, and not like what it should hold."""
+    """Return whether a value looks like a path, and not like the secret that the file holds."""
     return value.startswith(("/", "./", "../")) and redaction.redact(value) == value
 
 
 def read_env_file(path: str, files: dict[str, SecretFile]) -> dict[str, str]:
-    """Return what an env file sets: NAME=value lines, with `export`, quotes and comments."""
+    """Return the variables of an env file: NAME=value lines; `export`, quotes, comments allowed."""
     from io import StringIO
 
-    from dotenv.parser import parse_stream  # 25 ms, only with an env file
+    from dotenv.parser import parse_stream  # takes 25 ms, and few containers have an env file
 
     try:
         file = files[ENVFILE] = secret_files.read(path)
@@ -177,7 +178,7 @@ def read_env_file(path: str, files: dict[str, SecretFile]) -> dict[str, str]:
 def gather_secrets(
     given: Given, files: dict[str, SecretFile]
 ) -> tuple[dict[str, str], list[str], list[str]]:
-    """Return the secrets by variable, what was put right, and what is wrong."""
+    """Return the secrets by variable, notes on what was corrected, and problems."""
     secrets, notes, problems = {}, [], []
     for variable in SECRETS:
         path = unquoted(given.settings.get(f"{variable}_FILE", ""))
@@ -201,7 +202,7 @@ def gather_secrets(
 
 
 def _raw_secret(variable: str, path: str, given: Given, files: dict[str, SecretFile]) -> str:
-    """Return one secret as it is given, but without the line break that ends a file."""
+    """Return one secret as it is given; only the line break at the end of a file is cut."""
     names = [name for name in (variable, *_aliases(variable)) if given.secrets.get(name)]
     if len({given.secrets[name] for name in names}) > 1:
         raise Problem(f"is given together with {names[1]}, which says something else")
@@ -223,16 +224,16 @@ def _aliases(variable: str) -> list[str]:
 
 
 def _require_form(variable: str, value: str) -> list[str]:
-    """Raise a Problem, which never shows the value, for what cannot be such a secret.
+    """Return notes on the form of a secret.
 
-    Returns what is worth knowing of the form that it has.
+    Raises a Problem, which never shows the value, if the value cannot be such a secret.
     """
     if variable == _APP_KEY:
         return _require_key(value)
     if value == rules.PLACEHOLDERS.get(variable):
         raise Problem("is still the placeholder of .env-example")
     if variable == "RUNNER_JITCONFIG":
-        from entrypoint.settings import jit_configuration  # most runners have a token
+        from entrypoint.settings import jit_configuration  # only here: most are given a token
 
         jit_configuration.read(value)
         return []
@@ -249,7 +250,7 @@ def _require_form(variable: str, value: str) -> list[str]:
 
 
 def _require_key(value: str) -> list[str]:
-    from cryptography.hazmat.primitives import serialization  # 30 ms
+    from cryptography.hazmat.primitives import serialization  # takes 30 ms; only Apps need it
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     try:
@@ -268,7 +269,7 @@ def _require_key(value: str) -> list[str]:
 
 
 def spelling_notes(given: Mapping[str, str], settings: Settings, found: Translation) -> list[str]:
-    """Return what the settings put right without a word, and what may be meant otherwise."""
+    """Return notes on values that were corrected, and on values that may not mean what they say."""
     written = {name: given.get(name, "").strip() for name in variables()}
     quoted = [name for name, value in written.items() if unquoted(value) != value]
     notes = [f"{name}: the quotes around it were cut" for name in quoted]
@@ -302,7 +303,7 @@ def _label_notes(given: str, settings: Settings) -> Iterator[str]:
 
 
 def _repeated(given: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:
-    """Return a warning for each variable that repeats a secret where jobs see it."""
+    """Return a warning for each variable that repeats a secret and that jobs can see."""
     return [
         f"{name}: holds the same as {variable}, and jobs see it; leave it out"
         for variable, secret in secrets.items()

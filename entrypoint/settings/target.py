@@ -1,4 +1,4 @@
-"""Whose list the runner goes on, and where that GitHub is: scopes, hosts and their addresses.
+"""Which list of runners the runner is registered on, and where its GitHub is.
 
 Three kinds of GitHub (https://docs.github.com/rest/using-the-rest-api): github.com and ghe.com
 have their API at api.HOST, an Enterprise Server has it at HOST/api/v3. The listener derives the
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-# What each request to the API says, its authorization left out.
+# The headers of each request to the API, without its authorization.
 HEADERS = {
     "Accept": "application/vnd.github+json",
     "User-Agent": "gh-runner",
@@ -19,7 +19,7 @@ HEADERS = {
 
 
 class Scope(StrEnum):
-    """What owns the list of runners."""
+    """What owns a list of runners."""
 
     REPOSITORY = "repository"
     ORGANIZATION = "organization"
@@ -37,7 +37,7 @@ class Target:
     server: str  # scheme and host, as in https://github.com
     scope: Scope
     name: str
-    api: str = ""  # the API's URL where it cannot be derived from the server's
+    api: str = ""  # the API's URL if it cannot be derived from the server's
 
     @property
     def host(self) -> str:
@@ -55,7 +55,7 @@ class Target:
 
     @property
     def api_host(self) -> str:
-        """The host that the API is at, with its port if it has one."""
+        """The host of the API, with its port if it has one."""
         return self.api_url.partition("://")[2].partition("/")[0]
 
     @property
@@ -65,27 +65,27 @@ class Target:
 
     @property
     def web_url(self) -> str:
-        """The address that config.sh takes: the page of the repository, organization, enterprise.
+        """The URL for config.sh: the page of the repository, organization or enterprise.
 
-        Only an enterprise has a folder before its name there.
+        Only an enterprise's page has a folder before the name.
         """
         folder = "/enterprises" if self.scope is Scope.ENTERPRISE else ""
         return f"{self.server}{folder}/{self.name}"
 
     def __str__(self) -> str:
-        """Say it for messages: repository acme/shop on github.com."""
+        """Return the words for messages, such as "repository acme/shop on github.com"."""
         return f"{self.scope} {self.name} on {self.host}"
 
 
 def is_hosted(host: str) -> bool:
-    """Return whether GitHub itself runs that host; otherwise it is an Enterprise Server."""
+    """Return whether GitHub itself operates a host; otherwise the host is an Enterprise Server."""
     return host == "github.com" or host.endswith(".ghe.com")
 
 
 def target(
     *, host: str, owner: str, repository: str, enterprise: str, url: str, api: str
 ) -> Target:
-    """Return the one that the settings name; `url` (if not empty) says all but `api`."""
+    """Return the target that the settings name; a `url` replaces all arguments but `api`."""
     server = f"https://{host}"
     if url:
         scheme, _, address = url.partition("://")
@@ -100,7 +100,7 @@ def target(
 
 
 def names(path: str) -> tuple[str, str, str]:
-    """Return owner, repository and enterprise of a page's path; ValueError if it has none."""
+    """Return owner, repository and enterprise that a page's path names. Raises ValueError."""
     match path.removesuffix("/").split("/"):
         case ["enterprises", enterprise] if enterprise:
             return "", "", enterprise
