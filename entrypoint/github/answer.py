@@ -1,4 +1,4 @@
-"""A request, what came back in whose words, and a row of the table that explains a refusal."""
+"""The data of one exchange with GitHub: the request, the answer, and how a refusal is explained."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from entrypoint.errors import ExitCode
 from entrypoint.settings.credential import Kind
 from entrypoint.settings.target import Target
 
-_MAX_WORDS = 300  # characters of a foreign text that one log line may hold
+_MAX_WORDS = 300  # characters of GitHub's or a proxy's words that one log line may hold
 _MAX_ERRORS = 5
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request as messages tell it: nothing in it is secret."""
+    """What a message may say about a request: nothing of it is secret."""
 
     method: str
     path: str
@@ -28,7 +28,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: a status with GitHub's words, or (status 0) the trouble on the way."""
+    """An HTTP status with GitHub's words, or with status 0 what went wrong on the way to GitHub."""
 
     status: int = 0
     words: str = ""
@@ -41,11 +41,11 @@ class Answer:
         return self.headers.get(name, "")
 
     def says(self, *phrases: str) -> bool:
-        """Return whether GitHub's words hold one of these, in any case."""
+        """Return whether GitHub's words contain one of these phrases, given in lower case."""
         return any(phrase in self.words.lower() for phrase in phrases)
 
     def missing_scopes(self) -> bool:
-        """Return whether a classic token has none of the scopes that would do."""
+        """Return whether a classic token has none of the scopes that GitHub would accept."""
         accepted, granted = (
             {scope.strip() for scope in self.header(name).split(",")} - {""}
             for name in ("x-accepted-oauth-scopes", "x-oauth-scopes")
@@ -54,7 +54,7 @@ class Answer:
 
 
 class Retry(StrEnum):
-    """What another try could change."""
+    """When to try a refused request again."""
 
     NEVER = "no"
     BACKOFF = "yes, with growing pauses"
@@ -64,7 +64,11 @@ class Retry(StrEnum):
 
 @dataclass(frozen=True)
 class Refusal:
-    """One row: how an answer is recognised (for code, for people), what it means, what to do."""
+    """One row of the table of refusals.
+
+    `fits` recognises an answer and `sign` describes it for people; then what to do, and the exit
+    code.
+    """
 
     name: str
     fits: Callable[[Answer, Request], bool]
@@ -75,7 +79,7 @@ class Refusal:
 
 
 def words(body: Any) -> str:
-    """Return what a refusal's JSON body says, on one line of bounded length."""
+    """Return the message in a refusal's JSON body, as one line of bounded length."""
     if not isinstance(body, dict):
         return ""
     errors = body.get("errors") or []
@@ -86,13 +90,13 @@ def words(body: Any) -> str:
 
 
 def line(said: str) -> str:
-    """Make a foreign text fit for one line of a log."""
+    """Return a text from outside without control characters, as one line of bounded length."""
     flat = " ".join("".join(c if c.isprintable() else " " for c in said).split())
     return flat if len(flat) <= _MAX_WORDS else flat[: _MAX_WORDS - 1] + "…"
 
 
 def _word(error: Any) -> str:
-    """One entry of `errors`: a text, or an object with message, or resource, field and code."""
+    """Return one entry of `errors`: a text, or an object with message, or resource, field, code."""
     if not isinstance(error, dict):
         return str(error)
     keys = ("resource", "field", "code")

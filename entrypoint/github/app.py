@@ -1,4 +1,4 @@
-"""A GitHub App: from its private key to a token of its installation, which is valid for an hour."""
+"""A GitHub App: its private key is exchanged for a token of its installation, valid for an hour."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from entrypoint.settings.credential import Kind
 from entrypoint.settings.schema import Settings
 
 SETTING = "GITHUB_APP_PRIVATE_KEY"
-_LIFETIME = 540  # seconds; GitHub takes ten minutes at most, by its own clock
-_SKEW = 60  # seconds that our clock may be ahead
+_LIFETIME = 540  # seconds; GitHub accepts ten minutes at most, by its own clock
+_SKEW = 60  # seconds by which our clock may be ahead of GitHub's
 
 
 def connect(settings: Settings, key: str, deadline: float) -> Client:
-    """Return an Client with a new token of the App's installation for the settings' scope."""
+    """Return a Client with a new token of the App's installation in the settings' scope."""
     as_app = client.open_client(
         settings,
         deadline,
@@ -36,13 +36,13 @@ def connect(settings: Settings, key: str, deadline: float) -> Client:
 
 
 def installation(as_app: Client) -> int:
-    """Return the id of the App's installation for the scope."""
+    """Return the id of the App's installation in the client's scope."""
     number: int = client.request(as_app, "GET", f"{as_app.target.path}/installation")["id"]
     return number
 
 
 def web_token(app_id: str, key: str) -> str:
-    """Return a JWT by which the App proves itself; `key` is in any form that parsers take."""
+    """Return the JWT by which an App identifies itself; for `key` see parsers.private_key."""
     now = int(time.time())
     claims = {"iss": app_id, "iat": now - _SKEW, "exp": now + _LIFETIME}
     try:

@@ -1,6 +1,6 @@
-"""One request to GitHub's REST API: sent, tried again where that may help, or explained.
+"""Sends a request to GitHub's REST API, repeats it where that may help, and explains a refusal.
 
-Plain blocking code: it runs in a child of PID 1, and a stop kills that child.
+This is plain blocking code: it runs in a child of PID 1, and a stop kills that child.
 """
 
 from __future__ import annotations
@@ -30,20 +30,19 @@ from entrypoint.settings.schema import Settings, environment
 from entrypoint.settings.target import HEADERS, Target
 
 _CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 30.0  # seconds of one try
-_SHORT_TRY = 2.0  # seconds that a try gets even if nothing remains for another one
-_LEAST = 0.1  # seconds that even a try at the deadline gets
+_SHORT_TRY = 2.0  # seconds that a try gets even if no time is left for another one
+_LEAST = 0.1  # seconds that a try gets even at the deadline
 _REDIRECTS = 3
-_FRESH = 10.0  # seconds in which some of GitHub's servers do not yet know a new App token
+_FRESH = 10.0  # seconds until all of GitHub's servers know a new token of an App
 
-_POOL = re.compile(r"^\w+\(host='[^']*', port=\d+\): ")  # urllib3 starts its messages so
+_POOL = re.compile(r"^\w+\(host='[^']*', port=\d+\): ")  # the beginning of urllib3's messages
 
 
 class _Authorization(AuthBase):
-    """The credential; a session's header would be replaced by what ~/.netrc says.
+    """Adds the credential to a request; with an empty value it adds nothing."""
 
-    An empty one sends none.
-    """
-
+    # This is not a header of the session, because requests would replace that by an entry of
+    # ~/.netrc.
     def __init__(self, value: str) -> None:
         self._value = value
 
@@ -55,22 +54,22 @@ class _Authorization(AuthBase):
 
 @dataclass(frozen=True)
 class Client:
-    """A way to one list of runners, until a moment of time.monotonic() for all calls together."""
+    """Access to one list of runners; `deadline` (time.monotonic()) is for all calls together."""
 
     target: Target
     kind: Kind
     credential_variable: str  # the variable that the credential came in
     deadline: float
     session: requests.Session = field(repr=False)
-    token: str = field(default="", repr=False)  # a registration token, which is passed on
-    fresh_until: float = 0.0  # until then a 401 may only mean that the token is new
+    token: str = field(default="", repr=False)  # if a registration token was given: that one
+    fresh_until: float = 0.0  # time.monotonic(); until then a 401 may mean: the token is too new
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], float] = time.monotonic
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer that is no refusal: `body` is the decoded JSON, None without one."""
+    """An answer that is not a refusal: `body` is the decoded JSON, or None if there is none."""
 
     status: int
     body: Any
@@ -78,13 +77,13 @@ class Reply:
     asked: Request
 
     def __getitem__(self, key: str) -> Any:
-        """Return a field of the body; a Failure if it has none, as GitHub's answers do."""
+        """Return a field of the body. Raises a Failure if it is missing: GitHub would send it."""
         if isinstance(self.body, dict) and key in self.body:
             return self.body[key]
         raise self._foreign(key)
 
     def text(self, key: str) -> str:
-        """Return a field that is text and not empty, such as a token; a Failure otherwise."""
+        """Return a field that must be a text and not empty, such as a token. Raises a Failure."""
         value = self[key]
         if isinstance(value, str) and value:
             return value
@@ -105,7 +104,7 @@ def open_client(  # noqa: PLR0913 - each is a part of the credential
     scheme: str = "Bearer",
     fresh: bool = False,
 ) -> Client:
-    """Return an Client with a session of its own; nothing is sent yet."""
+    """Return a Client with a new session; nothing is sent yet."""
     redaction.hide(token)
     session = requests.Session()
     session.headers.update(HEADERS)
@@ -115,7 +114,7 @@ def open_client(  # noqa: PLR0913 - each is a part of the credential
         or certificates.system_authorities()
         or True
     )
-    session.trust_env = False  # else ALL_PROXY would count, which the runner passes over
+    session.trust_env = False  # or requests would use ALL_PROXY, which GitHub's runner ignores
     session.proxies = _proxies(settings.target.api_url)
     return Client(
         settings.target,
@@ -129,29 +128,29 @@ def open_client(  # noqa: PLR0913 - each is a part of the credential
 
 
 def _proxies(url: str) -> dict[str, str]:
-    """Return what requests takes as the proxy for a URL, whose password is hidden from now on."""
+    """Return the proxy for a URL in the form that requests takes; its password is redacted."""
     address = proxies.choose(environment(), url)
     redaction.hide(*redaction.passwords(address))
     return {url.partition("://")[0]: address} if address else {}
 
 
 def until(api: Client, deadline: float) -> Client:
-    """Return the same way to GitHub with another deadline."""
+    """Return the same client with another deadline."""
     return replace(api, deadline=deadline)
 
 
 def asked(api: Client, method: str, path: str) -> Request:
-    """Return a request as messages tell it."""
+    """Return what a message may say about a request."""
     return Request(method, path, api.target, api.kind, api.credential_variable)
 
 
 def probe(api: Client, path: str) -> Answer:
-    """Send one GET, and return whatever comes back."""
+    """Send one GET, and return any answer, also a refusal."""
     return _try(api, "GET", path, None, None)[0]
 
 
 def proxy(api: Client) -> str:
-    """Return the proxy that requests go through, without its password, or an empty string."""
+    """Return the proxy that requests go through, without its password; "" if there is none."""
     address = next(iter(api.session.proxies.values()), "")
     return proxies.shown(address) if address else ""
 
@@ -168,10 +167,10 @@ def request(  # noqa: PLR0913 - what a request is made of
 ) -> Reply:
     """Send a request to a path below the API's root, and return the answer.
 
-    Statuses that are named in `also` are returned as any success; all others, and troubles on
-    the way, are tried again where the table of refusals says so, or raised as a Failure.
-    So only a request that may be repeated goes through here. `known` is the answer to its first
-    try, where that has been made already.
+    Statuses in `also` are returned, as a success is. After any other status, or a failure on the
+    way, the request is sent again if the table of refusals says so; otherwise a Failure is raised.
+    So use this only for requests that may be repeated. `known` is the answer to the first try, if
+    that was made already.
     """
     question = asked(api, method, path)
     attempt = 0
@@ -201,7 +200,7 @@ def request(  # noqa: PLR0913 - what a request is made of
 
 
 def _pause(api: Client, row: Refusal, answer: Answer, attempt: int) -> float | None:
-    """Return the seconds until the next try, or None if there shall be none."""
+    """Return the seconds until the next try, or None if there is to be no other try."""
     if row.retry is Retry.LIMIT:
         return retries.limit(answer, attempt)
     if row.retry is Retry.BACKOFF or (row.retry is Retry.FRESH and api.now() < api.fresh_until):
@@ -236,7 +235,7 @@ def _try(
 def _understood(
     status: int, reason: str, headers: Iterable[tuple[str, str]], content: bytes
 ) -> tuple[Answer, Any]:
-    """Return an answer, and the decoded JSON of its body."""
+    """Return an answer, and its body as decoded JSON."""
     named = {name.lower(): value for name, value in headers}
     try:
         body = json.loads(content) if content else None
@@ -246,15 +245,13 @@ def _understood(
 
 
 def _patience(left: float) -> float:
-    """Return the seconds of a try: half of what is left, so that one that hangs is no end."""
+    """Return the seconds for a try: half of what is left, so that there is time for another."""
     return max(_LEAST, min(left, max(left / 2, _SHORT_TRY)))
 
 
 def _send(api: Client, method: str, url: str, **request: Any) -> requests.Response:
-    """Send; redirects are followed within the same server only, and keep the method.
-
-    requests itself would turn a POST that is redirected with 301 into a GET.
-    """
+    """Send a request; redirects are followed, but only within the same server."""
+    # requests itself would repeat a POST as a GET after a 301, so redirects are followed here.
     origin = urlsplit(url)[:2]
     for _ in range(_REDIRECTS + 1):
         patience = _patience(api.deadline - api.now())
@@ -269,14 +266,12 @@ def _send(api: Client, method: str, url: str, **request: Any) -> requests.Respon
 
 
 def _trouble(error: OSError) -> Answer:
-    """Say by requests' exception what went wrong on the way.
-
-    What a library says of a proxy may hold its address, with a password or a part of it: of that
-    no more is told than the status by which the proxy refused, or the kernel's word.
-    """
+    """Return as an Answer what went wrong on the way, by the exception of requests."""
     root = _root(error)
     said = _POOL.sub("", line(str(root)))
     kind = _kind(error, root, said)
+    # A library's message about a proxy may contain the proxy's address with its password. Keep only
+    # the status by which the proxy refused, or the kernel's error.
     if kind.startswith("proxy"):
         status = re.search(r"\b[45]\d\d\b(?: [A-Za-z ]+)?", said)
         said = status[0] if status else getattr(root, "strerror", None) or ""
@@ -303,7 +298,7 @@ def _kind(error: OSError, root: BaseException, said: str) -> str:
 
 
 def _root(error: BaseException) -> BaseException:
-    """Return the first cause that still says which kind of trouble it is."""
+    """Return the innermost exception that still tells the kind of trouble."""
     inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
     if isinstance(error, NameResolutionError) or not isinstance(inner, BaseException):
         return error

@@ -11,15 +11,15 @@ from entrypoint.github import client
 from entrypoint.github.client import Client
 from entrypoint.settings.target import is_hosted
 
-GRACE = timedelta(days=30)  # from the release of a newer runner to the end of this one
+GRACE = timedelta(days=30)  # how long GitHub accepts a runner after the release of a newer one
 _REMEDY = "pull or rebuild the image: a build takes the newest runner"
 
 
 def warning(api: Client, version: str, now: datetime | None = None) -> str:
-    """Return what to say of the runner's version; an empty string if nothing is known or near.
+    """Return a warning about the last day of the runner's version; "" if that day is not known.
 
-    Raises a Failure (7) once the day has passed. Whatever else is wrong is no reason not to
-    start: it is only logged at debug level.
+    Raises a Failure (7) once the day has passed. Any other failure is logged at debug level only,
+    because the runner can start without this answer.
     """
     if not is_hosted(api.target.host):
         return ""
@@ -34,11 +34,11 @@ def warning(api: Client, version: str, now: datetime | None = None) -> str:
 
 
 def age(version: str, released: str, today: date | None = None) -> tuple[str, str]:
-    """Return what the day of its release says of a version, and a remedy if it may be too old.
+    """Return what the day of its release tells about a version, and a remedy if it may be too old.
 
-    GitHub gives no jobs to a runner that has not been updated within 30 days of a newer release.
-    https://docs.github.com/en/actions/reference/runners/self-hosted-runners
-    When that one came is known to nobody here; but it came later than this one.
+    GitHub gives no jobs to a runner that has not been updated within 30 days of a newer release
+    (https://docs.github.com/en/actions/reference/runners/self-hosted-runners). The day of the newer
+    release is not known here, but it is later than the day of this one.
     """
     if not released:
         return version, ""
@@ -55,7 +55,8 @@ def age(version: str, released: str, today: date | None = None) -> tuple[str, st
 
 
 def _last_day(api: Client, version: str) -> datetime | None:
-    """Return when it first matters; registration may end before jobs do, and we always register."""
+    """Return the last day of a version; None if GitHub does not tell."""
+    # GitHub may refuse registrations earlier than jobs. Every start registers, so take the first.
     path = f"{api.target.path}/actions/runners/deprecations/{quote(version, safe='')}"
     keys = ("registration_deprecates_at", "runtime_deprecates_at")
     try:

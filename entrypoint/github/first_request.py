@@ -1,9 +1,10 @@
-"""The one request of an ordinary start, made without requests, which takes 70 ms to load.
+"""The one request of an ordinary start, made by http.client instead of the library requests.
 
-http.client takes 20. It goes straight to GitHub or through a proxy's tunnel, and trusts what
-client.py does. An answer that is no token goes to client.py, which knows what to make of it;
-without any answer client.py asks anew. What is out of the ordinary begins there: a GitHub App,
-a proxy that is spoken to by TLS, one for a GitHub without TLS.
+http.client takes 20 ms to load, requests 70. This request goes straight to GitHub or through a
+proxy's tunnel, and trusts the same authorities as client.py. If the answer is not a token,
+client.py gets it and decides what it means. If there is no answer, client.py asks again. Starts
+that are not ordinary begin with client.py: those with a GitHub App, with a proxy that takes TLS
+itself, or with a proxy for a GitHub without TLS.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _LARGEST = 1 << 20  # bytes of an answer
 
 
 class Known(NamedTuple):
-    """An answer that has come already: to a request of this method to this URL."""
+    """The answer to a request that was made before, with that request's method and URL."""
 
     method: str
     url: str
@@ -39,7 +40,7 @@ class Known(NamedTuple):
 
     @property
     def token(self) -> str:
-        """The token that GitHub has given; empty if this is any other answer."""
+        """The token in the answer; empty if the answer is not a token."""
         try:
             token = json.loads(self.body)["token"] if self.status == 201 else ""
         except (ValueError, TypeError, LookupError):
@@ -50,7 +51,7 @@ class Known(NamedTuple):
 def ask(
     settings: Settings, secrets: Mapping[str, str], environ: Mapping[str, str], deadline: float
 ) -> Known | None:
-    """Ask for a registration token, once; None if client.py must do it, or nobody answers."""
+    """Ask once for a registration token; None if client.py must ask, or if there is no answer."""
     setting, kind = credential.identify(secrets)
     target = settings.target
     url = f"{target.api_url}{target.path}/actions/runners/registration-token"

@@ -1,7 +1,7 @@
 """A just-in-time configuration: one request registers, and answers with the listener's files.
 
-The files are written before the listener starts: given to it as --jitconfig they would be in its
-argv, and as a variable in its environment, and a job can read both.
+The files are written here, before the listener starts. The listener could also take them as its
+option --jitconfig or as a variable, but a job can read its arguments and its environment.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from entrypoint.settings.parsers import Problem
 from entrypoint.settings.schema import Settings
 from entrypoint.settings.target import Scope
 
-_DEFAULT_GROUP = 1  # the id of each list's default group, and of the only one that a repository has
+_DEFAULT_GROUP = 1  # the id of the default group of every list; a repository has no other
 _GROUPS_SHOWN = 20
 _ARCHITECTURES = {"x86_64": "X64", "aarch64": "ARM64", "armv7l": "ARM"}
 
 
 def names(name: str) -> tuple[str, str]:
-    """Return the name, and the one that is taken if GitHub says that the first exists already.
+    """Return a runner's name, and the name that is used if GitHub says that the first exists.
 
-    Whoever has to clean up after a registration that was broken off looks for both.
+    The clean-up after a registration that was cut short looks for both.
     """
     return name, runner_names.substitute(name)
 
 
 class Made(NamedTuple):
-    """A runner that GitHub has made, and what it takes to be it."""
+    """A runner that GitHub has registered, and the files that a listener needs to act as it."""
 
     runner: Runner
     configuration: str  # as GitHub writes it, in base64
@@ -43,7 +43,8 @@ class Made(NamedTuple):
 def jit_config(api: Client, settings: Settings, name: str) -> Made:
     """Register a runner; return it, with its final name, and its JIT configuration.
 
-    A first answer may be lost while GitHub has made the runner. The next try is told so by a 409.
+    An answer may get lost after GitHub has registered the runner. The next try then gets a 409,
+    because the name exists.
     """
     wanted = {
         "runner_group_id": group_id(api, settings.group),
@@ -60,9 +61,9 @@ def jit_config(api: Client, settings: Settings, name: str) -> Made:
 
 
 def group_id(api: Client, name: str) -> int:
-    """Return the id of a group by its name; nothing is asked for the default group.
+    """Return the id of a group by its name; the default group needs no request.
 
-    Raises a Failure (78) that tells which groups there are.
+    Raises a Failure (78), which lists the groups, if there is no group of that name.
     """
     if name.casefold() in {"", "default"} or api.target.scope is Scope.REPOSITORY:
         return _DEFAULT_GROUP
@@ -79,7 +80,7 @@ def group_id(api: Client, name: str) -> int:
 
 
 def labels(settings: Settings) -> list[str]:
-    """Return all labels: what config.sh adds by itself a JIT configuration must ask for."""
+    """Return all labels, the default ones included: unlike config.sh, the API does not add them."""
     machine = os.uname().machine
     default = ("self-hosted", "Linux", _ARCHITECTURES.get(machine, machine.upper()))
     wanted = settings.labels if settings.no_default_labels else (*default, *settings.labels)
@@ -97,7 +98,10 @@ def _generate(
 
 
 def _discarded(api: Client, name: str) -> bool:
-    """Remove the runner of that name if it can only be our own, whose answer was lost."""
+    """Remove the runner of that name if it is ours, registered by a request without an answer.
+
+    Returns whether the name is free.
+    """
     found = runners.find(api, name)
     if found is None:
         return True
@@ -107,7 +111,7 @@ def _discarded(api: Client, name: str) -> bool:
 
 
 def _opened(api: Client, reply: Reply) -> Made:
-    """Unpack an answer; a runner whose files we do not understand is removed again."""
+    """Unpack an answer; if its files cannot be understood, remove the runner again."""
     runner = runners.runner(reply["runner"])
     try:
         configuration = str(reply["encoded_jit_config"])
@@ -122,9 +126,9 @@ def _opened(api: Client, reply: Reply) -> Made:
 
 
 def write(files: Mapping[str, bytes], home: str, uid: int, gid: int) -> None:
-    """Write the listener's files, readable for its user alone; none of them may be there yet.
+    """Write the listener's files, readable for its user only; none of them may exist yet.
 
-    Raises a Failure (76) if that cannot be, as on a disk that is full.
+    Raises a Failure (76) if one of them cannot be written, as on a full disk.
     """
     for name, content in files.items():
         path = os.path.join(home, name)

@@ -1,8 +1,8 @@
-"""Every way in which GitHub, or what lies before it, can refuse: how it looks, what to do.
+"""Every way in which GitHub, or a proxy before it, can refuse a request, and what to do about it.
 
-One table. The code takes the remedy, the exit code and the retry from it, and
-docs/troubleshooting.md is made from it. The first row that fits an answer wins, so the order
-counts. Placeholders in the remedies are filled in by `explain`.
+The table has the remedy, the exit code, and whether to try again; docs/troubleshooting.md is
+generated from it. The first row that fits an answer counts, so the order matters. `explain` fills
+in the placeholders of the remedies.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _is(kind: Kind) -> Callable[[Answer, Request], bool]:
 
 
 def _by_app_itself(asked: Request) -> bool:
-    """Return whether it is one of the requests that an App signs with its key."""
+    """Return whether a request is one of those that an App signs with its key."""
     return asked.path.startswith("/app/") or asked.path.endswith("/installation")
 
 
@@ -299,12 +299,12 @@ REFUSALS = (
 
 
 def refusal(answer: Answer, asked: Request) -> Refusal:
-    """Return the row that fits."""
+    """Return the first row of the table that fits an answer."""
     return next(row for row in REFUSALS if row.fits(answer, asked))
 
 
 def explain(answer: Answer, asked: Request, tries: int = 1, given_up: str = "") -> Failure:
-    """Turn the last answer into the end of the program; `given_up` is why there is no next try."""
+    """Return the Failure for the last answer; `given_up` says why there is no other try."""
     row = refusal(answer, asked)
     came = f"{answer.status}{f' {answer.words!r}' if answer.words else ''}"
     request_id = answer.header("x-github-request-id")
@@ -328,7 +328,7 @@ def explain(answer: Answer, asked: Request, tries: int = 1, given_up: str = "") 
 
 
 def _context(answer: Answer, asked: Request) -> dict[str, str]:
-    """Fill the placeholders of the remedies."""
+    """Return the values for the placeholders of the remedies."""
     target = asked.target
     accepted = answer.header("x-accepted-github-permissions")
     return {
@@ -347,7 +347,7 @@ def _context(answer: Answer, asked: Request) -> dict[str, str]:
 
 
 def _limit_ends(epoch: str) -> str:
-    """Say when the limit is over, in UTC."""
+    """Return the time (UTC) at which the rate limit is lifted, as words for a message."""
     if not (epoch.isascii() and epoch.isdigit()):
         return "within the hour"
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(int(epoch), 2**33)))

@@ -1,6 +1,6 @@
-"""What we ask of GitHub: tokens, the list of runners, a runner's removal.
+"""The requests to GitHub: tokens, the list of runners, and a runner's removal.
 
-Functions over an `Client`; each raises a Failure when GitHub refuses (see refusals.py), and tries
+Each function takes a `Client`. It raises a Failure if GitHub refuses (see refusals.py), and tries
 again within the Client's deadline where that can help.
 """
 
@@ -57,17 +57,17 @@ class Runner:
 
 
 def connect(settings: Settings, secrets: Mapping[str, str], deadline: float) -> Client:
-    """Return a way to the settings' list of runners, for all calls until the deadline.
+    """Return a Client for the settings' list of runners; the deadline is for all its calls.
 
-    `secrets` are by variable, and hold exactly one credential. Only for an App are there
-    requests already now: its installation is looked for, and a token for it made.
+    `secrets` are by variable, and contain exactly one credential. Only an App causes requests here:
+    they find its installation and make a token for it.
     """
     setting, kind = credential.identify(secrets)
     if kind is Kind.APP:
-        from entrypoint.github import app  # PyJWT costs 60 ms
+        from entrypoint.github import app  # loads PyJWT, which takes 60 ms
 
         return app.connect(settings, secrets[setting], deadline)
-    # config.sh itself uses this scheme for registration tokens.
+    # RemoteAuth is the scheme that config.sh uses for a registration token.
     scheme = "RemoteAuth" if kind is Kind.REGISTRATION else "Bearer"
     return client.open_client(
         settings,
@@ -80,15 +80,15 @@ def connect(settings: Settings, secrets: Mapping[str, str], deadline: float) -> 
 
 
 def registration_token(api: Client, known: Known | None = None) -> str:
-    """Return a token with which config.sh may register; it is valid for an hour.
+    """Return a token by which config.sh can register; it is valid for an hour.
 
-    `known` is what GitHub has answered to that request already.
+    `known` is GitHub's answer to this request, if it was made before.
     """
     return _token(api, "registration-token", known)
 
 
 def remove_token(api: Client) -> str:
-    """Return a token with which config.sh may remove; GitHub accepts a registration token too."""
+    """Return a token for `config.sh remove`; if a registration token was given, that one."""
     return _token(api, "remove-token")
 
 
@@ -102,12 +102,12 @@ def _token(api: Client, which: str, known: Known | None = None) -> str:
 
 def find(api: Client, name: str) -> Runner | None:
     """Return the runner of exactly that name, or None."""
-    # Enterprise Servers before 3.11 do not know `name` and list all.
+    # An Enterprise Server before 3.11 ignores the parameter `name`, and lists all runners.
     return next((entry for entry in runners(api, name=name) if entry.name == name), None)
 
 
 def runners(api: Client, **params: str) -> Iterator[Runner]:
-    """Go through all pages of the list."""
+    """Yield the runners of all pages of the list."""
     for entry in pages(api, _runners(api), "runners", params):
         yield runner(entry)
 
@@ -115,7 +115,7 @@ def runners(api: Client, **params: str) -> Iterator[Runner]:
 def pages(
     api: Client, path: str, key: str, params: Mapping[str, str] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Go through the entries of a list that GitHub divides into pages."""
+    """Yield the entries of a list that GitHub divides into pages."""
     page = 1
     while True:
         numbered = {**(params or {}), "per_page": str(_PAGE), "page": str(page)}
@@ -127,8 +127,8 @@ def pages(
 
 
 def get(api: Client, runner_id: int) -> Runner | None:
-    """Return a runner by its id, or None if GitHub's list has it no more."""
-    if api.kind is Kind.REGISTRATION:  # whose bearer config.sh lets read nothing but the list
+    """Return a runner by its id, or None if GitHub no longer lists it."""
+    if api.kind is Kind.REGISTRATION:  # a registration token may read only the whole list
         return next((entry for entry in runners(api) if entry.id == runner_id), None)
     reply = client.request(api, "GET", f"{_runners(api)}/{runner_id}", also=(404,))
     if reply.status == 404:
@@ -138,7 +138,7 @@ def get(api: Client, runner_id: int) -> Runner | None:
 
 
 def delete(api: Client, runner_id: int) -> Removal:
-    """Take a runner off the list, if it is not running a job."""
+    """Remove a runner from the list; GitHub refuses that while the runner has a job (BUSY)."""
     reply = client.request(api, "DELETE", f"{_runners(api)}/{runner_id}", also=(404, 422))
     if reply.status == 404:
         first_page(api)
@@ -147,9 +147,10 @@ def delete(api: Client, runner_id: int) -> Removal:
 
 
 def first_page(api: Client) -> Reply:
-    """Return the beginning of the list of runners; a Failure if the credential may not see it.
+    """Return the first entry of the list. Raises a Failure if the credential may not read the list.
 
-    That tells a 404 for one runner, which is gone, from a 404 for all.
+    GitHub answers 404 for a runner that is gone, and also for one that a credential may not see.
+    This request tells the two cases apart.
     """
     return client.request(api, "GET", _runners(api), params={"per_page": "1"})
 
@@ -159,6 +160,6 @@ def _runners(api: Client) -> str:
 
 
 def runner(entry: Mapping[str, Any]) -> Runner:
-    """Return an entry of the list as GitHub writes it."""
+    """Return a Runner from an entry of GitHub's list."""
     labels = tuple(label["name"] for label in entry.get("labels", ()))
     return Runner(entry["id"], entry["name"], entry["status"], entry["busy"], labels)
