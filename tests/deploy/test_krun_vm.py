@@ -88,6 +88,8 @@ def folder(hub: Simulator, tmp_path: Path) -> Folder:
         "RUNNER_ENGINE": "none",
         "RUNNER_STOP_FILE": "/gh-runner/stop",
         "RUNNER_STOP_SECRET": SECRET,
+        "RUNNER_STOP_TIMEOUT": "120",  # an emulated processor is slow
+        "RUNNER_LOG_LEVEL": "debug",
     }
     made.make(settings, SECRET)
     return made
@@ -101,10 +103,16 @@ def add(folder: Folder, **settings: str) -> None:
 
 def listening(vm: Machine, folder: Folder) -> None:
     """Wait until its runner listens; told with what is on its console if it does not."""
+    until(lambda: folder.phase() == "listening" or not vm.is_on, BOOT_SECONDS)
+    assert vm.is_on, vm.console[-3000:]
+
+
+def completed(vm: Machine, hub: Simulator, job_id: str) -> None:
+    """Wait until a job is over; told with what is on the console if it does not end."""
     try:
-        until(lambda: folder.phase() == "listening", BOOT_SECONDS)
-    except AssertionError:
-        raise AssertionError(vm.console[-3000:]) from None
+        hub.wait_for("job_completed", job_id=job_id, timeout=BOOT_SECONDS)
+    except TimeoutError:
+        raise AssertionError(f"{hub.job(job_id)}\n{vm.console[-6000:]}") from None
 
 
 @pytest.mark.parametrize("parameters", [(), ("POWER_OFF=1",)], ids=["PID 1", "below an init"])
@@ -115,7 +123,7 @@ def test_a_life(disk: Disk, hub: Simulator, folder: Folder, parameters: tuple[st
         listening(vm, folder)
         assert not (folder.shared / "runner.env").exists()
         job = hub.queue_job("uname -r; sudo grep -rlsa 'gh[p]_' /gh-runner /proc/*/environ; echo")
-        hub.wait_for("job_completed", job_id=job["id"], timeout=BOOT_SECONDS)
+        completed(vm, hub, job["id"])
         assert hub.job(job["id"])["log"].split() == [disk.kernel.name.removeprefix("linux-image-")]
         assert len(hub.runners()) == 1
         folder.ask_to_stop()
@@ -136,7 +144,7 @@ def test_an_ephemeral_job(disk: Disk, hub: Simulator, folder: Folder) -> None:
 
 def test_a_stop_in_a_job(disk: Disk, hub: Simulator, folder: Folder) -> None:
     """The stop file cancels the job, which is reported."""
-    add(folder, RUNNER_CANCEL_TIMEOUT="1", RUNNER_STOP_TIMEOUT="60")
+    add(folder, RUNNER_CANCEL_TIMEOUT="1")
     job = hub.queue_job("echo begun; sleep 60")
     with machine.machine(disk.kernel, disk.root, folder.shared) as vm:
         hub.wait_for("job_output", timeout=BOOT_SECONDS)
@@ -152,7 +160,7 @@ def test_a_wrong_secret(disk: Disk, hub: Simulator, folder: Folder) -> None:
     with machine.machine(disk.kernel, disk.root, folder.shared) as vm:
         listening(vm, folder)
         job = hub.queue_job("sudo sh -c 'echo guess >/gh-runner/stop'")
-        hub.wait_for("job_completed", job_id=job["id"], timeout=BOOT_SECONDS)
+        completed(vm, hub, job["id"])
         until(lambda: "RUNNER_STOP_FILE is ignored" in vm.console)
         assert folder.phase() == "listening"
         folder.ask_to_stop()

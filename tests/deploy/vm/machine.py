@@ -16,7 +16,7 @@ from tests.support.life import until
 
 HERE = Path(__file__).parent
 KERNEL = "linux-image-cloud-amd64"  # boots on QEMU with few drivers
-MEMORY = "2G"  # the root is in memory, and so is what unpacking it takes
+MEMORY = "4G"  # half of it is the root's, and a runner wants 1 GiB of that free
 # In the order in which they are loaded: what a module needs comes before it.
 MODULES = [
     *("net/core/failover", "drivers/net/net_failover"),
@@ -86,6 +86,11 @@ class Machine:
     def console(self) -> str:
         """What has come over the serial line."""
         return self._output.read_text(errors="replace")
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it has not switched itself off yet."""
+        return self._process.poll() is None
 
     def wait(self, timeout: float = 120) -> int:
         """Wait until it is off, and return the exit code of our program in it."""
