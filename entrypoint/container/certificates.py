@@ -59,11 +59,11 @@ def system_authorities() -> str:
 
 
 def context(ca_file: str) -> ssl.SSLContext:
-    """Return what http.client trusts a server by: the system's authorities and the private one.
+    """Return a TLS context for http.client: the system's authorities and the private one.
 
-    Raises an OSError or a ValueError if there are none, or some cannot be read.
+    Raises OSError or ValueError if there are no authorities, or if they cannot be read.
     """
-    import ssl  # 15 ms, and PID 1 speaks to nobody
+    import ssl  # takes 15 ms, and PID 1 itself has no TLS connection
 
     trusted = system_authorities()
     private = b"\n".join(_authorities(ca_file)).decode() if ca_file else None

@@ -145,9 +145,10 @@ def open_standard_streams() -> None:
 
 
 def close_all_but(*kept: int) -> None:
-    """In a forked child that lives for long: let go of what it has inherited.
+    """In a forked child that lives long, close all descriptors that it has inherited but these.
 
-    Among that are the memory files that hold a secret: PID 1 could not forget it otherwise.
+    Some of them are memory files with a secret. The kernel frees such a file only when no process
+    has it open, so otherwise PID 1 could not forget the secret.
     """
     try:
         found = [int(name) for name in os.listdir("/proc/self/fd")]
@@ -157,7 +158,7 @@ def close_all_but(*kept: int) -> None:
         if descriptor not in kept:
             try:
                 os.close(descriptor)
-            except OSError:  # not open, or the one that this very listing has used
+            except OSError:  # it is not open, or it was the descriptor of the listing itself
                 pass
 
 

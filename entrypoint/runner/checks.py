@@ -1,4 +1,4 @@
-"""What must be right before GitHub is asked for anything: user, directory, work folder, PATH."""
+"""Checks before the first request to GitHub: the user, the directories, PATH and the limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from entrypoint.settings.schema import Settings
 
 _AS_ROOT = "RUNNER_ALLOW_RUNASROOT"
 _PROGRAMS = ("config.sh", "run.sh")
-_FEWEST_PROCESSES = 32  # a thread counts, too; PID 1, two shells, and .NET's own
+_FEWEST_PROCESSES = 32  # PID 1, two shells and the threads of .NET; each thread counts
 
 
 def problems(settings: Settings, user: Account | None) -> list[str]:
@@ -45,10 +45,7 @@ def problems(settings: Settings, user: Account | None) -> list[str]:
 
 
 def _workdir_problems(settings: Settings, user: Account) -> list[str]:
-    """Make the work folder if it is not there; what the listener would refuse is said here.
-
-    config.sh does not look at it: it registers, and then the listener ends at once.
-    """
+    """Make the work folder if it is missing, and return why the runner's user cannot use it."""
     folder = settings.workdir_path
     try:
         if not os.path.isdir(folder):
@@ -57,13 +54,14 @@ def _workdir_problems(settings: Settings, user: Account) -> list[str]:
                 os.chown(folder, user.uid, user.gid)
     except OSError as error:
         return [f"RUNNER_WORKDIR: {folder} cannot be made: {error.strerror}"]
+    # config.sh does not check this: it would register, and then the listener would end at once.
     if not can(user, folder, os.R_OK | os.W_OK | os.X_OK):
         return [f"RUNNER_WORKDIR: {user.name} cannot write to {folder}"]
     return []
 
 
 def _stop_file_problems(settings: Settings) -> list[str]:
-    """Return a problem where the folder of the stop file is not there: no stop could ever come."""
+    """Return a problem if the stop file's folder is missing: nobody could put the file there."""
     folder = os.path.dirname(settings.stop_file)
     if not folder or os.path.isdir(folder):
         return []
@@ -73,12 +71,12 @@ def _stop_file_problems(settings: Settings) -> list[str]:
 def environment_problems(
     environ: Mapping[str, str], settings: Settings, user: Account | None
 ) -> list[str]:
-    """Return what is wrong with the variables that GitHub's programs and setpriv go by."""
+    """Return what is wrong with the variables that GitHub's programs and setpriv read."""
     return [*_root_problems(environ, user), *_path_problems(environ, settings, user)]
 
 
 def _root_problems(environ: Mapping[str, str], user: Account | None) -> list[str]:
-    """Return a problem where GitHub's scripts would refuse: they look for that variable only."""
+    """Return a problem if GitHub's scripts would refuse to run as root."""
     if user is None or user.uid != 0 or environ.get(_AS_ROOT):
         return []
     problem = (
@@ -91,7 +89,7 @@ def _root_problems(environ: Mapping[str, str], user: Account | None) -> list[str
 def _path_problems(
     environ: Mapping[str, str], settings: Settings, user: Account | None
 ) -> list[str]:
-    """Return what is wrong with PATH: in an env file of Docker's no variable is expanded."""
+    """Return a problem if setpriv is not on PATH, as with PATH=$PATH:… in a Docker env file."""
     path = environ.get("PATH", program.PATH)
     command = program.as_user(settings, user, [_PROGRAMS[0]])[0] if user else ""
     if command != "setpriv" or any(

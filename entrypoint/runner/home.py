@@ -1,7 +1,6 @@
-"""The directory of GitHub's runner: its own record, its logs, and what an earlier life has left.
+"""The directory of GitHub's runner: its record, its logs, and what an earlier start has left.
 
-Jobs run as the owner of this directory, so that whatever is read here may have been written by
-a job.
+Jobs run as the owner of this directory. So a job may have written any file that is read here.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from entrypoint.container import kernel
 from entrypoint.container.account import Account
 from entrypoint.errors import ExitCode, Failure
 
-# One of these left over and config.sh refuses with "already configured"; all must go.
+# If one of these files is left, config.sh refuses with "already configured", so all must go.
 IDENTITY = (
     ".runner",
     ".runner_migrated",
@@ -26,7 +25,7 @@ IDENTITY = (
     ".credentials_migrated",
     ".credentials_rsaparams",
 )
-# What a worker makes in its work folder for itself; check-outs and _tool are worth keeping.
+# The folders that a worker makes for itself. Check-outs and _tool are kept for the next job.
 _WORK = ("_temp", "_actions", "_PipelineMapping", "_update")
 _TAIL_LINES = 20
 _LARGEST_RECORD = 1 << 20  # bytes
@@ -34,17 +33,15 @@ _LARGEST_READ = 1 << 16  # bytes of a log
 
 
 class Record(NamedTuple):
-    """What `.runner` says of the registration; `id` is None where it names no number."""
+    """What `.runner` says about the registration; `id` is None if it is not a number there."""
 
     id: int | None
     name: str
 
 
 def record(home: str) -> Record | None:
-    """Return the runner's own record of its registration, None where there is none.
-
-    config.sh writes it with a byte order mark and camelCase keys, a JIT configuration PascalCase.
-    """
+    """Return the runner's own record of its registration, or None if there is none."""
+    # config.sh writes a byte order mark and keys in camelCase; a JIT configuration has PascalCase.
     for name in (".runner", ".runner_migrated"):
         try:
             with open(os.path.join(home, name), "rb", opener=_without_waiting) as file:
@@ -59,14 +56,14 @@ def record(home: str) -> Record | None:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open what a job may have put there: a FIFO, which nobody will ever write to."""
+    # A job may have put a FIFO there, and opening that would wait for a writer.
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def diagnostics(home: str) -> dict[str, int]:
-    """Return the logs in _diag, by path, with their sizes; none of what a job has put there.
+    """Return the sizes of the logs in _diag, by their paths. Only regular files count.
 
-    Their names tell the second, so that two starts within one second share a log.
+    A log's name has the second of its start, so two starts within one second write into one log.
     """
     found = {}
     with suppress(OSError), os.scandir(os.path.join(home, "_diag")) as logs:
@@ -78,10 +75,10 @@ def diagnostics(home: str) -> dict[str, int]:
 
 
 def announce_logs(home: str, user: Account) -> None:
-    """Have SIGIO sent to this process whenever a log is made in _diag (F_NOTIFY in fcntl(2)).
+    """Have the kernel send SIGIO to this process at each new log in _diag (F_NOTIFY in fcntl(2)).
 
-    A kernel without it (gVisor) is no reason not to start: news is then seen when something
-    else wakes us.
+    Where the kernel cannot do that (gVisor), this process sees a new log when something else wakes
+    it.
     """
     folder = os.path.join(home, "_diag")
     try:
@@ -98,10 +95,10 @@ def announce_logs(home: str, user: Account) -> None:
 
 
 def announce_growth(home: str) -> int | None:
-    """Have SIGIO sent to this process once, when a log in _diag grows next.
+    """Have the kernel send SIGIO to this process once, when a log in _diag grows next.
 
-    Once only: a job writes thousands of lines. Returns the descriptor that has to stay open for
-    as long as that is wanted; None where the kernel does not tell (gVisor).
+    Once only, because a job writes thousands of lines. Returns a descriptor, which must stay open
+    until then; None where the kernel cannot do that (gVisor).
     """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
@@ -118,11 +115,9 @@ def announce_growth(home: str) -> int | None:
 
 
 def read_from(path: str, start: int) -> str:
-    """Return what a log holds from an offset on, at most its last 64 KiB; "" if it cannot be read.
-
-    A job may have put a FIFO, a link or a device in its place.
-    """
+    """Return a log from an offset on, at most its last 64 KiB; "" if it cannot be read."""
     with suppress(OSError):
+        # A job may have put a FIFO, a link or a device in the log's place: none of them is read.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(descriptor)
@@ -134,12 +129,12 @@ def read_from(path: str, start: int) -> str:
 
 
 def container_label(home: str) -> str:
-    """Return the label by which GitHub's runner marks what it makes for a job on an engine.
+    """Return the label that GitHub's runner gives to a job's containers; "" without a record.
 
-    It is the beginning of the SHA-256 of the text of `.runner`, without its byte order mark, in
-    lower case (actions/runner, IOUtil.GetSha256Hash in DockerCommandManager). "" without a record.
+    It is the beginning of the SHA-256 of the text of `.runner`, without its byte order mark and in
+    lower case (actions/runner, IOUtil.GetSha256Hash in DockerCommandManager).
     """
-    import hashlib  # 2 ms, only where an engine is shared
+    import hashlib  # takes 2 ms, and is needed only where the engine is shared with others
 
     path = os.path.join(home, ".runner")
     text = read_from(path, 0).removeprefix("\ufeff")
@@ -152,10 +147,10 @@ def tail(path: str) -> str:
 
 
 def claim(home: str) -> None:
-    """Hold the runner's directory for as long as this process lives.
+    """Lock the runner's directory for as long as this process lives.
 
-    Raises a Failure (78) if another one does: in this container, by `docker exec`, or in another
-    one on the same volume. What it has made is nothing that is left.
+    Raises a Failure (78) if another gh-runner has it locked: one that `docker exec` has started, or
+    one in another container on the same volume. Its files must not be cleared as leftovers.
     """
     try:
         descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -166,7 +161,7 @@ def claim(home: str) -> None:
             f"RUNNER_HOME: another gh-runner is at work in {home}",
             "give each runner a directory of its own; `gh-runner status` tells of the one here",
         ) from None
-    except OSError as error:  # not every file system can do it
+    except OSError as error:  # not every file system has locks
         log.debug(
             "runner.directory_not_held", "the directory is not held", path=home, why=error.strerror
         )
@@ -175,17 +170,17 @@ def claim(home: str) -> None:
 def clear(home: str, work: str) -> list[str]:
     """Delete the identity files and the worker's own folders; return what was deleted.
 
-    Raises a Failure (78) if an identity file stays, since config.sh would refuse to go on.
+    Raises a Failure (78) if an identity file cannot be deleted, because config.sh would refuse.
     """
     identity = [name for name in IDENTITY if os.path.lexists(os.path.join(home, name))]
     for name in identity:
         _delete(os.path.join(home, name))
     folders = [name for name in _WORK if _is_plain_folder(os.path.join(work, name))]
     if folders:
-        import shutil  # 2 ms of each start
+        import shutil  # takes 2 ms, and most starts find nothing to delete
 
     for name in folders:
-        # Nobody of the runner's is alive yet, and rmtree follows no symbolic link.
+        # No process of the runner's user runs yet, and rmtree follows no symbolic link.
         shutil.rmtree(os.path.join(work, name), ignore_errors=True)
     return identity + [os.path.join(os.path.basename(work), name) for name in folders]
 

@@ -1,8 +1,8 @@
-"""The job-started hook through which a job asks PID 1 for leave to begin.
+"""The job-started hook, by which a job asks PID 1 whether it may begin.
 
-GitHub's runner runs the hook before anything that a workflow has brought, and the job waits for
-its end. The hook writes into a FIFO, which wakes PID 1 by a signal (O_ASYNC in open(2)). A job can
-do nothing with the FIFOs: before its first step they are gone.
+GitHub's runner runs the hook before any code of a workflow, and waits for its end. The hook writes
+into a FIFO, and the kernel wakes PID 1 by a signal (O_ASYNC in open(2)). PID 1 deletes the FIFOs
+before it answers, so no step of a job ever sees them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from entrypoint.settings.schema import Settings
 HOOK = "ACTIONS_RUNNER_HOOK_JOB_STARTED"
 _NAMES = ("job-started.sh", "job-started.ask", "job-started.answer")
 _READABLE = 0o555
-# `read` fails, and with it the job, if PID 1 leaves without an answer.
+# If PID 1 ends without an answer, `read` fails, and so does the job.
 _SCRIPT = """\
 # gh-runner: the credential of this container is dropped before the first step of a job.
 set -e
@@ -62,7 +62,7 @@ class StartedHook:
         fcntl.fcntl(self._ask, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Write the hook and return the environment with it; a hook that was there comes next."""
+        """Write the hook, and return the environment that names it; it runs the user's own next."""
         _, ask, answer = (shlex.quote(path) for path in self._paths)
         then = _next_hook(environ.get(HOOK, ""), self._home)
         with open(self._script, "x", encoding="utf-8") as file:
@@ -71,14 +71,14 @@ class StartedHook:
         return {**environ, HOOK: self._script}
 
     def asks(self) -> bool:
-        """Return whether a job waits for its answer; a runner has one job, so only one can."""
+        """Return whether a job waits for an answer; a runner runs one job at a time."""
         if not self._is_asked and not self._is_answered:
             with suppress(BlockingIOError):
                 self._is_asked = bool(os.read(self._ask, 1))
         return self._is_asked and not self._is_answered
 
     def answer(self) -> None:
-        """Let the job begin; before its first step the FIFOs are gone."""
+        """Delete the FIFOs, and let the job begin."""
         self._is_answered = True
         _remove(self._paths[1:])
         os.write(self._answer, b"\n")
@@ -91,7 +91,8 @@ class StartedHook:
 
 
 def problems(settings: Settings) -> list[str]:
-    """Return what would keep the listener from running our hook: its own .env wins over all."""
+    """Return a problem if the listener would not run our hook."""
+    # The listener reads .env in its directory, which overrides its environment.
     path = os.path.join(settings.home, ".env")
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -108,7 +109,7 @@ def problems(settings: Settings) -> list[str]:
 
 
 def _fifo(path: str, group: int, mode: int, access: int) -> int:
-    """Make a FIFO with this group and mode, and open it without waiting for its other end."""
+    """Make a FIFO with this group and mode, and open it without waiting for the other end."""
     os.mkfifo(path, 0o600)
     if os.geteuid() == 0:
         os.chown(path, 0, group)
@@ -117,7 +118,7 @@ def _fifo(path: str, group: int, mode: int, access: int) -> int:
 
 
 def _next_hook(path: str, home: str) -> str:
-    """Return the line of shell that becomes the user's own hook, started as the runner would."""
+    """Return a line of shell that executes the user's own hook as GitHub's runner would."""
     quoted = shlex.quote(path)
     match os.path.splitext(path)[1]:
         case "" if not path:

@@ -1,7 +1,8 @@
-"""The listener and its worker: which processes they are, and what can be done to them.
+"""The listener and its worker: which processes they are, and how they are interrupted and killed.
 
 run.sh and its helper are shells around `Runner.Listener`, which starts a `Runner.Worker` for a
-job. A signal for the listener must go to that very process: the shells alone would die of it.
+job. A signal for the listener must be sent to the listener itself, because the shells do not pass
+it on: they would die, and the listener would go on.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from entrypoint.runner.hook import StartedHook
 from entrypoint.runner.program import LISTENER, WORKER
 from entrypoint.settings.schema import Settings
 
-# How a worker's exit code tells the result of its job (TaskResultUtil in actions/runner).
+# The result of a job by its worker's exit code (TaskResultUtil in actions/runner).
 WORKER_RESULTS = {
     100: "succeeded",
     101: "succeeded with issues",
@@ -33,11 +34,11 @@ _RESULT = re.compile(r"completed with result: (\w{1,20})")
 _RESULTS = {"Succeeded": "succeeded", "Failed": "failed", "Canceled": "was cancelled"}
 _JOB = re.compile(r"Running job: ([^\n]+)")
 _LONGEST_NAME = 100  # characters
-_KILL_TIMEOUT = 2.0  # seconds for what was killed to be gone
+_KILL_TIMEOUT = 2.0  # seconds until killed processes are gone
 
 
 class Listener:
-    """run.sh and all that it has started."""
+    """run.sh and all processes that it has started."""
 
     def __init__(
         self,
@@ -47,9 +48,10 @@ class Listener:
         hook: StartedHook | None = None,
         output: int | None = None,
     ) -> None:
-        """Start run.sh as the runner's user; a new log of the listener's will wake PID 1.
+        """Start run.sh as the runner's user.
 
-        From then on PID 1 looks for a worker whenever it wakes.
+        From then on each new log of the listener wakes PID 1, and PID 1 looks for a worker whenever
+        it wakes.
         """
         user = account.require(settings.user)
         environ = environ if hook is None else hook.environment(environ)
@@ -59,7 +61,7 @@ class Listener:
         self._logs: set[str] = set()
         self._growth: int | None = None
         self._size = self._read_to = 0
-        self.is_listening = False  # whether it has said so
+        self.is_listening = False  # whether its log says so
         self.worker: Child | None = None
         self.oom_kills_before = kernel.oom_kills()
         home.announce_logs(settings.home, user)
@@ -72,7 +74,7 @@ class Listener:
         pid_1.on_wake.append(self.look)
 
     def look(self) -> None:
-        """Take in what a new log tells: each start of a listener writes one, and each worker."""
+        """Look for a worker if there is a new log: each listener and each worker begins one."""
         logs = self._new_logs()
         if logs == self._logs:
             return
@@ -83,7 +85,7 @@ class Listener:
             self.worker = self._init.adopt(worker)
 
     def expect_growth(self) -> None:
-        """Wake PID 1 once, when a log grows next; `has_grown` is False until then."""
+        """Have PID 1 woken once, when a log grows next; `has_grown` is False until then."""
         self._size = self._listener_log()[1]
         if self._growth is not None:
             os.close(self._growth)
@@ -94,7 +96,7 @@ class Listener:
         return self._listener_log()[1] != self._size
 
     def growth(self) -> str:
-        """Return what the listener has written since the last call, or since it listens."""
+        """Return what the listener has written since the last call, or since it began to listen."""
         path, size = self._listener_log()
         words = home.read_from(path, self._read_to) if path else ""
         self._read_to = size
@@ -104,7 +106,7 @@ class Listener:
         return words
 
     def wrote_lately(self, seconds: float) -> bool:
-        """Return whether it has written into its log within the last seconds."""
+        """Return whether the listener has written into its log within the last `seconds`."""
         path, _ = self._listener_log()
         try:
             return bool(path) and abs(time.time() - os.lstat(path).st_mtime) < seconds
@@ -112,11 +114,11 @@ class Listener:
             return False
 
     def has_worker(self) -> bool:
-        """Return whether a worker is known and alive; cheaper than `busy` where none has come."""
+        """Return whether a known worker is alive; cheaper than `busy` if there was none yet."""
         return self.worker is not None and self.busy()
 
     def _listener_log(self) -> tuple[str, int]:
-        """Return the newest log of a listener that we have started, and its size; "" and 0."""
+        """Return the newest log of the listener and its size; "" and 0 if there is none."""
         sizes = home.diagnostics(self._home)
         new = [p for p, n in sizes.items() if "/Runner_" in p and n > self._logs_before.get(p, -1)]
         return (max(new), sizes[max(new)]) if new else ("", 0)
@@ -128,26 +130,27 @@ class Listener:
 
     @property
     def had_job(self) -> bool:
-        """Whether a worker has been at work; its log a job may have deleted."""
+        """Whether there has been a worker, by its process or by its log."""
         return self.worker is not None or any("/Worker_" in path for path in self._new_logs())
 
     @property
     def left_by_itself(self) -> bool:
-        """Whether nobody has killed run.sh or the worker, as far as their exit codes tell.
+        """Whether run.sh and the worker have ended by themselves, as far as their exit codes tell.
 
-        The worker is the listener's child, whose log tells its exit code. A job can forge that.
+        The worker is a child of the listener, so its exit code is read in the listener's log. A job
+        can forge that log.
         """
         codes = {0 if self.worker is None else self.worker.outcome or 0}
         codes |= {int(code) for code in _WORKER_CODE.findall(self._words())}
         return self.child.outcome == 0 and codes <= {0, *WORKER_RESULTS}
 
     def job_name(self) -> str:
-        """Return the name of the job, as the listener's log has it; "" where it has none."""
+        """Return the job's name in the listener's log; "" if there is none."""
         named = _JOB.search(self._words())
         return named[1].strip()[:_LONGEST_NAME] if named else ""
 
     def reported_result(self) -> str:
-        """Return what became of the job by the listener's log; "" where that does not tell."""
+        """Return the job's result in the listener's log; "" if there is none."""
         words = self._words()
         if found := _RESULT.findall(words):
             return _RESULTS.get(found[-1], str(found[-1]).lower())
@@ -159,18 +162,19 @@ class Listener:
         return home.read_from(path, 0) if path else ""
 
     def pids(self) -> tuple[int | None, int | None]:
-        """Return the pids of the listener and of its worker, as far as they are there.
+        """Return the pids of the listener and of its worker; None for one that does not exist.
 
-        The listener is found by its name below run.sh, the worker by its name below the
-        listener, since a job may give a process of its own any name; or it is the one that was
-        found so before the listener was killed.
+        A name alone proves nothing, because a job may give its processes any name. So the listener
+        must be below run.sh, and the worker must be a child of the listener. If the listener was
+        killed, the worker is the one that was known before.
         """
         alive = processes.snapshot()
         shells = {shell.pid for shell in self._shells(alive)}
         listener = _named(LISTENER, shells, alive)
         worker = _named(WORKER, {listener}, alive) if listener else None
         if worker is None and listener is None and self.worker is None:
-            # No job has run that could have forged the name: the listener was killed just now.
+            # The listener was just killed, and its worker is our child now. There was no job
+            # before that could have forged the name.
             worker = _named(WORKER, {os.getpid()}, alive)
         elif worker is None and self.worker is not None:
             orphan = (self.worker.pid, os.getpid(), WORKER)
@@ -178,41 +182,42 @@ class Listener:
         return listener, worker
 
     def _shells(self, alive: list[processes.Process]) -> list[processes.Process]:
-        """Return run.sh and what it has started, run-helper.sh."""
+        """Return run.sh and its child run-helper.sh, as far as they are alive."""
         return [p for p in alive if self.child.pid in (p.pid, p.parent)]
 
     def busy(self) -> bool:
-        """Return whether there is a worker."""
+        """Return whether a worker is alive."""
         return self.pids()[1] is not None
 
     def ended(self) -> bool:
-        """Return whether run.sh has ended and no worker goes on without it."""
+        """Return whether run.sh has ended, and no worker is left from it."""
         return self.child.outcome is not None and not self.busy()
 
     def interrupt(self) -> None:
-        """Send SIGINT to the listener: idle, it leaves; in a job, it cancels the job first."""
+        """Send SIGINT to the listener: it ends, and if it has a job, it cancels the job first.
+
+        The shells around it are woken if a job has suspended them.
+        """
         listener, _ = self.pids()
         if listener is not None:
             signals.interrupt(listener)
-            # A job may have stopped it (SIGSTOP); it hears nothing until it goes on.
+            # A job may have suspended the listener (SIGSTOP); it acts on SIGINT once it continues.
             signals.resume(listener)
         for shell in self._shells(processes.snapshot()):
             if shell.state == "T":
                 signals.resume(shell.pid)
 
     def has_listener(self) -> bool:
-        """Return whether the listener is there; run.sh may be there without it."""
+        """Return whether the listener is alive; run.sh can be alive without it."""
         return self.pids()[0] is not None
 
     def kill(self) -> None:
-        """End run.sh with its group at once; harmless without registration and worker."""
+        """Kill run.sh with its process group. A job is lost by that if there is one."""
         self._init.end(self.child)
 
     def kill_job(self) -> None:
-        """Kill every process of the job, so that the worker can report and leave.
-
-        All are stopped first: a loop over /proc never catches up with processes that fork.
-        """
+        """Kill every process of the job, so that the worker can report the job and end."""
+        # Suspend all first: a loop over /proc would not catch up with processes that fork.
         self._init.freeze()
         try:
             deadline = time.monotonic() + _KILL_TIMEOUT
@@ -224,7 +229,7 @@ class Listener:
             self._init.thaw()
 
     def _job(self) -> set[int]:
-        """Return the job's processes: all below the worker, and orphans with all below them."""
+        """Return the job's processes: the worker's descendants, and orphans with theirs."""
         alive = processes.snapshot()
         worker = {pid for pid in self.pids()[1:] if pid is not None}
         strangers = {p.pid for p in alive if p.parent == os.getpid()}
@@ -232,12 +237,12 @@ class Listener:
         return orphans | processes.below(worker | orphans, alive)
 
     def _new_logs(self) -> set[str]:
-        """Return the logs that have been made, or have grown, since we started run.sh."""
+        """Return the logs that are new, or have grown, since run.sh was started."""
         now = home.diagnostics(self._home)
         return {path for path, size in now.items() if size > self._logs_before.get(path, -1)}
 
     def last_words(self) -> str:
-        """Return the end of the listener's newest log, or "" if it has written none."""
+        """Return the last lines of the listener's newest log; "" if it has written none."""
         named = sorted(path for path in self._new_logs() if "/Runner_" in path)
         return home.tail(named[-1]) if named else ""
 

@@ -1,4 +1,4 @@
-"""GitHub's own programs (actions/runner): their command lines and their environment."""
+"""The command lines and the environment of GitHub's own programs (actions/runner)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def as_user(settings: Settings, user: Account, argv: list[str]) -> list[str]:
-    """Return the command line that runs a program as that user, weaker than PID 1.
+    """Return the command line that runs a program as that user, with fewer capabilities than PID 1.
 
-    The program and all that it ever starts lack a capability that PID 1 has, root by sudo
-    included; so the kernel denies them PID 1's environment, memory and descriptors
-    (ptrace_may_access; proc_pid_environ(5)). With RUNNER_SUDO=0 no setuid program has any power
-    in there (PR_SET_NO_NEW_PRIVS in prctl(2)), which needs no change to sudo's files.
+    One capability of PID 1 is out of reach for the program and all its descendants, even as root by
+    sudo. So the kernel denies them PID 1's environment, memory and descriptors
+    (ptrace_may_access; proc_pid_environ(5)). With RUNNER_SUDO=0 setuid programs such as sudo do not
+    become root there (PR_SET_NO_NEW_PRIVS in prctl(2)); sudo's files stay as they are.
     """
     options = [] if settings.sudo else ["--no-new-privs"]
     if os.geteuid() == 0:
@@ -30,15 +30,12 @@ def as_user(settings: Settings, user: Account, argv: list[str]) -> list[str]:
 
 
 def _groups(user: Account) -> str:
-    """Return setpriv's option for the groups of a job: the user's, and those that PID 1 was given.
-
-    With `docker run --group-add` the container's own process has them; root's own are left out.
-    """
+    """Return setpriv's option for the groups of a job (see account.groups)."""
     return f"--groups={','.join(map(str, account.groups(user)))}"
 
 
 def _bounding_set(settings: Settings) -> list[str]:
-    """Return setpriv's option that drops one capability for good, if this process may do that."""
+    """Return setpriv's option that drops one capability for good; empty without CAP_SETPCAP."""
     if not kernel.has_capability(kernel.CAP_SETPCAP, "CapEff"):
         return []
     dropped = (
@@ -50,10 +47,10 @@ def _bounding_set(settings: Settings) -> list[str]:
 
 
 def base_environment(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
-    """Return the container's environment without ours, and with the private authority."""
+    """Return the container's environment without our settings, with the private authority."""
     trust: Mapping[str, str] = {}
     if settings.ca_file:
-        from entrypoint.container import certificates  # loads ssl, which PID 1 need not keep
+        from entrypoint.container import certificates  # only here: PID 1 rarely needs it
 
         trust = certificates.environment(settings.ca_file, settings.state_dir)
     kept = {k: v for k, v in environ.items() if k not in ours()}
@@ -61,19 +58,19 @@ def base_environment(environ: Mapping[str, str], settings: Settings) -> dict[str
 
 
 def environment(environ: Mapping[str, str], settings: Settings, user: Account) -> dict[str, str]:
-    """Return the listener's environment, which every job inherits: nothing of ours in it."""
+    """Return the listener's environment. Every job inherits it, so no setting of ours is in it."""
     return {
         **base_environment(environ, settings),
         "HOME": user.home,
         "USER": user.name,
         "LOGNAME": user.name,
-        # Exit code 7 of its own for a version that GitHub no longer accepts; else it is 1.
+        # The listener then ends with 7 if GitHub no longer accepts its version, instead of 1.
         "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE": "1",
     }
 
 
 def config_command(settings: Settings, name: str) -> list[str]:
-    """Return the command that registers; the token is not in it, argv is public."""
+    """Return the command that registers. The token is not in it, because arguments are public."""
     options = {
         "--url": settings.web_url,
         "--name": name,
