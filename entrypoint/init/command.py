@@ -147,7 +147,10 @@ class Proxy(Init):
             pass
         self._debug(f"process {child.pid} has ended with {code}")
         self.begin_cleanup()
-        self.sweep(SWEEP_GRACE)
+        # A single child stays in the session of its caller. Outside a container of our own, what it
+        # leaves there belongs to that caller, as under dumb-init.
+        if self.is_pid_1 or not self._single_child:
+            self.sweep(SWEEP_GRACE)
         return code
 
     def handle(self, signum: int) -> None:

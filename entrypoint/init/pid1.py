@@ -12,7 +12,7 @@ import os
 import time
 
 from entrypoint.init.child import Child, Parent
-from entrypoint.init.processes import descendants
+from entrypoint.init.processes import below, descendants, visible
 from entrypoint.init.signals import (
     ALL_SIGNALS,
     block_signals,
@@ -243,7 +243,7 @@ class Init(Parent):
         if self.alone():
             return
         self._signal_rest(signal.SIGTERM)
-        self._signal_rest(signal.SIGCONT)  # a suspended process cannot act on SIGTERM
+        self._wake_rest()
         if not self.wait_for(self.alone, time.monotonic() + grace, hurry=True):
             self.wait_for(self._killed_rest, time.monotonic() + 2)
 
@@ -251,6 +251,18 @@ class Init(Parent):
         """Kill the processes that are left, also new ones; return whether all are gone."""
         self._signal_rest(signal.SIGKILL)
         return self.alone()
+
+    def _wake_rest(self) -> None:
+        """Let what is stopped go on, so that it can act on SIGTERM; nothing else sees a SIGCONT."""
+        alive = visible()
+        if not alive:  # /proc does not tell who is stopped
+            self._signal_rest(signal.SIGCONT)
+            return
+        ours = below({os.getpid()}, alive)
+        for process in alive:
+            # Of PID 1 is everything, also what `docker exec` has started from outside.
+            if process.state == "T" and (self.is_pid_1 or process.pid in ours):
+                kill(process.pid, signal.SIGCONT)
 
     def _signal_rest(self, signum: int) -> None:
         """Signal the whole namespace in one step as PID 1, and our descendants otherwise."""

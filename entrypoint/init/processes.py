@@ -36,14 +36,17 @@ def below(roots: set[int], alive: list[Process]) -> set[int]:
     return found - roots
 
 
-def descendants() -> set[int]:
-    """Return the processes below this one; none where /proc shows another PID namespace."""
-    own = os.getpid()
+def visible() -> list[Process]:
+    """Return all processes; none where /proc is not mounted or shows another PID namespace."""
     try:
-        alive = snapshot() if os.readlink("/proc/self") == str(own) else []
-    except OSError:  # /proc is not mounted
-        alive = []
-    return below({own}, alive)
+        return snapshot() if os.readlink("/proc/self") == str(os.getpid()) else []
+    except OSError:
+        return []
+
+
+def descendants() -> set[int]:
+    """Return the processes below this one; none where /proc does not show them."""
+    return below({os.getpid()}, visible())
 
 
 def _read(pid: int) -> Process | None:

@@ -18,6 +18,8 @@ if os.fork() == 0:
             pass
         if how == "deaf":
             signal.sigwaitinfo({signal.SIGUSR1})
+        if how == "counting" and (more := signal.sigtimedwait({signal.SIGCONT}, 0.3)):
+            print(f"signal {more.si_signo} as well", flush=True)
         time.sleep(0.2 if how == "slow" else 0)  # the time that a clean-up takes
         print("cleaned up", flush=True)
         os._exit(0)
