@@ -207,6 +207,8 @@ def test_write_on_a_full_disk(new_life: Callable[..., Life], simulator: Simulato
         ' && { cat /dev/zero >"$0/runner/fill" 2>/dev/null; exec "$@"; }'
     )
     full = [*NAMESPACE, "sh", "-c", fill, str(life.directory)]
-    assert life.start(namespace=full, RUNNER_REGISTRATION="jit").wait() == 76, life.output
+    assert (
+        life.start(namespace=full, RUNNER_REGISTRATION="jit", RUNNER_MIN_FREE_DISK="0").wait() == 76
+    ), life.output
     assert "cannot be written: No space left on device" in life.error()
     assert simulator.runners() == []
