@@ -1,1 +1,1 @@
-"""Onto GitHub's list of runners, and off it whatever happens."""
+"""Puts the runner on GitHub's list, and takes it off again, whatever happens in between."""

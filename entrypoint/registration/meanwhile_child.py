@@ -1,4 +1,4 @@
-"""What is asked of GitHub beside a registration, in a child of its own that nobody waits for."""
+"""Requests to GitHub beside the registration, by a child that the registration does not await."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from entrypoint.vault import Vault
 def ask(
     settings: Settings, vault: Vault, earlier: Mapping[str, Any] | None, progress: Progress
 ) -> None:
-    """Remove the runner of an earlier start, and ask for how long GitHub accepts this version.
+    """Remove the runner of an earlier start, and ask how long GitHub accepts this version.
 
-    A refusal is no reason not to live: the registration itself meets it, too.
+    A refusal is only logged at debug level: the registration gets the same refusal and reports it.
     """
     try:
         api = runners.connect(settings, vault.read(), time.monotonic() + settings.github_timeout)
@@ -38,7 +38,7 @@ def ask(
 
 
 def _remove_earlier(api: Client, earlier: Mapping[str, Any]) -> None:
-    """Remove the runner that this container was before it was killed, if no process is it now."""
+    """Remove the runner that this container registered before it was killed, unless it is busy."""
     try:
         found = runners.get(api, earlier["id"])
         if found is not None and found.name == earlier["name"] and not found.busy:
@@ -58,7 +58,7 @@ def _remove_earlier(api: Client, earlier: Mapping[str, Any]) -> None:
 
 
 def _advise(api: Client, version: str, progress: Progress) -> None:
-    """Warn of the day on which GitHub stops accepting this version; reject it if it has passed."""
+    """Warn of the day when GitHub stops accepting this version; after that day, reject it."""
     try:
         if said := deprecation.warning(api, version):
             log.warning("runner.version_deprecated", said)

@@ -1,4 +1,4 @@
-"""What is known of one registration: by PID 1, and by the child that registers."""
+"""What PID 1 knows about its registration, and what the child that registers tells it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from entrypoint.init.child import memory_file
 
 
 class Registration:
-    """Our entry on GitHub's list, as far as PID 1 knows. Each method is an event.
+    """What PID 1 knows about the runner's entry on GitHub's list. Each method is an event.
 
-    `maybe_listed`: GitHub may list the runner, so it has to be removed at the end.
-    `may_appear_later`: the request that registers was cut short. GitHub may carry it out later,
-    although its list does not have the runner now.
-    `ours`: PID 1 has made it, and takes it back; it does neither with one that was given.
-    `by_config_sh`: config.sh may take the runner off the list. It may not once a job can be there,
-    since a job can read the token in the environment of config.sh.
+    `maybe_listed`: GitHub may list the runner, so it must be removed at the end.
+    `may_appear_later`: the program that registers was killed before its request was answered.
+    GitHub may still list the runner later, although it does not now.
+    `ours`: this container has registered the runner and must remove it. A registration that was
+    given belongs to the program that made it.
+    `by_config_sh`: the removal may run `config.sh remove`. It must not once a job may be there,
+    because a job can read the token in the environment of config.sh.
     """
 
     def __init__(self, name: str, *, by_config_sh: bool) -> None:
-        """Begin with nothing asked of GitHub."""
+        """Begin before the first request to GitHub."""
         self.name = name
         self.id: int | None = None
         self.ours = True
@@ -31,53 +32,53 @@ class Registration:
         self.may_appear_later = False
 
     def given(self, number: int | None) -> None:
-        """Somebody else has made it, and will take it back: it is not ours to remove."""
+        """The registration was given: the program that made it also removes it."""
         self.id, self.ours, self.by_config_sh = number, False, False
 
     def cut_short(self) -> None:
-        """The program that registers is ended before it has said how its request went."""
+        """The program that registers is killed before it has told the result of its request."""
         self.maybe_listed = self.may_appear_later = True
 
     def not_made(self) -> None:
-        """GitHub was not asked yet, or has refused."""
+        """GitHub does not list the runner: it was not asked yet, or has refused."""
         self.maybe_listed = self.may_appear_later = False
 
     def made(self, number: int | None) -> None:
-        """The program that registers has ended; `number` is None where it has left no record."""
+        """The program that registers has ended; `number` is None if it has left no record."""
         self.maybe_listed, self.may_appear_later, self.id = True, False, number
 
     def renamed(self, name: str) -> None:
-        """GitHub has made it from a JIT configuration, under this name; config.sh had no part."""
+        """GitHub has registered a JIT configuration under this name, without config.sh."""
         self.name, self.by_config_sh = name, False
 
     def job_taken(self, job: str = "") -> None:
-        """A job may be there from now on; `job` is its name, as the listener's log has it."""
+        """The runner may have a job from now on; `job` is its name in the listener's log."""
         self.by_config_sh = False
         self.job = job or self.job
 
     def hurried(self) -> None:
-        """There is no time for config.sh."""
+        """A stop leaves no time for config.sh."""
         self.by_config_sh = False
 
     def gone(self) -> None:
-        """GitHub's list has the runner no more."""
+        """GitHub no longer lists the runner."""
         self.maybe_listed = False
 
 
 class Progress:
-    """What the child that registers lets PID 1 know meanwhile, in memory files that both hold."""
+    """What the child that registers tells PID 1 while it runs, by memory files that both have."""
 
     def __init__(self) -> None:
-        """Begin with nothing known."""
+        """Begin with empty files."""
         self._begun = memory_file("begun")
         self._rejection = memory_file("rejection")
 
     def begin(self) -> None:
-        """From now on GitHub may list the runner."""
+        """Say that GitHub may list the runner from now on."""
         os.write(self._begun, b"1")
 
     def take_back(self) -> None:
-        """GitHub has refused: it does not list the runner."""
+        """Say that GitHub has refused, and so does not list the runner."""
         os.ftruncate(self._begun, 0)
 
     def begun(self) -> bool:
@@ -85,11 +86,11 @@ class Progress:
         return os.fstat(self._begun).st_size > 0
 
     def reject_version(self, failure: Failure) -> None:
-        """GitHub does not accept this version of the runner any more."""
+        """Say that GitHub no longer accepts this version of the runner."""
         os.write(self._rejection, json.dumps([failure.message, failure.hint]).encode())
 
     def require_version(self) -> None:
-        """Raise the Failure (7) of `reject_version`, if there was one."""
+        """Raise the Failure (7) that `reject_version` was called with, if it was called."""
         size = os.fstat(self._rejection).st_size
         if size:
             raise Failure(ExitCode.VERSION, *json.loads(os.pread(self._rejection, size, 0)))

@@ -1,9 +1,8 @@
-"""Onto GitHub's list: PID 1's side of the child that registers.
+"""Registering the runner: PID 1's side. What the child does is in register_child.py.
 
-The child is forked early, so that it loads what talks to GitHub (20 ms, or 70) on one core while
-PID 1 reads the settings on the other. It asks for a token and then becomes config.sh, so that
-PID 1 never knows the token. What the child does is in register_child.py; here is only what both
-of them need.
+PID 1 forks the child early. The child then loads the modules for GitHub (20 ms, or 70) on one core
+while PID 1 has the settings read on the other. The child asks GitHub for a token and then becomes
+config.sh by exec, so that PID 1 never knows the token.
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ if TYPE_CHECKING:
     from entrypoint.registration.remove import Remover
     from entrypoint.settings.schema import Settings
 
-CONFIG_TIMEOUT = 120.0  # seconds; config.sh takes one, and 3 to 9 where it tries again
-CONFIG_GRACE = 3.0  # seconds that config.sh may go on when a stop arrives
+CONFIG_TIMEOUT = 120.0  # seconds; config.sh takes one second, and 3 to 9 if it has to try again
+CONFIG_GRACE = 3.0  # seconds that config.sh may continue after a stop has arrived
 
 
 class RegisteringChild:
-    """The child, its order, and what it has told."""
+    """The child that registers: it gets one order, and reports its progress and its output."""
 
     def __init__(self, pid_1: Init, environ: MutableMapping[str, str], vault: Vault) -> None:
-        """Start the child, which waits for its order; `vault` is filled by then."""
+        """Start the child, which waits for its order; `vault` must be filled before the order."""
         self.progress = progress = Progress()
         # The registration token, kept only so that `output` can redact it.
         self._token = token = Vault()
@@ -46,15 +45,16 @@ class RegisteringChild:
         self._order = memory_file("order")
         inbox, self._outbox = os.pipe()
         gate, self._gate = os.pipe()
-        # close-on-exec: closed once the child becomes config.sh, or ends
+        # The child never writes into this pipe. Its end is closed on exec, so the reader sees the
+        # end of the file once the child has become config.sh or has ended.
         self._busy, busy = os.pipe()
         self._meanwhile: Child | None = None
-        # config.sh's words are captured, and our own go to the log.
+        # The child's stdout is captured for the output of config.sh. Its own log lines go here.
         stdout = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 3)
 
         def live() -> bytes:
-            """Load all that takes its time, and carry out the order that has come since."""
-            from entrypoint.registration import register_child  # PID 1 never needs it
+            """Load all modules, then wait for the order and carry it out."""
+            from entrypoint.registration import register_child  # PID 1 must not load it
 
             log.write_to(stdout)
             return call.answer(
@@ -70,9 +70,9 @@ class RegisteringChild:
     def order(self, prepared: Mapping[str, Any], settings: Settings) -> None:
         """Tell the child to register the runner.
 
-        `prepared` is what prepare_child has found. What is asked about the version, and about the
-        runner whose record an earlier life has left, must not delay the registration: another
-        child asks that meanwhile.
+        `prepared` is the result of prepare_child. A second child asks GitHub about the version, and
+        about a runner that an earlier start has left, because these questions must not delay the
+        registration.
         """
         os.write(self._order, json.dumps(prepared).encode())
         _tell(self._outbox)
@@ -82,7 +82,7 @@ class RegisteringChild:
         os.close(self._busy)
 
     def go(self) -> None:
-        """Let the child register: what a job needs is ready."""
+        """Let the child register, because all that a job needs is ready."""
         _tell(self._gate)
 
     def _pass(self, gate: int) -> None:
@@ -92,14 +92,16 @@ class RegisteringChild:
 
     def _awaited(self, inbox: int) -> dict[str, Any]:
         os.close(self._outbox)
-        os.read(inbox, 1)  # until PID 1 has written the order, or is gone
+        os.read(inbox, 1)  # returns once PID 1 has written the order, or has ended
         size = os.fstat(self._order).st_size
         order: dict[str, Any] = json.loads(os.pread(self._order, size, 0))
         return order
 
     def _ask_meanwhile(self, settings: Settings, earlier: Mapping[str, Any] | None) -> Child:
         def ask() -> bytes:
-            os.read(self._busy, 1)  # the two cores belong to the registration until then
+            # Wait until the child has become config.sh: until then the registration needs all of
+            # the processor's time.
+            os.read(self._busy, 1)
             if self.progress.begun():
                 from entrypoint.registration import meanwhile_child  # loads requests
 
@@ -109,15 +111,15 @@ class RegisteringChild:
         return self._init.fork(ask)
 
     def forget_token(self) -> None:
-        """Let go of the registration token, which has served its purpose."""
+        """Forget the registration token: config.sh has ended, and nothing else needs it."""
         self._token.forget()
 
     def forget_credential(self) -> None:
-        """Let go of a JIT configuration that was given: its files are written."""
+        """Forget a JIT configuration that was given, because its files are written."""
         self._vault.forget()
 
     def output(self) -> str:
-        """Return what config.sh has said, but for the token, should it have said that."""
+        """Return the output of config.sh, with the token redacted if config.sh has printed it."""
 
         def said() -> str:
             self._token.read()
@@ -126,20 +128,18 @@ class RegisteringChild:
         return str(call.wait(self._init, said))
 
     def dismiss(self) -> None:
-        """End the child that asks meanwhile, if it is still there: it knows the credential."""
+        """Kill the second child if it is still alive, because it knows the credential."""
         if self._meanwhile is not None:
             call.end(self._init, self._meanwhile)
             self._meanwhile = None
 
 
 def _tell(pipe: int) -> None:
-    """Wake the child that reads a pipe.
-
-    The end of the file would not be enough: other children of PID 1 may hold the pipe.
-    """
+    """Wake the child that reads from a pipe, and close the pipe."""
+    # Closing alone would not wake it, because other children of PID 1 may have the pipe open.
     try:
         os.write(pipe, b"1")
-    except BrokenPipeError:  # the child has ended; its outcome tells why
+    except BrokenPipeError:  # the child has ended; its exit code will tell why
         pass
     os.close(pipe)
 
@@ -153,9 +153,10 @@ def registered(
     prepared: Mapping[str, Any],
     ready: Callable[[], None] = lambda: None,
 ) -> Iterator[Registration]:
-    """Register; on the way out see to it that GitHub's list has the runner no more.
+    """Register the runner for a `with` block, and remove it from GitHub's list afterwards.
 
-    `ready` waits for what a job needs, while the token is asked for; it may raise a Failure.
+    `ready` waits until all that a job needs is there, while the child asks for the token. It may
+    raise a Failure.
     """
     registration = remover.registration
     try:
@@ -189,7 +190,7 @@ def _configure(
     started: float,
     ready: Callable[[], None],
 ) -> None:
-    """Wait for config.sh, or for the JIT configuration, and take in what it has come to."""
+    """Wait for config.sh, or for the JIT configuration, and note the result in `registration`."""
     child = registering.child
     try:
         ready()
@@ -212,7 +213,7 @@ def _require_success(
     registration: Registration,
     outcome: int | None,
 ) -> None:
-    """Take in what a JIT configuration has come to; raise the Failure of what has failed."""
+    """Note the result of a JIT configuration; raise a Failure if the registration has failed."""
     child = registering.child
     if child.answer():
         registration.renamed(call.result(child))
@@ -222,7 +223,7 @@ def _require_success(
         registering.forget_credential()
     elif outcome != 0:
         if not registering.progress.begun():
-            call.result(child)  # it has never become config.sh: what it says is its own
+            call.result(child)  # the child failed before it became config.sh: raise its Failure
         output = registering.output()
         if outcome is not None and _is_refused(output):
             registration.not_made()
@@ -242,7 +243,7 @@ def _take_in(
 def _await(
     pid_1: Init, registering: RegisteringChild, settings: Settings, asked_by: float
 ) -> int | None:
-    """Wait for the end of config.sh, or what is left of it after a stop."""
+    """Wait for the end of config.sh; after a stop only for CONFIG_GRACE, and then raise Stopped."""
     child = registering.child
     try:
         return pid_1.wait(child, asked_by + CONFIG_TIMEOUT)
@@ -255,8 +256,8 @@ def _await(
         raise
 
 
-# What config.sh says where GitHub refuses it, and what that means (actions/runner). Until it says
-# that the runner was added nothing is registered.
+# What config.sh prints when GitHub refuses (actions/runner). Nothing is registered until it prints
+# that the runner was added.
 _REFUSED = re.compile(r"Http response code: (?:Unauthorized|Forbidden|NotFound) from 'POST ")
 _ADDED = "Runner successfully added"
 _NO_GROUP = re.compile(r'Could not find any self-hosted runner group named "([^"]*)"')
@@ -264,12 +265,12 @@ _HTTP = re.compile(r"Http response code: (\w+) from '([^']*)'")
 
 
 def _is_refused(output: str) -> bool:
-    """Whether GitHub has refused config.sh before it had registered."""
+    """Whether GitHub has refused config.sh before the runner was registered."""
     return bool(_REFUSED.search(output)) and _ADDED not in output
 
 
 def _config_failed(outcome: int | None, output: str) -> Failure:
-    """Return the Failure that config.sh's words stand for, without its banner."""
+    """Return the Failure that the output of config.sh means; its banner is left out."""
     said = [line.strip() for line in output.splitlines() if re.search(r"[^\W_]", line)]
     said = [line for line in said if "Self-hosted runner registration" not in line]
     words = "\n".join(line for line in said if not line.startswith("#"))[-2000:]

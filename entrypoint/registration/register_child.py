@@ -30,10 +30,10 @@ def register(
     kept: Vault,
     environ: MutableMapping[str, str],
 ) -> str:
-    """Carry out an order: become config.sh, or return the name of a JIT configuration's runner.
+    """Carry out the order: become config.sh, or return the name of a JIT configuration's runner.
 
-    `wait` returns once what a job needs is there. The registration token is also put into
-    `kept`. Raises a Failure where GitHub refuses.
+    `wait` returns once all that a job needs is ready. The registration token is also put into the
+    vault `kept`. Raises a Failure if GitHub refuses.
     """
     environ.update(order["environment"])  # a proxy from the env file, for example
     settings = Settings.restore(order["settings"])
@@ -43,7 +43,7 @@ def register(
 
     @functools.cache
     def connect() -> Client:
-        from entrypoint.github import runners  # 70 ms, which the first request's short way saves
+        from entrypoint.github import runners  # takes 70 ms; not needed after first_request.ask
 
         return runners.connect(settings, secrets, deadline)
 
@@ -66,7 +66,7 @@ def register(
 
 
 def _token(connect: Callable[[], Client], known: Known | None) -> str:
-    """Return a registration token: the one that is known, or else what the long way leads to."""
+    """Return a registration token: from the answer to the first request, or by another request."""
     if known and known.token:
         return known.token
     from entrypoint.github import runners
@@ -85,13 +85,14 @@ def _take_given(settings: Settings, secrets: Mapping[str, str]) -> str:
 
 
 def _register_jit(api: Client, settings: Settings, name: str, progress: Progress) -> str:
-    from entrypoint.github import jit  # most runners are registered by config.sh
+    from entrypoint.github import jit  # only here, because most runners register by config.sh
 
     progress.begin()
     try:
         made = jit.jit_config(api, settings, name)
     except Failure as failure:
-        if failure.code is not ExitCode.RETRY:  # only then GitHub may have done it all the same
+        # After a RETRY the answer may have got lost, so GitHub may list the runner all the same.
+        if failure.code is not ExitCode.RETRY:
             progress.take_back()
         raise
     user = account.require(settings.user)

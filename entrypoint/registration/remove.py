@@ -1,6 +1,7 @@
-"""Off GitHub's list: PID 1's side.
+"""Removing the runner from GitHub's list: PID 1's side.
 
-The work is done by a child (remove_child.py), which a stop can hurry and a deadline can end.
+A child does the work (remove_child.py), so that PID 1 can kill it at a deadline, or replace it by
+one that is faster if a further stop comes.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from entrypoint.vault import Vault
 
 _LOOK_TIMEOUT = 30.0  # seconds
 _STORM_GRACE = 0.5  # seconds between TERM and KILL
-_EXCHANGE_TIMEOUT = 20.0  # seconds; a job waits for it
-_ASK_AGAIN = 0.5  # seconds; a runner is busy until GitHub has taken in the end of its job
+_EXCHANGE_TIMEOUT = 20.0  # seconds; the job waits meanwhile
+_ASK_AGAIN = 0.5  # seconds; GitHub calls a runner busy until it has noted the end of the job
 
 
 class Listed(Enum):
-    """What GitHub's list says of our runner. Its `busy` is a hint (actions/runner#4422)."""
+    """What GitHub's list says about our runner. `busy` may be wrong there (actions/runner#4422)."""
 
     BUSY = "busy"
     IDLE = "idle"
@@ -34,15 +35,14 @@ class Listed(Enum):
 
 
 class Remover:
-    """Takes one registration off the list, and hurries when a stop wants it to."""
+    """Removes one runner from the list, and does so faster if a further stop comes meanwhile."""
 
     def __init__(
         self, pid_1: Init, settings: Settings, vault: Vault, environ: Mapping[str, str], name: str
     ) -> None:
-        """Take what is needed at the end; nothing happens until `remove`.
-
-        A runner that is not ephemeral may have had a job, so config.sh has no part in its removal.
-        """
+        """Keep what the removal needs; nothing happens until `remove`."""
+        # A runner that is not ephemeral may have had jobs, and a job's processes could read the
+        # token in the environment of config.sh. So only an ephemeral one is removed by config.sh.
         self.registration = Registration(name, by_config_sh=settings.ephemeral)
         self.has_credential = True  # False once it has been exchanged for a remove-token
         self._init = pid_1
@@ -51,10 +51,11 @@ class Remover:
         self._environ = environ
 
     def remove(self, until: float = math.inf) -> bool:
-        """Return True when the runner is off the list, False if GitHub says that it is busy.
+        """Remove the runner; return False if GitHub says that it is busy, and True otherwise.
 
-        A registration that was given is left to its maker, and GitHub is not asked: True.
-        Raises a Failure (74) if GitHub has not said either by `until` or by the deadline.
+        Does nothing and returns True for a registration that was given: the program that made it
+        removes it. Raises a Failure (74) if GitHub has not answered by `until` (time.monotonic()),
+        or by the deadline of a stop.
         """
         if not self.registration.ours:
             log.info(
@@ -77,10 +78,14 @@ class Remover:
         return removed
 
     def _remove(self, until: float) -> bool | None:
-        """Have it done by a child; a further stop means the quick way. None if time is up."""
+        """Have a child remove the runner; None when time is up.
+
+        If one more stop comes meanwhile, another child does it the fast way, without config.sh.
+        """
         stop = self._init.stop
         before = len(stop.signals)
-        if before:  # it may have come between two tries of the clean-up, which raises none
+        # A stop may have come between two tries of the clean-up, which raises no Stopped.
+        if before:
             stop.begin(self._settings.stop_timeout)
         deadline = min(until, stop.deadline)
         child = call.start(self._init, functools.partial(self._in_child, deadline))
@@ -100,22 +105,22 @@ class Remover:
         return self._remove(until)
 
     def _is_hurried(self, before: int) -> bool:
-        """Whether one more stop has come, and there is something that it can shorten."""
+        """Whether one more stop has come, and the removal can be made faster."""
         stop = self._init.stop
         can_be_shortened = self.registration.by_config_sh or not stop.begun
         return can_be_shortened and len(stop.signals) > before
 
     def _in_child(self, deadline: float) -> bool:
-        from entrypoint.registration import remove_child  # PID 1 must not load what it needs
+        from entrypoint.registration import remove_child  # PID 1 must not load its imports
 
         return remove_child.remove(
             self._settings, self._vault, self._environ, self.registration, deadline
         )
 
     def exchange_credential(self) -> None:
-        """Exchange the credential for a remove-token, and forget it even if that has failed.
+        """Exchange the credential for a remove-token; forget the credential even if that fails.
 
-        Raises Stopped, and then the credential is still there.
+        A stop raises Stopped. The credential is kept in that case.
         """
         if not self.has_credential:
             return
@@ -145,11 +150,11 @@ class Remover:
 
     @property
     def can_ask(self) -> bool:
-        """Whether there is a credential to ask GitHub with."""
+        """Whether there is a credential with which GitHub can be asked about our runner."""
         return self.has_credential and self.registration.ours
 
     def look(self) -> Listed:
-        """Return what GitHub's list says; UNKNOWN where it cannot be asked."""
+        """Return what GitHub's list says about the runner; UNKNOWN if GitHub cannot be asked."""
         if not self.can_ask:
             return Listed.UNKNOWN
         deadline = time.monotonic() + _LOOK_TIMEOUT
@@ -174,7 +179,7 @@ class Remover:
         return str((Listed.BUSY if found.busy else Listed.IDLE).value)
 
     def remove_at_exit(self) -> None:
-        """Remove, and ask again for as long as GitHub says that the runner is busy."""
+        """Remove the runner; while GitHub says that it is busy, try again until a deadline."""
         give_up = time.monotonic() + self._settings.github_timeout
         told = False
         while not self._remove_despite_pid_limit():
@@ -192,7 +197,7 @@ class Remover:
             self._init.wait_for(lambda: False, again)
 
     def _remove_despite_pid_limit(self) -> bool:
-        """Remove; where not even a process can be started for that, end all others first."""
+        """Remove the runner; if no child can be started, kill all other processes first."""
         try:
             return self.remove()
         except OSError as error:

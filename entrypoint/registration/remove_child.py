@@ -1,6 +1,6 @@
-"""The way off GitHub's list: what a child of PID 1 does for the Remover.
+"""Removing the runner from GitHub's list: what a child of PID 1 does for the Remover.
 
-Plain blocking code: the deadline of a stop, or its impatience, kills the whole child.
+This is plain blocking code: at a deadline, or at a further stop, PID 1 kills the whole child.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _GONE = re.compile(
     "Runner removed successfully|NotFound|404 .Not Found|Does not exist", re.IGNORECASE
 )
 _LOOK_AGAIN = 0.5  # seconds
-_RESERVE = 0.3  # seconds before the deadline when the child gives up and says why
+_RESERVE = 0.3  # seconds before the deadline: then the child gives up and says why
 
 
 def remove(
@@ -41,21 +41,22 @@ def remove(
     registration: Registration,
     deadline: float,
 ) -> bool:
-    """Take it off in the tidy way, then look whether GitHub agrees, and if not delete it by id.
+    """Remove the runner by config.sh if that may be used, and then by its id if it is still listed.
 
-    Returns whether it is off the list; False means that GitHub says it is busy. config.sh can
-    say "Skipping" with exit code 0, and its 404 may mean "gone" as well as "token refused".
+    Returns False if GitHub says that the runner is busy, and True once it is off the list.
     """
     secrets = vault.read()
     if REMOVE_TOKEN in secrets or not secrets:
         return _without_credential(settings, environ, secrets.get(REMOVE_TOKEN, ""), deadline)
     api = runners.connect(settings, secrets, deadline - _RESERVE)
     if registration.by_config_sh and home.record(settings.home):
-        with contextlib.suppress(Failure):  # then the direct way is tried
+        with contextlib.suppress(Failure):  # then delete it by its id, below
             halfway = (time.monotonic() + deadline) / 2
             token = runners.remove_token(api)
             if _BUSY in _config_remove(settings, environ, token, halfway):
                 return False
+    # Ask GitHub in any case: config.sh can print "Skipping" and end with 0, and its 404 means "the
+    # runner is gone" as well as "the token is refused".
     found = _found(api, settings, registration)
     while found is None and registration.may_appear_later:
         _pause(deadline - _RESERVE)
@@ -64,9 +65,9 @@ def remove(
 
 
 def exchange(settings: Settings, vault: Vault, token: Vault, deadline: float) -> bool:
-    """Put a remove-token into another vault, from where `remove` takes it without a credential.
+    """Put a remove-token into the vault `token`, for a `remove` without the credential.
 
-    A registration token, which could make one as well as register, is not kept.
+    A registration token is not put there, because a job that finds it could register runners.
     """
     api = runners.connect(settings, vault.read(), deadline - _RESERVE)
     if api.kind is not Kind.REGISTRATION:
@@ -77,9 +78,9 @@ def exchange(settings: Settings, vault: Vault, token: Vault, deadline: float) ->
 def _without_credential(
     settings: Settings, environ: Mapping[str, str], token: str, deadline: float
 ) -> bool:
-    """Have config.sh take back an ephemeral runner that has taken its job.
+    """Have config.sh remove an ephemeral runner that has had its job.
 
-    GitHub drops it after the job, so that "not found" means that it is gone.
+    GitHub itself removes such a runner after the job, so "not found" means that it is gone.
     """
     if not token:
         raise Failure(ExitCode.LEFT, "the credential is gone, and there is no remove-token")
@@ -92,7 +93,7 @@ def _without_credential(
 
 
 def _pause(deadline: float) -> None:
-    """Sleep until the next look for a registration that was cut short; Failure at the end."""
+    """Sleep until the next look for a registration that was cut short. Failure at the deadline."""
     if time.monotonic() + _LOOK_AGAIN > deadline:
         raise Failure(
             ExitCode.LEFT, "it was cut short while it registered, and GitHub may list it yet"
@@ -103,13 +104,13 @@ def _pause(deadline: float) -> None:
 def look(
     settings: Settings, vault: Vault, registration: Registration, deadline: float
 ) -> Runner | None:
-    """Return the runner as GitHub's list has it, or None."""
+    """Return the runner's entry on GitHub's list, or None."""
     api = runners.connect(settings, vault.read(), deadline - _RESERVE)
     return _found(api, settings, registration)
 
 
 def _found(api: Client, settings: Settings, registration: Registration) -> Runner | None:
-    """Ask by id where it is known; a registration that was cut short is known by name only."""
+    """Return the runner's entry by its id, or by its name if it was cut short and has no id yet."""
     if registration.id is not None:
         return runners.get(api, registration.id)
     name = registration.name
@@ -121,11 +122,7 @@ def _found(api: Client, settings: Settings, registration: Registration) -> Runne
 def _config_remove(
     settings: Settings, environ: Mapping[str, str], token: str, deadline: float
 ) -> str:
-    """Run `config.sh remove` and return what it said; it is ended early where a job is running.
-
-    Refused because of a job it would try twice more, 1 to 5 seconds apart. And no step of a job
-    may find its environment with the token in it: 0.1 s pass between a worker and its first step.
-    """
+    """Run `config.sh remove` and return its output; kill it early if there is a job."""
     redaction.hide(token)
     forbid_core_dumps()
     own = Init()
@@ -136,6 +133,9 @@ def _config_remove(
         cwd=settings.home,
         capture=True,
     )
+    # If there is a job, config.sh is refused and tries twice more, 1 to 5 seconds apart. And no
+    # step of a job may read the token in its environment: a worker begins the first step 0.1 s
+    # after its start. So kill config.sh at the first sign of a job.
     own.wait_for(lambda: child.outcome is not None or _busy(child), deadline, poll=0.02)
     said = child.output() + ("" if child.outcome is not None or not _busy(child) else _BUSY)
     own.end(child)
@@ -143,7 +143,7 @@ def _config_remove(
 
 
 def _busy(child: Child) -> bool:
-    """Whether a job is there, as GitHub says or as a worker shows."""
+    """Whether there is a job: config.sh prints that GitHub says so, or a worker is alive."""
     alive = processes.snapshot()
     ours = processes.below({os.getppid()}, alive)
     return _BUSY in child.output() or any(p.comm == WORKER for p in alive if p.pid in ours)
