@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
         environment().update(values.others)  # a proxy, for example
         log.configure(settings.log_level, settings.log_format)
         meant = _meant(options, settings)
-        sweep(settings, secrets, _stale(meant), options)
+        sweep(settings, secrets, meant, options)
         if options.wait:
             _until_gone(settings, secrets, meant, options)
     except Failure as failure:
@@ -68,6 +68,9 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
         help="go on for so long while one of them is listed, online or busy: GitHub needs some"
         " time to see that a runner was killed. Exit code 74 if it stays (default: %(default)g)",
     )
+    parser.add_argument(
+        "--all", action="store_true", help="all runners of the list, whatever their names"
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     return parser.parse_args(argv)
 
@@ -81,17 +84,25 @@ def _seconds(value: str) -> float:
 
 def _meant(options: argparse.Namespace, settings: Settings) -> Chosen:
     """Return whether a runner is meant, by its name and labels."""
-    if options.prefix is None and not settings.name:
+    if options.prefix is None and not options.all and not settings.name:
         raise Failure(
             ExitCode.CONFIG,
             "gh-runner sweep: neither --prefix nor RUNNER_NAME says whose runners are meant",
-            "give --prefix; an empty one means all runners of the list",
+            "give --prefix, or --all for all runners of the list",
+        )
+    if not (options.prefix or options.prefix is None or options.all):
+        raise Failure(
+            ExitCode.CONFIG,
+            "gh-runner sweep: an empty --prefix means the offline runners of everybody",
+            "give a prefix, or --all where that is meant",
         )
     ours = runner_names.made_from(settings.name)
     labels = {label.lower() for label in options.label}
 
     def meant(runner: Runner) -> bool:
-        if options.prefix is None:
+        if options.all:
+            named = True
+        elif options.prefix is None:
             named = bool(ours.fullmatch(runner.name))
         else:
             named = runner.name.startswith(options.prefix)
@@ -119,18 +130,21 @@ def _until_gone(
                 "it drops a lost job after some ten minutes; sweep again then",
             )
         time.sleep(min(_AGAIN, options.wait / 10))
-        sweep(settings, secrets, _stale(meant), options)
+        sweep(settings, secrets, meant, options)
 
 
 def sweep(
     settings: Settings,
     secrets: Mapping[str, str],
-    chosen: Chosen,
+    meant: Chosen,
     options: argparse.Namespace,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Look twice, and remove what was offline both times; raises a Failure where GitHub refuses."""
-    first = set(_look(_api(settings, secrets), chosen))
+    chosen = _stale(meant)
+    listed = _look(_api(settings, secrets), meant)
+    _tell_lost(listed)
+    first = {runner for runner in listed if chosen(runner)}
     if not first:
         log.info("sweep.nothing", "nothing to sweep", target=str(settings.target))
         return
@@ -144,6 +158,20 @@ def sweep(
         return
     ends = [_remove(client.until(api, _deadline(settings)), runner, chosen) for runner in stale]
     log.info("sweep.done", "swept", removed=ends.count(Removal.DELETED), stale=len(stale))
+
+
+def _tell_lost(listed: list[Runner]) -> None:
+    """Name the runners that a lost node has left in the middle of a job.
+
+    GitHub refuses to delete a busy runner, and its API does not say which job a runner has.
+    """
+    if names := [r.name for r in listed if r.status == "offline" and r.busy]:
+        log.warning(
+            "sweep.busy",
+            "offline and busy, so that GitHub does not let them go",
+            names=names,
+            hint="it gives their jobs up after some ten minutes; to be faster, cancel their runs",
+        )
 
 
 def _look(api: Client, chosen: Chosen) -> list[Runner]:

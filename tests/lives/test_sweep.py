@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from entrypoint.commands import sweep
+from entrypoint.errors import Failure
 from entrypoint.github.runners import Runner
 from tests.support import fakehub
 from tests.support.fakehub import NOT_FOUND, REPOSITORY, entry, listing
@@ -25,9 +26,9 @@ def options(*argv: str) -> argparse.Namespace:
 def run(hub: fakehub.Hub, *argv: str) -> list[str]:
     """Sweep, and return what was changed at GitHub."""
     settings = fakehub.parse({})
-    chosen = sweep._stale(sweep._meant(options(*argv), settings))
+    meant = sweep._meant(options(*argv), settings)
     slept: list[float] = []
-    sweep.sweep(settings, TOKEN, chosen, options(*argv), slept.append)
+    sweep.sweep(settings, TOKEN, meant, options(*argv), slept.append)
     assert sum(slept) in (0, options(*argv).older_than)
     return [str(c.request.url) for c in hub.calls if c.request.method == "DELETE"]
 
@@ -91,6 +92,28 @@ def test_others_stay(found: dict[str, Any]) -> None:
         assert len(hub.calls) == 1
 
 
+def test_offline_and_busy_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+    """What a lost node has left in the middle of a job cannot go, and is told by its name."""
+    with fakehub.hub() as hub:
+        looks(
+            hub, [entry(1, "old-1", "offline", busy=True), entry(2, "old-2", "online", busy=True)]
+        )
+        assert run(hub) == []
+    told = capfd.readouterr().out
+    assert "old-1" in told
+    assert "old-2" not in told
+    assert "cancel their runs" in told
+
+
+def test_everybody_s_runners_take_a_word() -> None:
+    """An empty prefix, of an unset variable perhaps, is refused; --all is not."""
+    settings = fakehub.parse({})
+    with pytest.raises(Failure, match="everybody"):
+        sweep._meant(sweep._options(["--all"]), settings)
+    meant = sweep._meant(sweep._options(["--all"]), settings)
+    assert meant(Runner(1, "whatever", "offline", False, ()))
+
+
 def test_back_at_the_last_moment() -> None:
     """A runner stays if it comes back after both looks, or gets a job."""
     other = entry(2, "old-2", "offline")
@@ -126,7 +149,7 @@ def test_dry_run(capfd: pytest.CaptureFixture[str]) -> None:
         ([], "shop-x-0123abcd", "x", False),
         ([], "shop", "x", False),
         (["--prefix", "sh"], "shop", "x", True),
-        (["--prefix", ""], "anything", "x", True),
+        (["--all"], "anything", "x", True),
         (["--label", "GPU"], "shop-0123abcd", "x,gpu", True),
         (["--label", "gpu", "--label", "big"], "shop-0123abcd", "gpu", False),
     ],
