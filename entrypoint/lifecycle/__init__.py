@@ -1,1 +1,1 @@
-"""The life of one runner: register, listen, deregister."""
+"""The life of one runner: register, listen for a job, deregister."""

@@ -1,7 +1,7 @@
-"""The container engine for jobs: dockerd or podman's service in here, or one that is given.
+"""The container engine for jobs: dockerd or podman's service in this container, or a given one.
 
-dockerd is started by itself, not by an init script, which fails under sysbox for its ulimits. It is
-ready before GitHub is asked to list the runner, outlives the job, and goes last.
+dockerd is started directly, because its init script sets ulimits, which fails under sysbox. The
+engine is ready before the runner is registered, and it is ended after everything else.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from entrypoint.settings.schema import Settings
 READY_TIMEOUT = 60.0  # seconds; dockerd needs some five
 END_TIMEOUT = 3.0  # seconds between TERM and KILL; no job is left by then
 CLEANUP_TIMEOUT = 8.0  # seconds
-_CLEANUP_RESERVE = 0.3  # seconds that a stop keeps for what comes after the clean-up
+_CLEANUP_RESERVE = 0.3  # seconds of a stop that are kept for the steps after the clean-up
 SOCKET = "/run/docker.sock"
-WAIT = "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS"  # GitHub's own variable, which run.sh knows as well
+WAIT = "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS"  # a variable of GitHub's runner, read by run.sh as well
 CONFIGURATION = "/etc/docker/daemon.json"
 _PID_FILES = ("/run/docker.pid", "/run/docker/containerd/containerd.pid")
 _PROGRAMS = {"docker": "dockerd", "podman": "podman"}
 _ETHERNET_MTU = 1500
 _LOG = "engine.log"  # in the state directory
-# Keeps the last 5 to 10 MB of what comes in: $0 is the file.
+# A shell that copies its stdin to the file $0, and keeps the last 5 to 10 MB in $0 and $0.1.
 _KEEP = 'while head -c 5000000 >"$0" && [ "$(wc -c <"$0")" -ge 5000000 ]; do mv "$0" "$0.1"; done'
 
 
 class Choice(NamedTuple):
-    """Which engine jobs get: docker, podman, given or none; and why."""
+    """Which engine jobs get (docker, podman, given or none), and why."""
 
     kind: str
     why: str
 
 
 def choose(settings: Settings, environ: MutableMapping[str, str] | None = None) -> Choice:
-    """Return which engine jobs get. `auto` takes what is there, in this order.
+    """Return which engine jobs get.
 
-    A socket that is mounted, or DOCKER_HOST; dockerd, then podman, where the container may make
-    containers: with CAP_SYS_ADMIN, as under sysbox.
+    With `auto` that is the first of these: an engine at DOCKER_HOST, an engine whose socket is
+    mounted, dockerd, podman. The last two need CAP_SYS_ADMIN, which a container has under sysbox.
     """
     if settings.engine in _PROGRAMS:
         return Choice(settings.engine, "RUNNER_ENGINE names it")
@@ -76,10 +76,10 @@ def installed(name: str) -> bool:
 
 
 class Engine:
-    """The engine of one life; `child` is None for one that is given, or none."""
+    """The engine of one runner; `child` is None if the engine was given, or if there is none."""
 
     def __init__(self, pid_1: Init, settings: Settings, environ: MutableMapping[str, str]) -> None:
-        """Choose, and start what has to be started. Raises a Failure (69)."""
+        """Choose the engine, and start it unless it was given. Raises a Failure (69)."""
         self._init, self._settings, self._environ = pid_1, settings, environ
         self.kind, why = choose(settings, environ)
         self._started = time.monotonic()
@@ -114,8 +114,10 @@ class Engine:
             raise self._failed(f"cannot be started: {what}") from None
 
     def _prepare(self) -> None:
-        """Make the places that it needs, and begin its log."""
-        if self._init.is_pid_1:  # whoever they name is not alive any more
+        """Make the directories for the socket and the log, and an empty log."""
+        # dockerd refuses to start if such a file names a process that is alive. In a container that
+        # was started again, the file is old, and the process is another one.
+        if self._init.is_pid_1:
             for path in _PID_FILES:
                 with suppress(FileNotFoundError):
                     os.unlink(path)
@@ -130,12 +132,12 @@ class Engine:
         options = shlex.split(self._settings.engine_options)
         if self.kind == "podman":
             return ["podman", "system", "service", "--time=0", *options, f"unix://{SOCKET}"]
-        # In a child: dockerd is asked which options it has.
+        # In a child, because docker_options runs `dockerd --help` and waits for it.
         found = call.wait(self._init, lambda: docker_options(self._settings))
         return ["dockerd", f"--host=unix://{SOCKET}", *found, *options]
 
     def await_ready(self) -> None:
-        """Wait until the engine answers. Raises a Failure (69) if it ends, or takes too long."""
+        """Wait until the engine answers. Raises a Failure (69) if it ends or takes too long."""
         if self.child is not None:
             self._await(f"unix://{SOCKET}", READY_TIMEOUT, own=True)
         elif self.kind == "given" and (seconds := _seconds(self._environ.get(WAIT, ""))):
@@ -169,25 +171,25 @@ class Engine:
 
     @property
     def outcome(self) -> int | None:
-        """The exit code of the engine that we have started; None while it lives."""
+        """The exit code of the engine that was started here; None while it runs."""
         return self.child.outcome if self.child is not None else None
 
     @property
     def has_ended(self) -> bool:
-        """Whether the engine that we have started is dead."""
+        """Whether the engine that was started here has ended."""
         return self.outcome is not None
 
     @property
     def is_news(self) -> bool:
-        """Whether its death has not been told yet."""
+        """Whether the engine has ended and `tell_death` has not logged it yet."""
         return self.has_ended and not self._is_told
 
     def died(self) -> Failure:
-        """Return what to end with when it dies without a job."""
+        """Return the Failure that ends the runner if the engine ends while there is no job."""
         return self._failed(f"has ended with {self.outcome}: {self.last_words()}")
 
     def tell_death(self) -> None:
-        """Say once that it has died while a job runs."""
+        """Log once that the engine has ended while a job runs."""
         if self.has_ended and not self._is_told:
             self._is_told = True
             log.error(
@@ -197,18 +199,19 @@ class Engine:
             )
 
     def last_words(self) -> str:
-        """Return the end of its log."""
+        """Return the last lines of the engine's log."""
         return home.tail(self._output) or home.tail(f"{self._output}.1")
 
     def take_label(self) -> None:
-        """Note by which label GitHub's runner marks what it makes for its job.
+        """Keep the label that GitHub's runner gives to the containers of its job.
 
-        Noted before a job begins: afterwards the runner has deleted the file that it is made of.
+        Call it before a job: the label is computed from `.runner`, which the runner deletes after
+        the job.
         """
         self.label = home.container_label(self._settings.home)
 
     def clean_up(self) -> None:
-        """Remove what the job has left on an engine that outlives this container."""
+        """Remove the job's containers, networks and images from an engine that was given."""
         if self.kind != "given" or not self.label or not self._settings.engine_cleanup:
             return
         seconds = min(CLEANUP_TIMEOUT, max(0.5, self._init.stop.left() - _CLEANUP_RESERVE))
@@ -234,7 +237,7 @@ class Engine:
             )
 
     def end(self) -> None:
-        """End the engine that we have started, last of all."""
+        """Clean up a given engine, or end the one that was started here."""
         self._init.begin_cleanup()
         self.clean_up()
         if self.child is None:
@@ -252,7 +255,7 @@ class Engine:
 
 @contextmanager
 def running(pid_1: Init, settings: Settings, environ: MutableMapping[str, str]) -> Iterator[Engine]:
-    """Have the engine run for as long as this lasts. Raises a Failure (69)."""
+    """Run the engine for the length of a `with` block. Raises a Failure (69)."""
     engine = Engine(pid_1, settings, environ)
     try:
         yield engine
@@ -276,15 +279,15 @@ def _seconds(value: str) -> float:
 
 
 def docker_options(settings: Settings, path: str = CONFIGURATION) -> list[str]:
-    """Return dockerd's options. What a mounted daemon.json says is left alone.
+    """Return dockerd's options, without those that a mounted daemon.json sets.
 
-    dockerd refuses to start where an option and that file say the same thing.
+    dockerd refuses to start if an option is given both in that file and on the command line.
     """
     given = _configuration(path)
     mtu = settings.engine_mtu or default_mtu()
     options = {
         "mtu": [f"--mtu={mtu}"] if mtu else [],
-        # For the networks that jobs create, too (Docker 24 and later know it).
+        # The MTU of the networks that jobs create; dockerd has this option since Docker 24.
         "default-network-opts": (
             [f"--default-network-opt=bridge=com.docker.network.driver.mtu={mtu}"]
             if mtu and _knows("--default-network-opt")
@@ -306,7 +309,7 @@ def docker_options(settings: Settings, path: str = CONFIGURATION) -> list[str]:
 
 
 def _configuration(path: str) -> set[str]:
-    """Return which keys daemon.json sets; a broken file is dockerd's to complain about."""
+    """Return the keys that daemon.json sets; none if it is broken: dockerd reports that itself."""
     import json
 
     try:
@@ -317,7 +320,7 @@ def _configuration(path: str) -> set[str]:
 
 
 def _knows(option: str) -> bool:
-    """Return whether this dockerd has an option."""
+    """Return whether the installed dockerd has an option."""
     import subprocess
 
     try:
@@ -336,7 +339,7 @@ def default_mtu(
 ) -> int | None:
     """Return the MTU of the default route's interface (IPv4, else IPv6), if less than Ethernet's.
 
-    The larger packets of a network nested in it would be lost without a word.
+    A job's network with a larger MTU would lose its large packets, without any error.
     """
     for device in (*_default_devices(routes), *_default_devices_6(routes_6)):
         with (
@@ -356,7 +359,7 @@ def _default_devices(path: str) -> list[str]:
 
 
 def _default_devices_6(path: str) -> list[str]:
-    """The last word of a row is the device; the first two are destination and prefix length."""
+    # In a row, the first two words are destination and prefix length, and the last is the device.
     with suppress(OSError), open(path, encoding="ascii") as table:
         rows = [line.split() for line in table]
         return [r[-1] for r in rows if r[0] == "0" * 32 and r[1] == "00" and r[-1] != "lo"]
@@ -364,7 +367,7 @@ def _default_devices_6(path: str) -> list[str]:
 
 
 def shared_engine_warnings(settings: Settings) -> list[str]:
-    """Return what a job must expect of an engine that is not this container's own."""
+    """Return warnings about what jobs cannot do with an engine outside of this container."""
     found = []
     with suppress(OSError):
         about = os.stat(SOCKET)
@@ -386,8 +389,8 @@ def shared_engine_warnings(settings: Settings) -> list[str]:
 def container_jobs_problem(path: str = "/proc/1/cgroup") -> str:
     """Return why GitHub's runner refuses `container:` and `services:` here; "" if it does not.
 
-    It takes ":/docker/" in that file as a sign that it runs in a container that cannot make others
-    (actions/runner, ContainerOperationProvider). Container hooks skip the check.
+    If ":/docker/" is in that file, GitHub's runner concludes that it is in a container and refuses
+    to start others (actions/runner, ContainerOperationProvider). Container hooks skip the check.
     """
     with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
         if ":/docker/" in file.read():

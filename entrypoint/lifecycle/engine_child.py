@@ -1,4 +1,4 @@
-"""What children of PID 1 ask a container engine: whether it answers, and to remove a job's rest."""
+"""What children of PID 1 ask a container engine: to answer, and to remove what a job has left."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-GROUP = "docker"  # who may use our own engine, as Docker's packages have it
+GROUP = "docker"  # its members may use our own engine; the name is that of Docker's packages
 _ASK_EVERY = 0.05  # seconds
 _COMMAND_TIMEOUT = 8.0  # seconds
 
 
 def await_answer(address: str, deadline: float, *, own: bool) -> str:
-    """Ask the engine until it answers; return "" then, else why it does not.
+    """Ask an engine until it answers, and return ""; at the deadline return why it does not.
 
-    docker and podman both speak Docker's API. Our own engine's socket is given to the group
-    `docker`; the socket of an engine that was given is never changed.
+    docker and podman both have Docker's API. The socket of our `own` engine is then given to the
+    group `docker`. The socket of an engine that was given is never changed.
     """
     why = "it does not answer"
     while time.monotonic() < deadline:
@@ -43,11 +43,11 @@ def _answers(address: str) -> bool:
     elif scheme == "tcp":
         host, _, port = place.partition("/")[0].rpartition(":")
         connection = socket.create_connection((host.strip("[]"), int(port)), timeout=1)
-        if port == "2376":  # by TLS: whoever accepts a connection there is an engine
+        if port == "2376":  # Docker's port for TLS: any server that accepts there counts as one
             connection.close()
             return True
     else:
-        return True  # ssh:// and the like: GitHub's runner will find out
+        return True  # ssh:// and others cannot be tried here; GitHub's runner will report an error
     with connection:
         connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
         return b" 200 " in connection.recv(64)
@@ -62,8 +62,9 @@ def _give_to_group(path: str) -> None:
 def remove_labelled(label: str, environment: Mapping[str, str]) -> list[str]:
     """Remove containers, networks and images of one runner; return what could not be removed.
 
-    GitHub's runner gives the label to all that it makes for a job, and tags images of container
-    actions with it. Nothing is chosen by time or name: other runners use the same engine.
+    GitHub's runner gives the label to the containers and networks of a job, and tags the images of
+    container actions with it. Only the label is used to find them, because other runners may use
+    the same engine.
     """
     if not _run(environment, "version", "--format", "{{.Server.Version}}").stdout.strip():
         return ["the docker command gets no answer of the engine"]
@@ -89,7 +90,7 @@ def _ids(environment: Mapping[str, str], *words: str) -> list[str]:
 
 
 def _run(environment: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    """Run docker's command; one that is missing or hangs has said nothing."""
+    """Run the docker command; if it is missing or hangs, return an empty output and code 1."""
     command = ["docker", *words]
     try:
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""What a job could reach in this container: a way to be root, and files that hold a secret."""
+"""What a job could reach in this container: a way to become root, and files with secrets."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _WAYS_OUT = (
     " deleted; or make it readable for root only (chown root, chmod 600) and set RUNNER_SUDO=0;"
     " RUNNER_ALLOW_READABLE_SECRETS=1 starts all the same"
 )
-_SUDO_TIMEOUT = 5.0  # seconds; whoever cannot be asked in time is taken to have sudo
+_SUDO_TIMEOUT = 5.0  # seconds; if sudo has not answered by then, the user is taken to have sudo
 
 
 def way_to_root(settings: Settings, user: Account) -> str:
-    """Return how a job may become root, and so read what root can read; "" if it cannot."""
+    """Return the way in which a job can become root, and so read what root can; "" if none."""
     if (kind := engine.choose(settings).kind) not in ("none", "given"):
         return kind
     for path in _HOST_SOCKETS:
@@ -36,10 +36,10 @@ def way_to_root(settings: Settings, user: Account) -> str:
         return ""
     own = Init()
     try:
-        # With any right that needs no password this asks for none (listpw in sudoers(5)).
+        # `sudo -l` needs no password if the user has any right without one (listpw in sudoers(5)).
         asking = program.as_user(settings, user, ["sudo", "-n", "-l"])
         child = own.spawn(asking, env={"PATH": os.defpath}, capture=True)
-    except FileNotFoundError:  # not even setpriv
+    except FileNotFoundError:  # setpriv, or without it sudo itself, is not installed
         return ""
     outcome = own.wait(child, time.monotonic() + _SUDO_TIMEOUT)
     own.end(child)
@@ -47,7 +47,7 @@ def way_to_root(settings: Settings, user: Account) -> str:
 
 
 def weaknesses(settings: Settings, user: Account) -> list[str]:
-    """Return what a job could do here that it cannot do in a container with the usual settings."""
+    """Return warnings about what a job can do here, but not in a container with usual settings."""
     found = []
     if os.geteuid() == user.uid:
         found.append(
@@ -69,9 +69,9 @@ def weaknesses(settings: Settings, user: Account) -> list[str]:
 
 
 def protect(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> list[str]:
-    """Delete each file that a job could read, and the env file in any case; return notes on it.
+    """Delete each secret's file that a job could read, and any env file; return notes about it.
 
-    Raises a Failure, with every file still there, if one of them can be read but not deleted.
+    Raises a Failure if a job could read a file that cannot be deleted. All files are kept then.
     """
     obstacles = {variable: _obstacle(file) for variable, file in files.items()}
     going = {variable for variable in files if variable == ENVFILE and not obstacles[variable]}
@@ -94,7 +94,7 @@ def protect(files: Mapping[str, SecretFile], settings: Settings, user: Account) 
 
 
 def _readers(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> dict[str, str]:
-    """Return for each variable whose file a job could read as whom it could."""
+    """Return the user as whom a job could read the file, for each variable where it could."""
     readers = {v: user.name for v, file in files.items() if can(user, file.path, os.R_OK)}
     if len(readers) < len(files) and (way := way_to_root(settings, user)):
         return dict.fromkeys(files, f"root, by {way}") | readers
@@ -102,7 +102,7 @@ def _readers(files: Mapping[str, SecretFile], settings: Settings, user: Account)
 
 
 def _obstacle(file: SecretFile) -> str:
-    """Return why a file cannot be deleted; "" if nothing is known to be in the way."""
+    """Return why a file cannot be deleted; "" if it seems that it can."""
     if file.names > 1:
         return "it has another name as well (a hard link)"
     if file.path in kernel.mount_points():

@@ -1,8 +1,8 @@
-"""A listener that lives and does nothing: jobs that do not start, and jobs that do not end.
+"""A listener that is alive but hangs: jobs that do not start, and jobs that do not end.
 
-GitHub's runner hangs in ways in which its process lives (actions/runner#4617, #4668, #4312, #4598,
-actions-runner-controller#4603, #4588). Nothing is decided on an error, and no look is made without
-a reason: an answer that is not there leaves the suspicion as it is.
+GitHub's runner can hang while its process is alive (actions/runner#4617, #4668, #4312, #4598,
+actions-runner-controller#4603, #4588). PID 1 looks only if it has a reason. If GitHub cannot be
+asked, nothing is decided, and PID 1 looks again later.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 # All in seconds.
 START_TIME = 60.0  # from the growth of the listener's log to the start of a worker
-LEASE = 660.0  # GitHub's lease of a job is 600; after it GitHub itself gives the job up
+LEASE = 660.0  # GitHub lends a job to a runner for 600, and then gives the job up itself
 SECOND_LOOK = 10.0  # after a look that misses the runner
 LONGEST_PAUSE = 240.0  # between two looks
 JOB_LOOK = 600.0  # between two looks at GitHub's list while a job runs
-BUSY_LOOK = 10.0  # between two looks at the worker's process, whose end sends PID 1 no signal
-LEAVE_TIME = 30.0  # that an ephemeral listener has to leave after its worker's end
-INTERRUPT_TIME = 10.0  # that it has to leave once it is interrupted
+BUSY_LOOK = 10.0  # between two looks at the worker, whose end sends no signal to PID 1
+LEAVE_TIME = 30.0  # from the end of the worker to the end of an ephemeral listener
+INTERRUPT_TIME = 10.0  # from SIGINT to the end of the listener
 
-_MISSES = 2  # looks in a row that miss the runner; one may be a hiccup of GitHub's
+_MISSES = 2  # looks in a row that do not find the runner; a single one may be GitHub's error
 _CONFLICT = "A session for this runner already exists"
 # The line that follows "Listening for Jobs", and belongs to it.
 _LISTENS = "Set runner/worker IPC timeout"
-# What the listener writes when the message of a job has come, whatever becomes of it.
+# The listener writes one of these when it has received a job, even if the job then fails to start.
 _JOB_MESSAGES = ("GetCredentialProvider", "acquirejob", "Skipping message Job", "Job request")
 
 
 class Scene(NamedTuple):
-    """Who plays: PID 1, the listener, the registration, and the state file that tells of them."""
+    """The parts of one runner's life, which the functions of this package take together."""
 
     pid_1: Init
     settings: Settings
@@ -56,7 +56,7 @@ class Scene(NamedTuple):
 
 
 class Abandoned(Exception):
-    """The life is to be ended as by a signal, and then with a Failure."""
+    """The runner must be stopped, as by a signal, and then the program ends with a Failure."""
 
     def __init__(self, message: str, hint: str, code: ExitCode = ExitCode.RUNNER) -> None:
         """Keep the Failure."""
@@ -65,15 +65,15 @@ class Abandoned(Exception):
 
 
 class Misses:
-    """Looks in a row that miss the runner on GitHub's list."""
+    """Counts looks in a row that do not find the runner on GitHub's list."""
 
     def __init__(self, scene: Scene, words: str) -> None:
-        """Take what to say when it is given up."""
+        """Take the message of the Failure."""
         self._name, self._words = scene.remover.registration.name, words
         self._count = 0
 
     def count(self, *, missed: bool) -> None:
-        """Take in one look. Raises a Failure (76) at the second miss in a row."""
+        """Count one look. Raises a Failure (76) at the second miss in a row."""
         self._count = self._count + 1 if missed else 0
         if self._count == _MISSES:
             raise Failure(
@@ -85,7 +85,7 @@ class Misses:
 
 
 def words_of_a_listener(listener: Listener) -> str:
-    """Return what a listener that listens has written since the last time; "" while it starts."""
+    """Return what the listener has written since the last call; "" until it listens."""
     words = listener.growth()
     if _CONFLICT in words:
         log.warning(
@@ -99,10 +99,10 @@ def words_of_a_listener(listener: Listener) -> str:
 
 
 class Suspicion:
-    """The listener's log has grown, and there is no worker: it may have lost a job."""
+    """The listener's log has grown, and there is no worker: the listener may have lost a job."""
 
     def __init__(self, scene: Scene, words: str, idle: Idle) -> None:
-        """Give the worker its time to start."""
+        """Begin the time in which the worker should start."""
         self._scene, self._words, self._idle = scene, words, idle
         self._misses = Misses(
             scene, "GitHub dropped this runner with a job that it could not start"
@@ -114,15 +114,15 @@ class Suspicion:
 
     @property
     def moment(self) -> float:
-        """The next look, or the end of the patience of an idle runner."""
+        """The next look, or the end of RUNNER_IDLE_TIMEOUT."""
         return min(self._look_at, self._idle.end)
 
     def news(self) -> bool:
-        """Return whether the worker is there: then nothing was wrong."""
+        """Return whether the worker has started: then nothing was wrong."""
         return self._scene.listener.has_worker()
 
     def look(self) -> Phase | None:
-        """Ask GitHub once a worker should have started, and again more and more seldom."""
+        """Ask GitHub once the worker should have started, and then again after growing pauses."""
         if self._scene.listener.has_worker():
             self._clear()
             return self._idle.look()
@@ -142,7 +142,7 @@ class Suspicion:
         return self
 
     def _is_suspicious(self, listed: Listed) -> bool:
-        """Whether a job may be lost; a token that was renewed also makes the log grow."""
+        """Whether a job may be lost: the log also grows when the listener renews its token."""
         if listed is Listed.IDLE or not self._scene.remover.can_ask:
             return any(message in self._words for message in _JOB_MESSAGES)
         return True
@@ -162,7 +162,7 @@ class Suspicion:
             log.warning("github.unasked", "GitHub cannot be asked; the suspicion stays")
 
     def _require_patience(self, listed: Listed, now: float) -> None:
-        """Raise Abandoned once GitHub has given the job up; never on an answer that failed."""
+        """Raise Abandoned once GitHub has given the job up, but not if GitHub cannot be asked."""
         if now - self._begun < LEASE or (listed is Listed.UNKNOWN and self._scene.remover.can_ask):
             return
         raise Abandoned(
@@ -185,10 +185,10 @@ class Suspicion:
 
 
 class RunningJob:
-    """A worker is at work."""
+    """A worker is running a job."""
 
     def __init__(self, scene: Scene, then: Callable[[], Phase]) -> None:
-        """Begin its time; `then` makes the phase that follows, for a runner that stays."""
+        """Begin the job's time; `then` makes the next phase of a runner that is not ephemeral."""
         self._scene, self._then = scene, then
         self._misses = 0
         now = time.monotonic()
@@ -200,15 +200,15 @@ class RunningJob:
 
     @property
     def moment(self) -> float:
-        """The next look at the worker's process."""
+        """The next look at the worker, the end of the job's time, or of the listener's."""
         return min(time.monotonic() + BUSY_LOOK, self._end, self._worker_gone + LEAVE_TIME)
 
     def news(self) -> bool:
-        """Return whether the engine has died; the end of the listener is waited for anyway."""
+        """Return whether the engine has ended; the caller waits for the listener's end anyway."""
         return self._scene.engine.is_news
 
     def look(self) -> Phase | None:
-        """See whether worker, listener and GitHub still agree."""
+        """Check that the worker is alive, and that GitHub still lists the runner."""
         now = time.monotonic()
         self._scene.engine.tell_death()
         if not self._scene.listener.busy():
@@ -242,7 +242,7 @@ class RunningJob:
             )
 
     def _after_worker(self, now: float) -> Phase:
-        """Let an ephemeral listener leave, and see to it that it does."""
+        """Wait for the end of an ephemeral listener; interrupt it, or kill it, if it stays."""
         if not self._scene.settings.ephemeral:
             return self._then()
         self._scene.figures.mark("job_ended")

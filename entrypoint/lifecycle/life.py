@@ -1,4 +1,4 @@
-"""The life of a runner: register, listen, deregister. PID 1 in one page."""
+"""The life of a runner on one page: PID 1 registers, listens for a job, and deregisters."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ from entrypoint.settings.given import Given
 from entrypoint.settings.schema import Settings
 from entrypoint.vault import Vault
 
-SETTINGS_TIMEOUT = 20.0  # seconds; a file on a volume that hangs must not hang us
-SWEEP_GRACE = 0.5  # seconds between TERM and KILL for what is left; 9 s of a stop may be over
+SETTINGS_TIMEOUT = 20.0  # seconds; reading a file on a volume that hangs would never end
+# Seconds between TERM and KILL for processes that are left. A stop may have used 9 s by then, and
+# `docker stop` kills after 10.
+SWEEP_GRACE = 0.5
 
 
 def run(
@@ -37,7 +39,7 @@ def run(
     vault: Vault,
     child: RegisteringChild,
 ) -> ExitCode:
-    """Live, end everything that is left, and return the exit code; see `live` for the rest."""
+    """Call `live`, end all processes that are left, and return the exit code."""
     log.configure(environ.get("RUNNER_LOG_LEVEL", ""), environ.get("RUNNER_LOG_FORMAT", ""))
     log.colour(wanted=not environ.get("NO_COLOR"))
     life, failure = Figures(), None
@@ -45,7 +47,7 @@ def run(
         code = live(pid_1, environ, given, vault, child, life)
     except Stopped as stop:
         code = ExitCode(128 + stop.signum)
-    except Exception as error:  # noqa: BLE001 - after a defect, too, the container is cleaned up
+    except Exception as error:  # noqa: BLE001 - clean the container up after a defect as well
         failure = as_failure(error)
         code = failure.code
         tell(failure)
@@ -69,13 +71,13 @@ def live(
 ) -> ExitCode:
     """Take one runner through its whole life.
 
-    `given` holds the secrets of the environment, and `vault` will hold the credential; `child`
-    waits for its order; `life` takes in what it costs. Raises Stopped or a Failure; either way
-    nothing stays registered.
+    `given` holds the secrets of the environment, and `vault` will hold the credential. `child`
+    waits for its order to register. `life` collects times and costs. Raises Stopped or a Failure;
+    the runner is removed from GitHub's list in both cases.
     """
     prepared = prepare(pid_1, environ, given, vault)
     settings = Settings.restore(prepared["settings"])
-    claim(settings.home)  # the child that has prepared did so, too, and has ended
+    claim(settings.home)  # the lock of the child that prepared went with that child
     remover = Remover(pid_1, settings, vault, environ, prepared["name"])
     with stop_file.watched(pid_1, settings, prepared["stop_digest"]), ExitStack() as exits:
         seen = exits.enter_context(state.State(settings.state_dir))
@@ -103,7 +105,7 @@ def live(
 
 
 def listen(scene: Scene, credential: UntilJob, progress: Progress) -> ExitCode:
-    """Let the runner take its job. A stop ends it, and so does a runner that hangs."""
+    """Wait while the runner takes and runs its job; stop it at a signal, or if it hangs."""
     try:
         with credential.answering():
             if not watching.until_end(scene):
@@ -134,7 +136,7 @@ def listen(scene: Scene, credential: UntilJob, progress: Progress) -> ExitCode:
 def prepare(
     pid_1: Init, environ: MutableMapping[str, str], given: Vault, vault: Vault
 ) -> dict[str, Any]:
-    """Have the settings read by a child, which knows the secrets; see prepare_child.load."""
+    """Have a child read the settings and the secrets; return what prepare_child.load returns."""
 
     def load() -> dict[str, Any]:
         from entrypoint.lifecycle import prepare_child
@@ -146,7 +148,7 @@ def prepare(
         raise Failure(ExitCode.CONFIG, f"reading the settings took over {SETTINGS_TIMEOUT} s")
     given.forget()
     environ.update(prepared["environment"])
-    redaction.hide_user_info(environ)  # a proxy's password, which config.sh may repeat
+    redaction.hide_user_info(environ)  # config.sh may print a proxy's address with its password
     log.configure(prepared["settings"]["log_level"], prepared["settings"]["log_format"])
     if version := prepared["settings"]["version"]:
         log.info(
@@ -160,12 +162,12 @@ def prepare(
 
 
 def as_failure(error: Exception) -> Failure:
-    """Return what has ended the life as a Failure; what nobody has foreseen is a defect."""
+    """Return an exception as a Failure; an exception that is not expected is a defect."""
     if isinstance(error, Failure):
         return error
     if isinstance(error, OSError) and (refused := refused_by_kernel(error)):
         return refused
-    import traceback  # 4 ms of each start
+    import traceback  # takes 4 ms, and is needed only for a defect
 
     log.error(
         "life.defect", "a defect in gh-runner", traceback="".join(traceback.format_exception(error))
@@ -178,7 +180,7 @@ def as_failure(error: Exception) -> Failure:
 
 
 def tell(failure: BaseException | None) -> None:
-    """Log a failure, and before it the one that it came upon."""
+    """Log a Failure, and before it the Failure during whose handling it was raised."""
     if isinstance(failure, Failure):
         tell(failure.__context__)
         log.error(

@@ -1,4 +1,4 @@
-"""A life in figures: how long its phases took, and what it cost."""
+"""The figures of one runner's life: how long its phases took, and what it cost."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.child import Child
 from entrypoint.init.pid1 import Init
 
-_WRITE_TIME = 2.0  # seconds for the file of metrics
+_WRITE_TIME = 2.0  # seconds that writing RUNNER_METRICS_FILE may take
 
 
 class Figures:
-    """The moments of a life (time.monotonic()), by their names, in their order."""
+    """The moments of a runner's life (time.monotonic()), by name, in the order they came."""
 
     def __init__(self) -> None:
-        """Begin with the start of PID 1."""
+        """Mark the moment `started`."""
         self._moments = {"started": time.monotonic()}
         self.run_sh: Child | None = None
         self.name = self.file = ""  # of the runner; RUNNER_METRICS_FILE
 
     def mark(self, name: str) -> None:
-        """Note that a moment has come; only its first time counts."""
+        """Note that a moment has come; only the first call with a name counts."""
         self._moments.setdefault(name, time.monotonic())
 
     def summary(self) -> dict[str, Any]:
-        """Return all figures; times in seconds, memory in bytes. What is not known is left out."""
+        """Return all known figures; times in seconds, memory in bytes."""
         self.mark("ended")
         made, again, left = figures.totals()
         found = {
@@ -46,7 +46,8 @@ class Figures:
         }
         run_sh = self.run_sh
         if run_sh is not None and run_sh.usage is not None:
-            # run.sh, and all below it that has been waited for: listener, worker, the job.
+            # What wait4(2) returns for run.sh includes its descendants that were waited for:
+            # listener, worker and job.
             found["runner_cpu_seconds"] = round(run_sh.usage.ru_utime + run_sh.usage.ru_stime, 3)
             found["runner_memory_peak_bytes"] = run_sh.usage.ru_maxrss * 1024
         return {name: value for name, value in found.items() if value is not None}
@@ -57,7 +58,7 @@ class Figures:
         return round(self._moments[last] - self._moments[first], 3)
 
     def write(self, pid_1: Init, code: ExitCode, found: dict[str, Any]) -> None:
-        """Write RUNNER_METRICS_FILE, if it is set; one warning if that cannot be."""
+        """Write RUNNER_METRICS_FILE if it is set; log one warning if that fails."""
         if not self.file:
             return
 

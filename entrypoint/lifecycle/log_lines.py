@@ -1,8 +1,8 @@
-"""RUNNER_LOG_FORMAT=json: the lines of GitHub's programs become JSON, too.
+"""RUNNER_LOG_FORMAT=json: the lines of GitHub's programs become JSON as well.
 
-They write into a pipe that a child of PID 1 reads (log_lines_child.py). PID 1 does not wake for
-them. The child takes whatever comes, also while nobody reads the log, so that a job never waits
-for a reader.
+GitHub's programs write into a pipe, and a child of PID 1 reads it (log_lines_child.py), so PID 1
+does not wake for each line. The child keeps reading even if no program reads the container's log,
+so that a job never has to wait for that.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from entrypoint import log
 from entrypoint.init.child import Child, close_all_but, memory_file
 from entrypoint.init.pid1 import Init
 
-# Seconds that the child has to write what has been said at last. It gives up by itself where nobody
-# reads; in a stop there is less time.
+# Seconds that the child has for the last lines; there is less time in a stop. The child gives up by
+# itself if no program reads the log.
 _DRAIN_TIME, _DRAIN_TIME_OF_STOP = 20.0, 0.5
-_WRITE_TIME = 4.0  # seconds for what the child has read and not written yet
+_WRITE_TIME = 4.0  # seconds for lines that the child has read and not written yet
 _LOOK_EVERY = 0.02  # seconds
 
 
 @contextmanager
 def converted(pid_1: Init) -> Iterator[int | None]:
-    """Yield the descriptor that GitHub's programs write to; None where they write to stdout."""
+    """Yield the descriptor that GitHub's programs write to; None if they write to stdout."""
     if not log.is_json():
         yield None
         return
@@ -39,13 +39,13 @@ def converted(pid_1: Init) -> Iterator[int | None]:
 
     def convert() -> NoReturn:
         close_all_but(0, 1, 2, reader, lock)
-        # PID 1's children are not dumpable: where they are not root, their /proc files are closed.
+        # PID 1's children are not dumpable, so a child that is not root may not open this file.
         with suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as file:
             file.write("gh-runner-log")
         from entrypoint.lifecycle import log_lines_child  # loads structlog
 
         log_lines_child.convert(reader)
-        os._exit(0)  # what the function of a forked child answers goes into a file that is closed
+        os._exit(0)  # a return would write into the file for the answer, which is closed here
 
     child = pid_1.fork(convert)
     os.close(reader)
@@ -56,10 +56,10 @@ def converted(pid_1: Init) -> Iterator[int | None]:
 
 
 def _drain(pid_1: Init, child: Child, writer: int) -> None:
-    """Let the child read what has been said at last.
+    """Wait until the child has read and written the last lines.
 
-    It ends when nobody can write any more. A process of the job may hold the pipe: then the child
-    is waited for until the pipe is empty, and SIGTERM ends it with all others.
+    The child ends at the end of the pipe. But a process of the job may keep the pipe open. Then
+    PID 1 waits until the pipe is empty, and ends the child later with all other processes.
     """
     try:
         look = os.open(f"/proc/self/fd/{writer}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -79,7 +79,7 @@ def _drain(pid_1: Init, child: Child, writer: int) -> None:
 
 
 def _unread(pipe: int) -> int:
-    """Return how many bytes wait in a pipe (FIONREAD in pipe(7))."""
+    """Return how many bytes are in a pipe (FIONREAD in pipe(7))."""
     waiting = array.array("i", [0])
     fcntl.ioctl(pipe, termios.FIONREAD, waiting)
     return waiting[0]

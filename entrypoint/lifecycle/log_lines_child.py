@@ -12,22 +12,22 @@ import structlog
 from entrypoint import log
 from entrypoint.init.signals import raise_at_terminate
 
-_LONGEST = 3000  # bytes; a record stays below the 4096 that a pipe takes as a whole (pipe(7))
-_LARGEST_BACKLOG = 1 << 22  # bytes that wait for a reader that stalls; what comes then is counted
+_LONGEST = 3000  # bytes; so a record is below the 4096 that a pipe takes in one piece (pipe(7))
+_LARGEST_BACKLOG = 1 << 22  # bytes that are kept while the log is not read; then lines are dropped
 _READ = 1 << 16  # bytes
-_PATIENCE = 500  # milliseconds that a reader has to make room before lines are left out
-_LAST_PATIENCE = 200  # milliseconds that a reader has at the end
+_PATIENCE = 500  # milliseconds that the log's reader has to make room before lines are dropped
+_LAST_PATIENCE = 200  # milliseconds that the log's reader has at the end
 _LEVELS = {"INFO": "info", "WARN": "warning", "ERR": "error", "VERB": "debug"}
-# The head of a line of GitHub's own trace, which ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT=1 prints.
+# The beginning of a line of the runner's trace, which ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT=1 prints.
 _HEAD = re.compile(r"\[(?:[A-Z]+ )?\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ (INFO|WARN|ERR|VERB)\b")
 
 
 class _Ended(Exception):
-    """PID 1 wants this child to end."""
+    """PID 1 has asked this child to end, by SIGTERM."""
 
 
 def convert(reader: int) -> None:
-    """Write a record for each line until nobody can write any more, or until SIGTERM."""
+    """Write a record for each line, until the end of the pipe or until SIGTERM."""
     raise_at_terminate(_Ended)
     os.set_blocking(reader, False)
     lines = Lines()
@@ -41,15 +41,15 @@ def convert(reader: int) -> None:
 
 
 class Lines:
-    """What has been read and not been written yet."""
+    """Lines that have been read and not been written yet."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Begin without any line."""
         self._rest = b""
         self._backlog: collections.deque[str] = collections.deque()
         self._size = self._dropped = 0
         self._is_told = False
-        # structlog makes each record, and hands it to the backlog.
+        # structlog renders each record, and passes it to `info` below, which keeps it.
         self._logger = structlog.wrap_logger(
             self,
             processors=[
@@ -62,14 +62,14 @@ class Lines:
         )
 
     def info(self, record: str) -> None:
-        """Take a rendered record."""
+        """Keep a rendered record until it can be written."""
         self._backlog.append(record)
         self._size += len(record)
 
     debug = warning = error = info
 
     def take_in(self, reader: int, *, wait: bool) -> bool:
-        """Read some of what there is; False when nobody can write any more, or nothing is left."""
+        """Read once; return False at the end of the pipe, or without `wait` if it is empty."""
         poll = select.poll()
         poll.register(reader, select.POLLIN)
         if self._backlog:
@@ -85,7 +85,8 @@ class Lines:
         while len(self._rest) > _LONGEST:
             self._add(self._rest[:_LONGEST])
             self._rest = self._rest[_LONGEST:]
-        if self._size > _LARGEST_BACKLOG:  # a reader that is slow, and not stalled, loses nothing
+        # Wait a moment before lines are dropped: a log that is read slowly must lose nothing.
+        if self._size > _LARGEST_BACKLOG:
             self.write(_PATIENCE)
         return bool(found)
 
@@ -109,7 +110,7 @@ class Lines:
             getattr(self._logger, level)(text, event_name="runner.said", source="runner")
 
     def write(self, patience: int) -> None:
-        """Write for as long as there is room; `patience` is in milliseconds."""
+        """Write while stdout has room; wait up to `patience` milliseconds for room."""
         poll = select.poll()
         poll.register(1, select.POLLOUT)
         while self._backlog and poll.poll(patience):
@@ -118,6 +119,6 @@ class Lines:
             log.write_line(record)
 
     def finish(self) -> None:
-        """Write what is left, for as long as there is a reader."""
+        """Write what is left, as long as the log is read."""
         self._add(self._rest)
         self.write(_LAST_PATIENCE)

@@ -1,4 +1,4 @@
-"""RUNNER_METRICS_FILE: the figures of a life for the node exporter's textfile collector."""
+"""RUNNER_METRICS_FILE: a runner's figures for the textfile collector of the node exporter."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from entrypoint.container import files
 
-_OLD = 86_400.0  # seconds; then the files of other runners in the directory go
+_OLD = 86_400.0  # seconds; older files of other runners in the directory are deleted
 _PREFIX, _SUFFIX = "gh-runner-", ".prom"
 
 
 def write(path: str, name: str, code: int, found: Mapping[str, float]) -> str:
-    """Write the file, whole or not at all; return why that cannot be, "" if it could.
+    """Write the file in one step; return "", or why it cannot be written.
 
-    A directory gets one file for each runner, named by it, and loses those of our kind that are
-    older than a day: the collector would show them for ever.
+    In a directory each runner gets a file of its own name. Files of other runners that are older
+    than a day are deleted, because the collector would show them for ever.
     """
     try:
         if path.endswith("/") or os.path.isdir(path):

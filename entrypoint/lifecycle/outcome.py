@@ -1,4 +1,4 @@
-"""What has really happened: run.sh turns most of the listener's exit codes into 0."""
+"""How the runner has ended: run.sh turns most exit codes of the listener into 0."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from entrypoint.runner.listener import WORKER_RESULTS, Listener
 from entrypoint.settings.schema import Settings
 
 _RETURN_CODE = re.compile(r"Runner execution has finished with return code (\d+)")
-_DEPRECATED = 7  # with ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE; run.sh passes it on
+# With ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1 the listener ends with it, and so does
+# run.sh.
+_DEPRECATED = 7
 _CONFLICT = 5
 
 
@@ -27,13 +29,13 @@ def judge(
 ) -> ExitCode:
     """Return DONE if a job ran to its end; otherwise raise the Failure that says what happened.
 
-    After an ephemeral job the runner deletes its own record. It also does when GitHub no longer
-    knows the registration, so only a worker proves that there was a job. A file proves nothing:
-    a job may have written or deleted it. `can_ask` is whether GitHub can be asked afterwards.
+    Only a worker proves that there was a job. Files prove nothing, because a job may have written
+    or deleted them. The runner deletes its record after an ephemeral job, but also when GitHub no
+    longer knows the registration. `can_ask` is whether GitHub can be asked afterwards.
     """
     if listener.had_job:
         registration.job_taken(listener.job_name())
-        # Otherwise GitHub is asked: a job can delete the record, and the log as well.
+        # Without these signs GitHub is asked, because a job can delete the record and the log.
         if (
             listener.left_by_itself
             and (listener.reported_result() or not can_ask)
@@ -52,8 +54,8 @@ def judge(
     # with 1.
     progress.require_version()
     if not registration.ours and _is_gone(settings, listener):
-        # A controller that has made the registration frees the slot at once after a 0; after any
-        # other code it would try the same dead configuration again (docs/adr/0005).
+        # A controller made this registration. After exit code 0 it frees the runner's place at
+        # once. After any other code it would try the same dead configuration again (docs/adr/0005).
         log.warning(
             "runner.used_up",
             "the given registration is used up or gone at GitHub; there is nothing to do",
@@ -63,7 +65,7 @@ def judge(
 
 
 def _tell_result(listener: Listener) -> None:
-    """Say what became of the job. A job can write into the log of the listener, which tells it."""
+    """Log the result of the job. It may come from the listener's log, which a job can forge."""
     job, code = listener.job_name(), None if listener.worker is None else listener.worker.outcome
     if code is None:
         result = listener.reported_result() or "unknown"
@@ -94,7 +96,7 @@ def _tell_result(listener: Listener) -> None:
 
 
 def _is_gone(settings: Settings, listener: Listener) -> bool:
-    """Whether GitHub has said that the registration is gone, at the start or later."""
+    """Whether GitHub has told the listener that the registration is gone, at any time."""
     return (
         home.record(settings.home) is None
         or "registration has been deleted from the server" in listener.last_words()

@@ -1,7 +1,7 @@
-"""What a child of PID 1 does before anything else: read, check, hide and tidy up.
+"""The first child of PID 1: it reads and checks the settings, and hides the secrets.
 
-PID 1 never sees a secret. Files are deleted only once all settings have been found right, so that
-nothing is lost to a mistake.
+A child does this so that PID 1 never sees a secret. Files are deleted only after all settings have
+been found right, so that a mistake in the settings loses no file.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from entrypoint.vault import BORROWED, STOP_SECRET, Vault
 
 
 def load(given: Given, vault: Vault) -> dict[str, Any]:
-    """Return the settings and what was put right on the way; put the secrets into the vault.
+    """Put the secrets into the vault; return the settings, and notes on what was corrected.
 
-    Raises a Failure that lists every problem; all files are still there then.
+    Raises a Failure that lists every problem. All files are kept in that case.
     """
     files: dict[str, SecretFile] = {}
     values = sources.read(given, files)
@@ -64,9 +64,9 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
 
 
 def exposed(settings: Settings, secrets: Mapping[str, str], origins: Collection[str]) -> list[str]:
-    """Return a warning where until-job cannot keep its promise in full.
+    """Return a warning if the credential is in the container's environment in spite of until-job.
 
-    `secrets` are those of the container's environment; of other projects' only those in `origins`.
+    `secrets` are those of the environment. Another project's variable counts if it is in `origins`.
     """
     names = (*credential.VARIABLES, *(name for name in BORROWED if name in origins))
     given = [variable for variable in names if secrets.get(variable)]
@@ -81,7 +81,7 @@ def exposed(settings: Settings, secrets: Mapping[str, str], origins: Collection[
 
 
 def require_free_disk(settings: Settings) -> None:
-    """Raise a Failure (75) where too little space is free: a disk may be freed."""
+    """Raise a Failure (75, try again later) if too little disk space is free."""
     for path in (settings.workdir_path, settings.engine_data_root):
         if not (path and os.path.isdir(path)):
             continue

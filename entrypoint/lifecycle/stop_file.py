@@ -1,7 +1,7 @@
-"""A stop by file, for a virtual machine: no signal of its host reaches a process in it.
+"""A stop by a file, for a virtual machine: a signal from the host cannot reach a process inside.
 
-RUNNER_STOP_FILE names a file in a folder that host and machine share. Once the file is there and
-holds RUNNER_STOP_SECRET, that is the same as a SIGTERM.
+RUNNER_STOP_FILE names a file in a folder that host and machine share. Once that file exists and
+holds RUNNER_STOP_SECRET, the runner stops as at a SIGTERM.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from entrypoint.init.child import Child
 from entrypoint.init.pid1 import Init
 from entrypoint.settings.schema import Settings
 
-_SPARE = 10  # children in a life; a job that kills each one must not keep PID 1 busy
+_SPARE = 10  # children in a life: a job may kill each one, and that must not keep PID 1 busy
 
 
 def digest(secret: str) -> str:
-    """Return all that PID 1 and its child know of the secret: its SHA-256, in hexadecimal."""
-    from hashlib import sha256  # loads OpenSSL; only for who has such a secret
+    """Return the SHA-256 of the secret, in hexadecimal: PID 1 and the child keep only this."""
+    from hashlib import sha256  # loads OpenSSL, and few containers have such a secret
 
     return sha256(secret.encode()).hexdigest()
 
 
 @contextmanager
 def watched(pid_1: Init, settings: Settings, secret_digest: str) -> Iterator[None]:
-    """Have a child look for the stop file for as long as this lasts; nothing if none is set.
+    """Have a child look for the stop file during a `with` block, if one is set.
 
-    It is a child, since a look at a folder of another machine can hang, and PID 1 must not.
+    A child does this because a look at a folder of another machine can hang.
     """
     if not settings.stop_file:
         yield
@@ -43,31 +43,31 @@ def watched(pid_1: Init, settings: Settings, secret_digest: str) -> Iterator[Non
 
 
 class Watcher:
-    """The child that looks; another one in its place, should it be killed."""
+    """Keeps a child that looks for the stop file, and replaces it if it is killed."""
 
     def __init__(self, pid_1: Init, path: str, secret_digest: str) -> None:
-        """Start it."""
+        """Start the child."""
         self._init, self._path, self._digest = pid_1, path, secret_digest
         self._spare = _SPARE
         self._child = self._start()
 
     def _start(self) -> Child:
         def watch() -> bytes:
-            from entrypoint.lifecycle import stop_file_child  # PID 1 never needs it
+            from entrypoint.lifecycle import stop_file_child  # PID 1 must not load it
 
             stop_file_child.watch(self._path, self._digest)
 
         return self._init.fork(watch)
 
     def replace(self) -> None:
-        """Start another one if it has ended: the kernel may kill it for memory, or a job's root."""
+        """Start another child if the child was killed, by a job's root or for want of memory."""
         if self._child.outcome is None or not self._spare:
             return
         self._spare -= 1
         self._child.close()
         try:
             self._child = self._start()
-        except OSError as error:  # the limit of processes
+        except OSError as error:  # fork failed at the pids limit
             log.debug(
                 "stop_file.unwatched", "no process looks for the stop file", why=error.strerror
             )
@@ -81,6 +81,6 @@ class Watcher:
             )
 
     def end(self) -> None:
-        """End it."""
+        """Kill the child."""
         self._init.end(self._child)
         self._child.close()

@@ -1,7 +1,7 @@
 """The child of PID 1 that looks for the stop file.
 
-A job may be able to write to the folder, as root at least. So a link, a FIFO or a device is never
-opened, and only the secret makes a file a stop.
+A job may be able to write to the folder, at least as root. So links, FIFOs and devices are never
+opened, and a file counts only if it holds the secret.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from entrypoint import log
 from entrypoint.init.child import close_all_but
 from entrypoint.init.signals import terminate
 
-LOOK_EVERY = 1.0  # seconds; no notification crosses the file system of a virtual machine
-_MAX_SIZE = 4096  # bytes; more is no secret of ours
+LOOK_EVERY = 1.0  # seconds; inotify(7) does not work across a virtual machine's shared folder
+_MAX_SIZE = 4096  # bytes that are read; a secret is shorter
 _Identity = tuple[int, int, int]
 
 
 def watch(path: str, digest: str) -> NoReturn:
-    """Look for ever; each new file with the right secret is one SIGTERM to PID 1."""
+    """Look for the file until the parent ends; send a SIGTERM for each one with the secret."""
     parent = os.getppid()
     close_all_but(0, 1, 2)
     file = StopFile(path, digest)
-    while os.getppid() == parent:  # not PID 1 of its namespace, our parent can die without us
+    # If the parent is not PID 1 of its namespace, this process can outlive it.
+    while os.getppid() == parent:
         if file.asks():
             log.info("stop_file.found", "a stop by file", path=path)
             terminate(parent)
@@ -34,17 +35,17 @@ def watch(path: str, digest: str) -> NoReturn:
 
 
 class StopFile:
-    """One path, and what has been seen there."""
+    """The stop file's path, and the last file that was seen there."""
 
     def __init__(self, path: str, digest: str) -> None:
         """Take the path and the SHA-256 of the secret, in hexadecimal."""
         self._directory, self._name = os.path.split(path)
         self._path, self._digest = path, digest
-        self._known: _Identity | None = None  # of the file that has been judged
+        self._known: _Identity | None = None  # of the file that was read last
         self._warned: set[str] = set()
 
     def asks(self) -> bool:
-        """Return whether a new file asks for a stop; it is deleted, so that the next one counts."""
+        """Return whether a new file asks for a stop; if so, the file is deleted."""
         try:
             folder = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
@@ -74,7 +75,7 @@ class StopFile:
             return False
         try:
             os.unlink(self._name, dir_fd=folder)
-        except OSError as error:  # a read-only mount: the same file does not count twice
+        except OSError as error:  # a read-only mount; `_known` keeps it from counting twice
             log.debug("stop_file.kept", "the stop file stays", path=self._path, why=error.strerror)
         return True
 
@@ -86,13 +87,13 @@ class StopFile:
             return file.read(_MAX_SIZE) if regular else b""
 
     def _is_secret(self, content: bytes) -> bool:
-        from hashlib import sha256  # loads OpenSSL, only where there is a file
+        from hashlib import sha256  # loads OpenSSL, which is needed only once there is a file
         from hmac import compare_digest
 
         return compare_digest(sha256(content.strip()).hexdigest(), self._digest)
 
     def _warn(self, event: str, why: str | None) -> None:
-        """Warn of each thing once: a job may go on doing it for ever."""
+        """Log each kind of warning once, because a job could cause it again and again."""
         if event not in self._warned:
             self._warned.add(event)
             log.warning("stop_file.ignored", event, path=self._path, why=why)

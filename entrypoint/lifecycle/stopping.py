@@ -1,7 +1,7 @@
-"""A stop, whenever it arrives: ask first, stop second.
+"""A stop of a runner that listens or works: ask GitHub first, and then stop the listener.
 
-A listener that is still registered is not signalled without a worker: between a job's arrival
-and the start of its worker, 0.1 s later, a signal would lose the job.
+A listener that is registered and has no worker must not be signalled. It may just have received a
+job: the worker starts 0.1 s after that, and a signal in between would lose the job.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from entrypoint.settings.schema import Settings
 
 LEAVE_TIMEOUT = 2.0  # seconds; an interrupted idle listener needs 0.1
 REPORT_TIME = 2.0  # seconds that a worker needs to report a job whose processes are gone
-LOOK_RESERVE = 1.0  # seconds kept for looking at GitHub's list after the listener has gone
-WROTE_LATELY = 2.0  # seconds; a listener that has written since then may be about to take a job
-ARRIVAL_TIME = 1.0  # seconds from there to its worker; 0.2 were measured
+LOOK_RESERVE = 1.0  # seconds kept for asking GitHub once the listener has ended
+WROTE_LATELY = 2.0  # seconds; a listener that has written its log since then may be taking a job
+ARRIVAL_TIME = 1.0  # seconds from that line to the job's worker; 0.2 were measured
 _KILL_EVERY = 0.5  # seconds
-_LOOK_EVERY = 0.02  # seconds; the start of somebody else's child sends us no signal
-_IDLE_EVERY = 0.2  # seconds; nor does its end
+_LOOK_EVERY = 0.02  # seconds; the kernel does not tell us when the listener starts a worker
+_IDLE_EVERY = 0.2  # seconds; nor when the worker ends
 
 
 def stop(scene: Scene, credential: UntilJob, *, drain: float) -> bool:
-    """Stop the listener; return True if a job ran on to its end meanwhile, as a drain lets it.
+    """Stop the listener; return True if a job ran to its end before that.
 
-    `drain` is in seconds.
+    `drain` is the number of seconds that a job may go on.
     """
     pid_1, listener = scene.pid_1, scene.listener
     pid_1.stop.begin(scene.settings.stop_timeout)
@@ -47,20 +47,19 @@ def stop(scene: Scene, credential: UntilJob, *, drain: float) -> bool:
 
 
 def _wait_for_worker(pid_1: Init, listener: Listener) -> None:
-    """Wait until the job that GitHub speaks of is in the hands of a worker.
-
-    0.15 s were measured; with a throttled CPU it has all the time that a report does not need,
-    and half of it in a stop that is short.
-    """
+    """Wait for the worker of the job that GitHub says the runner has."""
+    # 0.15 s were measured, but a container's CPU may be throttled. So wait for as long as the rest
+    # of the stop does not need, and in a short stop for half of the time.
     now, deadline = time.monotonic(), pid_1.stop.deadline
     until = max(deadline - REPORT_TIME - LOOK_RESERVE, now + (deadline - now) / 2)
     pid_1.wait_for(lambda: listener.busy() or listener.ended(), until, poll=_LOOK_EVERY)
 
 
 def _drained(scene: Scene, drain: float) -> bool:
-    """Let the job go on to its end, and the listener with it; False when the drain is over.
+    """Let the job run to its end, and end the listener; False if the drain is over before that.
 
-    A listener that is not ephemeral would stay, and take the next job.
+    A listener that is not ephemeral is removed from GitHub's list after the job, because it would
+    take the next one.
     """
     pid_1, listener = scene.pid_1, scene.listener
     log.info("job.draining", "a job is running and may end", seconds=drain)
@@ -73,7 +72,7 @@ def _drained(scene: Scene, drain: float) -> bool:
             hurry=True,
             poll=_IDLE_EVERY if stays else None,
         )
-        pid_1.stop.allow(left)  # the drain is no part of RUNNER_STOP_TIMEOUT
+        pid_1.stop.allow(left)  # RUNNER_STOP_TIMEOUT does not include the drain
         if not over or listener.ended():
             return over
         if _off_the_list(scene):
@@ -83,10 +82,11 @@ def _drained(scene: Scene, drain: float) -> bool:
 
 
 def _off_the_list(scene: Scene) -> bool:
-    """Whether an idle listener may be ended: its registration is gone, or GitHub does not answer.
+    """Remove an idle runner from the list; return whether its listener may be ended now.
 
-    GitHub is asked for half of the stop's time; the rest is for asking again once the listener is
-    gone. A job may have arrived meanwhile, which has to be cancelled first: False then.
+    It may also be ended if GitHub does not answer within half of the stop's time; the rest is for
+    asking again once the listener has ended. Returns False if a job has arrived meanwhile, because
+    the job must be cancelled first.
     """
     pid_1, listener, remover = scene.pid_1, scene.listener, scene.remover
     try:
@@ -108,10 +108,10 @@ def _off_the_list(scene: Scene) -> bool:
 
 
 def job_arrives(pid_1: Init, listener: Listener) -> bool:
-    """Whether a job has just come, of which GitHub has not told us: wait for its worker then.
+    """Whether a job has just arrived, as the listener's log and then its worker show.
 
-    The listener's log grows 0.05 s after a job was queued, and the worker is there 0.2 s later
-    (actions/runner). In between a signal would lose the job.
+    The listener writes its log 0.05 s after a job was queued, and the worker starts 0.2 s later
+    (actions/runner). A signal in between would lose the job, so wait for the worker.
     """
     if not listener.wrote_lately(WROTE_LATELY):
         return False
@@ -121,14 +121,14 @@ def job_arrives(pid_1: Init, listener: Listener) -> bool:
 
 
 def leave(pid_1: Init, listener: Listener) -> None:
-    """End an idle listener: SIGINT, and KILL if that is not enough."""
+    """End an idle listener by SIGINT, or by SIGKILL if that is not enough."""
     listener.interrupt()
     if not pid_1.wait_for(listener.ended, time.monotonic() + LEAVE_TIMEOUT, hurry=True):
         listener.kill()
 
 
 def _cancel(pid_1: Init, settings: Settings, listener: Listener, deadline: float) -> None:
-    """Have the job cancelled and reported: the worker alone would wait for it for too long."""
+    """Cancel the job, and kill its processes if the worker waits too long for their end."""
     log.info("job.cancelling", "cancelling the job", seconds=settings.cancel_timeout)
     listener.interrupt()
     killing = min(time.monotonic() + settings.cancel_timeout, deadline - REPORT_TIME)
@@ -137,7 +137,8 @@ def _cancel(pid_1: Init, settings: Settings, listener: Listener, deadline: float
         log.info("job.killing", "killing the job's processes")
     while not over:
         listener.kill_job()
-        # And again: a worker that has just started comes to its step later, cancelled or not.
+        # Kill again and again: a worker that has just started begins its step later, although the
+        # job was cancelled.
         over = pid_1.wait_for(listener.ended, min(deadline, time.monotonic() + _KILL_EVERY))
         if time.monotonic() >= deadline:
             break

@@ -1,7 +1,7 @@
 """RUNNER_CREDENTIAL=until-job: the credential is gone before the first step of a job runs.
 
-A job asks through a hook (runner/hook.py). PID 1 exchanges the credential for a remove-token,
-forgets the credential, and lets the job go on.
+A job asks PID 1 by a hook (runner/hook.py). PID 1 exchanges the credential for a remove-token,
+forgets the credential, and lets the job begin.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from entrypoint.settings.schema import Settings
 
 
 class UntilJob:
-    """Answers the job's question, while that is wanted."""
+    """Answers a job that asks by the hook, within `answering`."""
 
     def __init__(
         self, pid_1: Init, hook: StartedHook | None, remover: Remover, child: RegisteringChild
     ) -> None:
-        """Take what holds the credential; without a hook no job asks."""
+        """Take the objects that hold the credential; without a hook no job asks."""
         self.hook = hook
         self._init, self._remover, self._child = pid_1, remover, child
         self._at_work = False
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Let a job begin that asks meanwhile.
+        """During a `with` block, let a job begin that asks.
 
-        In the rest of a stop no job may begin: it is about to be cancelled, and the exchange of
-        the credential would take the time of the stop.
+        The rest of a stop is outside of such a block. A job that asks then does not begin, because
+        it is about to be cancelled, and the exchange of the credential would take too long.
         """
         if self.hook is None:
             yield
@@ -45,13 +45,13 @@ class UntilJob:
             self._init.on_wake.remove(self._look)
 
     def _look(self) -> None:
-        """Forget the credential, wherever it is, then answer.
+        """If a job asks, forget the credential in all processes, and then answer.
 
-        A stop raises Stopped from here. The job goes on waiting then, and may be answered later.
+        A stop raises Stopped here. The job then goes on waiting, and may be answered later.
         """
         if self._at_work or self.hook is None or not self.hook.asks():
             return
-        self._at_work = True  # the exchange itself waits, and so comes here again
+        self._at_work = True  # the exchange waits for a child, and each wait calls this function
         try:
             self._remover.exchange_credential()
             self._child.dismiss()
@@ -65,11 +65,10 @@ class UntilJob:
 def until_job(
     pid_1: Init, settings: Settings, remover: Remover, child: RegisteringChild
 ) -> Iterator[UntilJob]:
-    """Make the hook where a job shall ask, and remove it in the end.
+    """Make the hook if RUNNER_CREDENTIAL=until-job is set, and remove it after the `with` block.
 
-    With a JIT configuration that was given there is no credential that a job could wait for.
-
-    Raises a Failure (78) if the state directory cannot hold it.
+    There is no hook if a JIT configuration was given, because there is no credential to forget
+    then. Raises a Failure (78) if the hook cannot be written into the state directory.
     """
     if settings.credential != "until-job" or settings.registration == "given":
         yield UntilJob(pid_1, None, remover, child)

@@ -1,8 +1,8 @@
-"""Waiting beside the listener: for its end, for a job, and for too long without one.
+"""Waiting while the listener runs: for its end, for a job, or for the end of the idle time.
 
-One wait serves all. An idle runner costs nothing, no request and no wake-up, but what the settings
-ask for: PID 1 wakes when the listener's log grows and when a worker comes. What happens then, and
-what GitHub's runner does not tell of itself, is in hangs.py.
+All are awaited by one wait. PID 1 wakes when the listener's log grows and when a worker starts. So
+an idle runner causes no requests and no wake-ups, unless the settings ask for them. hangs.py has
+the phases after that, in which GitHub's runner may hang.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ from entrypoint.registration.remove import Listed
 
 
 class Phase(Protocol):
-    """What is waited for now."""
+    """One phase of the waiting, such as idle or running a job."""
 
     @property
     def moment(self) -> float:
-        """When to look again if nothing happens (time.monotonic()); infinite for never."""
+        """When to call `look` if there is no news (time.monotonic()); infinite for never."""
 
     def news(self) -> bool:
-        """Return whether something has happened that this phase waits for."""
+        """Return whether something has happened for which this phase waits."""
 
     def look(self) -> Phase | None:
-        """Act on the news or the moment; return the phase that follows, None to leave idle."""
+        """Act on the news or the moment; return the next phase, or None to end an idle runner."""
 
 
 def until_end(scene: Scene) -> bool:
-    """Wait for the end of the listener; False if it was sent home because no job came.
+    """Wait for the end of the listener; return False if it was ended because no job came.
 
-    Raises Stopped at the first stop; Abandoned for a life that has to be ended as by a signal; a
-    Failure (76) if GitHub has dropped the runner, or run.sh starts the listener again and again.
+    Raises Stopped at the first stop, and Abandoned if the runner hangs and must be stopped. Raises
+    a Failure (76) if GitHub no longer lists the runner, or if run.sh restarts the listener again
+    and again.
     """
     listener = scene.listener
     phase: Phase | None = Idle(scene)
@@ -57,15 +58,15 @@ def until_end(scene: Scene) -> bool:
 
 
 def _is_looping(scene: Scene) -> bool:
-    """Whether run.sh, which knows no limit, has gone beyond ours without any job."""
+    """Whether run.sh has restarted the listener too often without a job: run.sh has no limit."""
     return scene.listener.relaunches > scene.settings.max_restarts and not scene.listener.had_job
 
 
 class Idle:
-    """No job yet: at most RUNNER_IDLE_TIMEOUT, with a look at GitHub's list at each watchdog."""
+    """No job yet: wait for RUNNER_IDLE_TIMEOUT, and ask GitHub at each RUNNER_WATCHDOG."""
 
     def __init__(self, scene: Scene) -> None:
-        """Begin to wait; PID 1 wakes when the listener's log grows."""
+        """Begin the idle time, and have PID 1 woken when the listener's log grows."""
         self._scene = scene
         self._misses = hangs.Misses(scene, "GitHub does not list the runner any more")
         now = time.monotonic()
@@ -75,16 +76,16 @@ class Idle:
 
     @property
     def moment(self) -> float:
-        """The end of the patience, or the next look."""
+        """The end of the idle time, or the next look at GitHub's list."""
         return min(self.end, self._watchdog)
 
     def news(self) -> bool:
-        """Return whether a worker is there, or the listener has said something."""
+        """Return whether there is a worker, a new line in the listener's log, or a dead engine."""
         listener = self._scene.listener
         return listener.has_worker() or listener.has_grown() or self._scene.engine.is_news
 
     def look(self) -> Phase | None:
-        """Go on with the job, with what the listener has said, or with waiting."""
+        """Return the phase for a job, for a suspicious line in the log, or go on waiting."""
         listener = self._scene.listener
         if listener.has_worker():
             return hangs.RunningJob(self._scene, then=lambda: Idle(self._scene))
@@ -101,7 +102,7 @@ class Idle:
         return self.look_at_clock()
 
     def look_at_clock(self) -> Phase | None:
-        """Act on a moment that has come."""
+        """Act on the end of the idle time, or on the time for a look at GitHub's list."""
         now = time.monotonic()
         if now >= self.end:
             if _left_idle(self._scene):
@@ -114,9 +115,9 @@ class Idle:
 
 
 def _left_idle(scene: Scene) -> bool:
-    """Take an idle runner off the list and end it, unless a job has come at the last moment.
+    """Remove an idle runner from the list and end it, unless a job has come at the last moment.
 
-    Where GitHub cannot be asked it stays: it may have got that job.
+    If GitHub cannot be asked, the runner stays, because it may have got a job.
     """
     log.info("idle.timeout", "no job came within RUNNER_IDLE_TIMEOUT")
     try:
