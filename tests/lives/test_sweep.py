@@ -109,7 +109,7 @@ def test_everybody_s_runners_take_a_word() -> None:
     """An empty prefix, of an unset variable perhaps, is refused; --all is not."""
     settings = fakehub.parse({})
     with pytest.raises(Failure, match="everybody"):
-        sweep._meant(sweep._options(["--all"]), settings)
+        sweep._meant(sweep._options(["--prefix", ""]), settings)
     meant = sweep._meant(sweep._options(["--all"]), settings)
     assert meant(Runner(1, "whatever", "offline", False, ()))
 
