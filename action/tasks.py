@@ -20,7 +20,7 @@ EXIT_CODES = {
     69: "the container engine did not start; the tail of its log is printed",
     70: "a defect in gh-runner itself; please report it",
     74: "the runner may still be registered; its name and id are in the last message",
-    75: "try later: GitHub could not be reached, failed or limited us, or a disk is full",
+    75: "try later: GitHub is out of reach, failed or limited us, or a disk is full",
     76: "config.sh or the listener failed, or the registration vanished before a job",
     77: "GitHub refused the credential or its permissions",
     78: "the settings are wrong; every problem is listed",

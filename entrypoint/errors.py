@@ -32,7 +32,7 @@ _MEANINGS = {
     ExitCode.ENGINE: "the container engine did not start; the tail of its log is printed",
     ExitCode.DEFECT: "a defect in gh-runner itself; please report it",
     ExitCode.LEFT: "the runner may still be registered; its name and id are in the last message",
-    ExitCode.RETRY: "try later: GitHub could not be reached, failed or limited us, or a disk is full",
+    ExitCode.RETRY: "try later: GitHub is out of reach, failed or limited us, or a disk is full",
     ExitCode.RUNNER: "config.sh or the listener failed, or the registration vanished before a job",
     ExitCode.REFUSED: "GitHub refused the credential or its permissions",
     ExitCode.CONFIG: "the settings are wrong; every problem is listed",
