@@ -1,1 +1,1 @@
-"""Programs for people and platforms: check, status, sweep."""
+"""The subcommands for people and platforms: check, jit, settings, status, sweep."""

@@ -1,4 +1,4 @@
-"""`gh-runner check`: whether `run` would work here, without registering anything."""
+"""`gh-runner check`: find out whether `run` would work here, without registering a runner."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Go through all checks, in the order in which `run` would meet with trouble."""
+    """Yield the findings of all checks, in the order in which `run` would get to them."""
     try:
         values = sources.read(Given.part(environ))
         environment().update(values.others)  # a proxy, for example
@@ -74,5 +74,5 @@ def _lines(found: Finding) -> str:
 
 
 def _print(text: str) -> None:
-    """Write in UTF-8 whatever the locale, and without any secret."""
+    """Write to stdout, in UTF-8 whatever the locale is, with all secrets redacted."""
     os.write(1, f"{redaction.redact(text)}\n".encode(errors="backslashreplace"))

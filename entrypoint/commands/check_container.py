@@ -1,4 +1,4 @@
-"""What `gh-runner check` looks at in this container: user, files, libraries, disk, engine."""
+"""The checks of this container by `gh-runner check`: user, files, libraries, disk, engine."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from entrypoint.lifecycle import engine
 from entrypoint.runner import checks, program
 from entrypoint.settings.schema import Settings, environment
 
-_FREE = 2 * 1024**3  # bytes; less than that and even a checkout with a build may fail
+_FREE = 2 * 1024**3  # bytes; with less than that, even a checkout and a build may fail
 _ENGINES = {"docker": "dockerd", "podman": "podman"}
 _LDD_TIMEOUT = 10.0  # seconds
-# What config.sh gives to ldd, and the library that it asks ldconfig for.
+# The files on which config.sh runs ldd. It also asks ldconfig for libicu (`_has_icu`).
 _DOTNET = (
     "libcoreclr.so",
     "libSystem.Security.Cryptography.Native.OpenSsl.so",
@@ -28,7 +28,7 @@ _DOTNET = (
 
 
 def look(settings: Settings) -> Iterator[Finding]:
-    """Go through it; nothing is changed, but that a missing work folder is made."""
+    """Yield the findings; nothing is changed, except that a missing work folder is made."""
     yield from _runner(settings)
     yield from _libraries(settings.home)
     yield from _disk(settings)
@@ -46,7 +46,7 @@ def _runner(settings: Settings) -> Iterator[Finding]:
 
 
 def _libraries(home: str) -> Iterator[Finding]:
-    """Look for what .NET needs, as config.sh does before it starts."""
+    """Look for the libraries that .NET needs, as config.sh does at its start."""
     found = [path for name in _DOTNET if os.path.isfile(path := os.path.join(home, "bin", name))]
     if not found:
         return
@@ -67,7 +67,7 @@ def _libraries(home: str) -> Iterator[Finding]:
 
 
 def _not_found(path: str) -> list[str]:
-    """Return the libraries that a library needs and the loader does not find."""
+    """Return the libraries that a file needs and the loader does not find."""
     lines = _output(["ldd", path]).splitlines()
     return [line.split()[0] for line in lines if line.endswith("not found")]
 
@@ -101,7 +101,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 
 
 def _engine(settings: Settings) -> Iterator[Finding]:
-    """Look for the engine that jobs get; whether it starts only `run` can tell."""
+    """Look for the engine that jobs get; only `run` can find out whether it starts."""
     kind, why = engine.choose(settings, environment())
     if kind in _ENGINES:
         command = _ENGINES[kind]

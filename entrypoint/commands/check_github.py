@@ -1,4 +1,4 @@
-"""What `gh-runner check` asks of the network and of GitHub, without registering anything."""
+"""The checks of the network and of GitHub by `gh-runner check`; no runner is registered."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from entrypoint.settings import credential
 from entrypoint.settings.credential import Kind
 from entrypoint.settings.schema import Settings
 
-_PATIENCE = 15.0  # seconds that all questions together may take
-_SKEW = 30.0  # seconds that a clock may be wrong
-_SOON = 7  # days
+_PATIENCE = 15.0  # seconds that all requests together may take
+_SKEW = 30.0  # seconds by which a clock may be wrong
+_SOON = 7  # days until a token expires that cause a warning
 _EXPIRY = "github-authentication-token-expiration"
 _META = "/meta"
 
@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 
 def ask(settings: Settings, secrets: Mapping[str, str]) -> Iterator[Finding]:
-    """Go through it; a step that fails ends it, since the next ones need it."""
+    """Yield the findings; the first check that fails is the last, because the next ones need it."""
     deadline = time.monotonic() + min(_PATIENCE, settings.github_timeout)
     setting, kind = credential.identify(secrets)
     stranger = client.open_client(
@@ -46,7 +46,7 @@ def ask(settings: Settings, secrets: Mapping[str, str]) -> Iterator[Finding]:
 
 
 class _Wrong(Exception):
-    """A finding that ends the questions."""
+    """A finding that ends the checks."""
 
     def __init__(self, check: str, failure: Failure) -> None:
         super().__init__(check)
@@ -61,7 +61,7 @@ def _as_check(check: str, question: Callable[[], Result]) -> Result:
 
 
 def _way(api: Client) -> Iterator[Finding]:
-    """Look at the proxy, or where there is none at the host's name."""
+    """Name the proxy; without a proxy, look up the name of the API's host."""
     if proxy := client.proxy(api):
         yield finding.fine("proxy", proxy)
         return
@@ -76,7 +76,7 @@ def _way(api: Client) -> Iterator[Finding]:
 
 
 def _first_answer(api: Client) -> Answer:
-    """Return what the API answers to a stranger: any status will do, if only it is GitHub's."""
+    """Return the API's answer to a request without credential: any status of GitHub's is fine."""
     answer = client.probe(api, _META)
     if answer.status == 0 or not answer.is_github:
         raise _Wrong("connection", explain(answer, client.asked(api, "GET", _META)))
@@ -95,7 +95,7 @@ def _clock(answer: Answer, kind: Kind) -> Finding:
 
 
 def _access(settings: Settings, secrets: Mapping[str, str], deadline: float) -> Iterator[Finding]:
-    """Look whether the credential may do what registering takes."""
+    """Check that the credential may do all that a registration needs."""
     api = _as_check("credential", lambda: runners.connect(settings, secrets, deadline))
     yield from _credential(api)
     if api.kind is not Kind.REGISTRATION:
@@ -108,7 +108,7 @@ def _access(settings: Settings, secrets: Mapping[str, str], deadline: float) -> 
 
 
 def _credential(api: Client) -> Iterator[Finding]:
-    """Read the list, which needs most of the permissions and changes nothing."""
+    """Read the list of runners, which needs most of the permissions and changes nothing."""
     total, expires = _as_check("credential", lambda: _list(api))
     said = f"{api.kind} in {api.credential_variable}; {total} runners on the list"
     expiry = _moment(expires)
@@ -120,13 +120,13 @@ def _credential(api: Client) -> Iterator[Finding]:
 
 
 def _list(api: Client) -> tuple[int, str]:
-    """Return how many runners there are, and when the token expires if it ever does."""
+    """Return the number of runners, and when the token expires ("" for never)."""
     reply = runners.first_page(api)
     return reply["total_count"], reply.answer.header(_EXPIRY)
 
 
 def _moment(value: str) -> datetime | None:
-    """Return the moment that GitHub writes as 2026-01-31 12:00:00 UTC."""
+    """Return a moment that GitHub writes as 2026-01-31 12:00:00 UTC; None for other texts."""
     try:
         return datetime.strptime(value, "%Y-%m-%d %H:%M:%S %Z").replace(tzinfo=UTC)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What `gh-runner check` finds: one line each, with the exit code that `run` would end with."""
+"""The findings of `gh-runner check`: a line each, and the exit code that `run` would end with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from entrypoint.errors import ExitCode, Failure
 
 
 class Verdict(StrEnum):
-    """How bad a finding is; a warning does not keep a runner from starting."""
+    """How bad a finding is. A runner starts in spite of a warning."""
 
     FINE = "fine"
     WARNING = "warning"
@@ -28,15 +28,15 @@ class Finding:
 
 
 def fine(check: str, said: str) -> Finding:
-    """Tell what is as it should be."""
+    """Make a finding about something that is right."""
     return Finding(check, Verdict.FINE, said)
 
 
 def warning(check: str, said: str, remedy: str = "") -> Finding:
-    """Tell what does not keep a runner from starting, but may hurt later."""
+    """Make a finding about something that may cause trouble later; the runner would start."""
     return Finding(check, Verdict.WARNING, said, remedy)
 
 
 def wrong(check: str, failure: Failure) -> Finding:
-    """Tell what `run` would end with."""
+    """Make a finding from the Failure that `run` would end with."""
     return Finding(check, Verdict.WRONG, failure.message, failure.hint, failure.code)

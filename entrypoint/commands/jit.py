@@ -1,8 +1,8 @@
 """`gh-runner jit`: asks GitHub for a JIT configuration, for a launcher that starts containers.
 
-The launcher keeps the credential, and hands a container nothing but "be this one runner once"
-(RUNNER_JITCONFIG). Whoever holds the configuration can be that runner, so it is printed to a pipe
-or written to a file that only its owner can read.
+The launcher keeps the credential. A container gets only the configuration (RUNNER_JITCONFIG), by
+which it can be one runner, once. A program that has the configuration can act as that runner, so
+it is printed to a pipe or written to a file that only its owner can read.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from entrypoint.settings.schema import Settings, environment
 
 
 def main(argv: Sequence[str]) -> int:
-    """Make one, or take one back; return the exit code."""
+    """Make a JIT configuration, or remove its runner again; return the exit code."""
     options = _options(argv)
-    log.write_to(2)  # stdout is for the configuration alone
+    log.write_to(2)  # stdout is for the configuration only
     try:
         values = sources.read(Given.part(environment()))
         settings, secrets = values.settings, values.secrets
@@ -64,7 +64,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _make(settings: Settings, secrets: Mapping[str, str], options: argparse.Namespace) -> None:
-    """Register a runner and hand its configuration over; what nobody has received is removed."""
+    """Register a runner and write its configuration; if that fails, remove the runner again."""
     descriptor = _new_file(options.output) if options.output else 1
     if options.output is None and sys.stdout.isatty():
         log.warning("jit.shown", "the configuration is a secret; --output writes it to a file")
@@ -95,7 +95,7 @@ def _make(settings: Settings, secrets: Mapping[str, str], options: argparse.Name
 
 
 def _new_file(path: str) -> int:
-    """Make the file before GitHub is asked: a full disk shall leave no runner behind."""
+    """Make the file before the runner is registered: if it cannot be made, no runner is left."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         return os.open(path, flags, 0o600)
@@ -108,7 +108,7 @@ def _new_file(path: str) -> int:
 
 
 def _remove(settings: Settings, secrets: Mapping[str, str], number: int) -> None:
-    """Take a runner off the list. Raises a Failure (74) if it is running a job."""
+    """Remove a runner from the list. Raises a Failure (74) if it is running a job."""
     api = runners.connect(settings, secrets, time.monotonic() + settings.github_timeout)
     if runners.delete(api, number) is runners.Removal.BUSY:
         raise Failure(

@@ -1,6 +1,6 @@
-"""`gh-runner settings`: every setting, its value and where it came from; or a file to fill in.
+"""`gh-runner settings`: shows every setting with its value and its source, or prints an env file.
 
-Nothing is asked, changed or deleted, and no secret is shown.
+It sends no request, changes and deletes nothing, and shows no secret.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from entrypoint.settings.sources import Values
 from entrypoint.vault import SECRETS
 
 _WIDTH = 99  # columns of a comment in the template
-# What most need; all other settings come after it, each by itself.
+# The settings that most operators need, with comments; all other settings follow, one by one.
 _TEMPLATE = """\
 # The settings of gh-runner; `gh-runner settings --template` prints this file.
 #
@@ -95,12 +95,13 @@ _EXAMPLES = {
     "GITHUB_HOST": "github.example.com",
     "RUNNER_CA_FILE": "/etc/ssl/certs/company.pem",
 }
-_SET = {*PLACEHOLDERS, "RUNNER_NAME", "RUNNER_LABELS"}  # the lines that are no comments
-_LEFT_OUT = {"RUNNER_VERSION", "RUNNER_RELEASED", "RUNNER_ENVFILE"}  # of the image; of another file
+_SET = {*PLACEHOLDERS, "RUNNER_NAME", "RUNNER_LABELS"}  # the lines that are not commented out
+# The image sets the first two, and an env file cannot name itself.
+_LEFT_OUT = {"RUNNER_VERSION", "RUNNER_RELEASED", "RUNNER_ENVFILE"}
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print what is asked for; return 0, or 78 and the reasons if the settings are wrong."""
+    """Print the settings or the env file; return 0, or 78 with the reasons if they are wrong."""
     parser = argparse.ArgumentParser(
         prog="gh-runner settings",
         description="Show every setting, its value and where it came from; secrets only as set.",
@@ -122,7 +123,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def described(values: Values) -> dict[str, Any]:
-    """Return all that is known, as JSON can carry it."""
+    """Return settings, origins and notes as an object for JSON, with all secrets redacted."""
     rows = {name: {"value": value, "from": origin} for name, value, origin in _rows(values)}
     found = {"settings": rows, "recognised": values.recognised, "notes": values.notes}
     told: dict[str, Any] = redaction.redact_all(found)  # type: ignore[assignment]
@@ -130,7 +131,7 @@ def described(values: Values) -> dict[str, Any]:
 
 
 def table(values: Values) -> str:
-    """Return a line for each setting, then what was recognised and put right."""
+    """Return a line for each setting, then the notes on what was recognised or corrected."""
     rows = [(name, value or "-", origin) for name, value, origin in _rows(values)]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     lines = [f"{n:{widths[0]}}  {v:{widths[1]}}  {origin}" for n, v, origin in rows]
@@ -154,7 +155,7 @@ def _origin(values: Values, name: str) -> str:
 
 
 def _written(value: object) -> str:
-    """Return a value as one would write it."""
+    """Return a value as an operator would write it."""
     match value:
         case bool():
             return "1" if value else "0"
@@ -166,7 +167,7 @@ def _written(value: object) -> str:
 
 
 def template() -> str:
-    """Return .env-example: what most need first, and a line for every setting."""
+    """Return .env-example: the most used settings first, and then a line for every other one."""
     names = {*variables(), *SECRETS, *(f"{secret}_FILE" for secret in SECRETS)}
     parts = [_TEMPLATE.format_map({name: _line(name) for name in names})]
     for name, about in variables().items():
@@ -183,5 +184,5 @@ def _line(name: str) -> str:
 
 
 def _print(text: str) -> None:
-    """Write in UTF-8 whatever the locale, and without any secret."""
+    """Write to stdout, in UTF-8 whatever the locale is, with all secrets redacted."""
     os.write(1, redaction.redact(text).encode(errors="backslashreplace"))

@@ -1,8 +1,8 @@
 """`gh-runner status`: what the runner of this container is doing, for HEALTHCHECK.
 
-Healthy while it registers, waits or works; not healthy once the listener is gone. With --state it
-judges by the state file alone, where nobody can look at the processes: from outside a virtual
-machine that shares the directory.
+The runner is healthy while it registers, waits, works or stops, and not once the listener is gone.
+With --state only the state file counts. That is for a virtual machine that shares the directory:
+its processes cannot be seen from outside.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SHOWN = {LISTENER: "listener", WORKER: "worker", "dockerd": "engine", "podman":
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print one line, or with --json one object; return 0 if healthy, 1 if not, 78 if misused."""
+    """Print a line or a JSON object; return 0 if healthy, 1 if not, 78 for a wrong command line."""
     if list(argv) in (["--help"], ["-h"]):
         os.write(1, _USAGE)
         return 0
@@ -60,7 +60,7 @@ def _misused(why: str) -> int:
 
 
 def look_from_outside(directory: str) -> dict[str, Any]:
-    """Return the state file's facts, with `activity` and `healthy` as they alone show them."""
+    """Return the state file's facts, with `activity` and `healthy` concluded from them alone."""
     facts = state.read(directory)
     phase = facts.get("phase", "unknown")
     healthy = phase in (*_USUAL_PHASES, state.LISTENING) and "stuck" not in facts
@@ -68,13 +68,13 @@ def look_from_outside(directory: str) -> dict[str, Any]:
 
 
 def look(directory: str) -> dict[str, Any]:
-    """Return the state file's facts, with `activity` and `healthy` as the processes show them."""
+    """Return the state file's facts, with `activity` and `healthy` concluded from the processes."""
     facts = state.read(directory)
     phase = facts.get("phase", "unknown")
     alive = list(psutil.process_iter(["name", "status"]))
     names = {p.info["name"] for p in alive if p.info["status"] != psutil.STATUS_ZOMBIE}
     if not facts and names & _RUNNING:
-        # No state file: a read-only root, or a user who may not write there.
+        # There is no state file: the root is read-only, or the user may not write there.
         activity, healthy = ("busy" if WORKER in names else "idle"), True
     elif phase != state.LISTENING:
         activity, healthy = phase, phase in _USUAL_PHASES
@@ -86,13 +86,13 @@ def look(directory: str) -> dict[str, Any]:
 
 
 def _usage(alive: list[psutil.Process]) -> dict[str, dict[str, float]]:
-    """Return memory (bytes) and processor time (seconds) of what a runner consists of."""
+    """Return memory (bytes) and processor time (seconds) of PID 1, listener, worker and engine."""
     found: dict[str, dict[str, float]] = {}
     for process in alive:
         name = "PID 1" if process.pid == 1 else _SHOWN.get(process.info["name"], "")
         if not name:
             continue
-        with contextlib.suppress(psutil.Error):  # it has just ended, or is closed to this user
+        with contextlib.suppress(psutil.Error):  # it has just ended, or this user may not read it
             times = process.cpu_times()
             found[name] = {
                 "memory_bytes": process.memory_info().rss,
@@ -102,7 +102,7 @@ def _usage(alive: list[psutil.Process]) -> dict[str, dict[str, float]]:
 
 
 def describe(found: dict[str, Any]) -> str:
-    """Return the one line for people."""
+    """Return the line for people."""
     health = "healthy" if found["healthy"] else "not healthy"
     named = f" {found['name']}" if "name" in found else ""
     since = f" since {found['since']}" if "since" in found else ""
@@ -110,5 +110,5 @@ def describe(found: dict[str, Any]) -> str:
     line = f"{health}:{named} {found['activity']}{since}{stuck}"
     for name, used in found.get("processes", {}).items():
         line += f"; {name} {used['memory_bytes'] / 2**20:.0f} MiB {used['cpu_seconds']:g} s"
-    # A state file can be somebody else's work, and a terminal obeys control characters.
+    # A job may have written the state file, and a terminal would obey its control characters.
     return "".join(c if c.isprintable() else "?" for c in line)

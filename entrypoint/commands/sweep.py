@@ -1,8 +1,8 @@
-"""`gh-runner sweep`: takes off GitHub's list what killed containers and lost nodes have left on it.
+"""`gh-runner sweep`: removes runners from GitHub's list that killed containers have left there.
 
-GitHub's list has no times, and a runner is offline too between its registration and its first
-session. So only those are removed that are offline in two looks some time apart, and each is
-looked at once more just before. It may run from cron, and several times at once.
+GitHub's list does not say since when a runner is offline, and a new runner is offline until its
+first session. So sweep looks twice, some time apart, and removes only runners that were offline
+both times, each after a third look. It may run from cron, and several times at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from entrypoint.settings.given import Given
 from entrypoint.settings.schema import Settings, environment
 
 Chosen = Callable[[Runner], bool]
-_AGAIN = 10.0  # seconds between two rounds; GitHub takes about a minute to call a runner offline
+_AGAIN = 10.0  # seconds between two rounds; GitHub notes after about a minute that a runner died
 
 
 def main(argv: Sequence[str]) -> int:
@@ -83,7 +83,7 @@ def _seconds(value: str) -> float:
 
 
 def _meant(options: argparse.Namespace, settings: Settings) -> Chosen:
-    """Return whether a runner is meant, by its name and labels."""
+    """Return a test whether a runner is meant, by its name and its labels."""
     if options.prefix is None and not options.all and not settings.name:
         raise Failure(
             ExitCode.CONFIG,
@@ -112,14 +112,14 @@ def _meant(options: argparse.Namespace, settings: Settings) -> Chosen:
 
 
 def _stale(meant: Chosen) -> Chosen:
-    """Return whether a runner may go: it is meant, and neither online nor busy."""
+    """Return a test whether a runner may be removed: it is meant, offline and not busy."""
     return lambda runner: meant(runner) and runner.status == "offline" and not runner.busy
 
 
 def _until_gone(
     settings: Settings, secrets: Mapping[str, str], meant: Chosen, options: argparse.Namespace
 ) -> None:
-    """Sweep again and again; a Failure (74) if one that is meant is still there in the end."""
+    """Sweep again until no runner is left that is meant. Failure (74) if one is left at the end."""
     deadline = time.monotonic() + options.wait
     while left := _look(_api(settings, secrets), meant):
         if time.monotonic() >= deadline:
@@ -140,7 +140,7 @@ def sweep(
     options: argparse.Namespace,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Look twice, and remove what was offline both times; raises a Failure where GitHub refuses."""
+    """Look twice, and remove runners that were offline both times. Failure if GitHub refuses."""
     chosen = _stale(meant)
     listed = _look(_api(settings, secrets), meant)
     _tell_lost(listed)
@@ -150,7 +150,7 @@ def sweep(
         return
     log.info("sweep.looking", "looking again", offline=len(first), seconds=options.older_than)
     sleep(options.older_than)
-    api = _api(settings, secrets)  # the wait may have been longer than an App's token lives
+    api = _api(settings, secrets)  # a token of an App may have expired during the pause
     stale = [runner for runner in _look(api, chosen) if runner in first]
     if options.dry_run:
         for runner in stale:
@@ -161,7 +161,7 @@ def sweep(
 
 
 def _tell_lost(listed: list[Runner]) -> None:
-    """Name the runners that a lost node has left in the middle of a job.
+    """Log the names of runners that are offline and busy: their node was lost during a job.
 
     GitHub refuses to delete a busy runner, and its API does not say which job a runner has.
     """
@@ -179,7 +179,8 @@ def _look(api: Client, chosen: Chosen) -> list[Runner]:
 
 
 def _remove(api: Client, runner: Runner, chosen: Chosen) -> Removal:
-    """Remove a runner, unless it has come back since: GitHub itself spares only the busy ones."""
+    """Remove a runner, unless it is online again."""
+    # GitHub itself refuses only to remove a runner that is busy, so look once more.
     now = runners.get(api, runner.id)
     if now is None:
         return Removal.GONE

@@ -147,8 +147,8 @@ class Proxy(Init):
             pass
         self._debug(f"process {child.pid} has ended with {code}")
         self.begin_cleanup()
-        # A single child stays in the session of its caller. Outside a container of our own, what it
-        # leaves there belongs to that caller, as under dumb-init.
+        # A single child stays in the caller's session. Where this process is not PID 1, processes
+        # that the child leaves there belong to the caller, as under dumb-init.
         if self.is_pid_1 or not self._single_child:
             self.sweep(SWEEP_GRACE)
         return code

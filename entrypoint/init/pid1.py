@@ -253,14 +253,14 @@ class Init(Parent):
         return self.alone()
 
     def _wake_rest(self) -> None:
-        """Let what is stopped go on, so that it can act on SIGTERM; nothing else sees a SIGCONT."""
+        """Send SIGCONT to suspended processes only, so that they can act on SIGTERM."""
         alive = visible()
-        if not alive:  # /proc does not tell who is stopped
+        if not alive:  # /proc does not show which processes are suspended
             self._signal_rest(signal.SIGCONT)
             return
         ours = below({os.getpid()}, alive)
         for process in alive:
-            # Of PID 1 is everything, also what `docker exec` has started from outside.
+            # PID 1 ends every process of its namespace, also those that `docker exec` has started.
             if process.state == "T" and (self.is_pid_1 or process.pid in ours):
                 kill(process.pid, signal.SIGCONT)
 

@@ -37,7 +37,7 @@ def below(roots: set[int], alive: list[Process]) -> set[int]:
 
 
 def visible() -> list[Process]:
-    """Return all processes; none where /proc is not mounted or shows another PID namespace."""
+    """Return all processes; none if /proc is not mounted or shows another PID namespace."""
     try:
         return snapshot() if os.readlink("/proc/self") == str(os.getpid()) else []
     except OSError:
@@ -45,7 +45,7 @@ def visible() -> list[Process]:
 
 
 def descendants() -> set[int]:
-    """Return the processes below this one; none where /proc does not show them."""
+    """Return this process's descendants; none if /proc does not show them."""
     return below({os.getpid()}, visible())
 
 
