@@ -1,7 +1,7 @@
-"""Where PID 1 begins: block the signals, read the command line, hand over.
+"""The start of the program: it blocks all signals, reads the command line, and runs a subcommand.
 
-The image starts it as `env --block-signal … python -I -m entrypoint`, so that not even a signal
-that comes while Python starts is lost; blocking here is for those who start it otherwise.
+The image starts it by `env --block-signal … python -I -m entrypoint`, so that a signal that comes
+while Python starts is not lost. The signals are blocked here as well, for all other ways to start.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ SUBCOMMANDS = ("run", "check", "settings", "status", "sweep", "jit", "exec")
 
 
 def main() -> int:
-    """Run the subcommand that the command line names; bare, it is `run`."""
+    """Run the subcommand of the command line; without one, `run`."""
     _leave_locale_alone()
     match sys.argv[1:]:
         case [] | ["run"]:
             return run()
         case ["check" | "settings" | "status" | "sweep" | "jit" as tool, *arguments]:
             signals.restore_signals()  # an ordinary program: Ctrl-C ends it
-            pid1.forbid_dumps()  # its environment may hold what a job is after
+            pid1.forbid_dumps()  # its environment may hold the credential, which jobs must not read
             code: int = importlib.import_module(f"entrypoint.commands.{tool}").main(arguments)
             return code
         case ["--help" | "-h" | "help"] | ["run", "--help" | "-h"]:
@@ -40,13 +40,13 @@ def main() -> int:
             sys.stdout.write(usage.version())
             return 0
         case arguments:
-            from entrypoint.init import command  # each start loads what it needs
+            from entrypoint.init import command  # only here, so that other starts do not load it
 
             return command.main(arguments, SUBCOMMANDS)
 
 
 def _leave_locale_alone() -> None:
-    """Undo what Python does to LC_CTYPE, for its children, where there is no locale (PEP 538)."""
+    """Give children the LC_CTYPE that this process was given: Python changes it (PEP 538)."""
     try:
         with open("/proc/self/environ", "rb") as file:
             given = file.read().split(b"\0")
@@ -63,7 +63,7 @@ def run() -> int:
     """Be PID 1 of a runner's container."""
     try:
         return _run()
-    except OSError as error:  # before there is a life that could tell it
+    except OSError as error:  # raised before life.run, which logs all later failures
         from entrypoint import log
         from entrypoint.errors import refused_by_kernel
 
@@ -80,18 +80,18 @@ def _run() -> int:
     from entrypoint.vault import Vault, leave_environment
 
     child.open_standard_streams()
-    gc.disable()  # until all is loaded: what is looked at then is no garbage
+    gc.disable()  # until all modules are loaded, which make no garbage
     pid1.forbid_dumps()
     given = leave_environment()
     pid_1 = pid1.Init()
     from entrypoint import figures
     from entrypoint.registration.register import RegisteringChild
-    from entrypoint.settings import schema  # noqa: F401 - before the fork: both need them
+    from entrypoint.settings import schema  # noqa: F401 - before the fork, since both need it
 
     figures.share()
     vault = Vault()
     registering = RegisteringChild(pid_1, os.environ, vault)
-    from entrypoint.lifecycle import life  # after the fork: both import at once
+    from entrypoint.lifecycle import life  # after the fork, while the child imports its modules
 
     gc.enable()
     return life.run(pid_1, os.environ, given, vault, registering)

@@ -1,7 +1,7 @@
 """Call a function in a process of its own, and get its result or its Failure.
 
-Whatever talks to GitHub, parses a file or holds a secret is called this way: PID 1 stays free
-for signals, small, and ignorant.
+PID 1 calls all code in this way that talks to GitHub, parses a file or reads a secret. So PID 1
+can always act on signals, stays small, and never has a secret in its memory.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def start(init: Init, function: Callable[[], Any], *, capture: bool = False) -> Child:
-    """Start a call; its result must be something that JSON can carry."""
+    """Start a call; the function's result must be a value that JSON can hold."""
     return init.fork(lambda: answer(function), capture=capture)
 
 
 def answer(function: Callable[[], Any]) -> bytes:
-    """Call a function in a forked child, and return what `result` turns back into its result."""
+    """In the child, call the function; return its result or Failure in the form for `result`."""
     sys.excepthook = _tell_defect
     try:
         return json.dumps({"result": function()}).encode()
@@ -47,8 +47,8 @@ def answer(function: Callable[[], Any]) -> bytes:
 def _tell_defect(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Print a traceback without the secrets that this process knows."""
-    import traceback  # 4 ms of each start
+    """Print a traceback, with the secrets redacted that this process knows."""
+    import traceback  # takes 4 ms, and is needed only for a defect
 
     words = "".join(traceback.format_exception(kind, error, trace))
     os.write(2, redaction.redact(words).encode(errors="backslashreplace"))
@@ -75,7 +75,7 @@ def result(child: Child) -> Any:
 
 
 def end(init: Init, child: Child) -> None:
-    """Kill a call, with whatever it has started, and let go of its answer, if there is one."""
+    """Kill the child of a call with all its descendants, and free its answer."""
     if child.outcome is None:
         for pid in processes.below({child.pid}, processes.snapshot()):
             kill(pid)
@@ -86,7 +86,7 @@ def end(init: Init, child: Child) -> None:
 
 
 def wait(init: Init, function: Callable[[], Any], deadline: float | None = None) -> Any:
-    """Call a function and wait for its result; None at the deadline, when it is killed."""
+    """Call a function and wait for its result; at the deadline kill it and return None."""
     child = start(init, function)
     try:
         return None if init.wait(child, deadline) is None else result(child)

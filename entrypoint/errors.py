@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the container's exit code means; numbers as in sysexits.h where one fits."""
+    """The exit codes of the container; the numbers are those of sysexits.h where one fits."""
 
     DONE = 0
     VERSION = 7
@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
 
     @property
     def meaning(self) -> str:
-        """The sentence of the table in the README."""
+        """What the exit code means, as in the README's table."""
         return _MEANINGS[self]
 
 
@@ -49,9 +49,10 @@ _LIMITS = {
 
 
 def refused_by_kernel(error: OSError) -> Failure | None:
-    """Return the Failure (78) for a system call that the container's limits refuse, if it is one.
+    """Return the Failure (78) for an error of a system call that the container's limits refuse.
 
-    Where such a call is made, its name is added to the error as a note.
+    Returns None for other errors. The code that makes such a call adds the call's name to the error
+    as a note.
     """
     for call in getattr(error, "__notes__", ()):
         if call in _LIMITS:
@@ -62,10 +63,10 @@ def refused_by_kernel(error: OSError) -> Failure | None:
 
 
 class Failure(Exception):
-    """An end that an operator can cause or cure: one message, one hint, one exit code.
+    """An end of the program that an operator can cause or cure: a message, a hint, an exit code.
 
-    It is printed as it is, without a traceback, so the message names what was asked or set, and
-    the hint says what to do. Neither may hold a secret.
+    It is printed without a traceback. So the message names the request or the setting, and the
+    hint says what to do. Neither may contain a secret.
     """
 
     def __init__(
@@ -76,10 +77,10 @@ class Failure(Exception):
         problems: tuple[str, ...] = (),
         **fields: str | int,
     ) -> None:
-        """Keep the parts; `hint` may be empty where the message says it all.
+        """Keep the parts; `hint` may be empty if the message says it all.
 
-        `problems` are those that the message lists, each by itself. `fields` are for machines:
-        of a refusal by GitHub its `kind`, `method`, `path`, `status` and `request_id`.
+        `problems` has each problem that the message lists. `fields` are for programs that read the
+        log: the `kind`, `method`, `path`, `status` and `request_id` of a refusal by GitHub.
         """
         super().__init__(message)
         self.problems = problems

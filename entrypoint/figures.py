@@ -1,7 +1,7 @@
-"""What a life costs at GitHub: requests, further tries, and how many requests are left.
+"""Counts the requests to GitHub in a runner's life, and keeps how many the rate limit leaves.
 
-Requests are made by children of PID 1. They write one letter for each into a memory file that all
-of them share, and PID 1 adds the letters up at the end.
+Children of PID 1 make the requests. They write one letter for each into a memory file that they
+share, and PID 1 counts the letters at the end.
 """
 
 from __future__ import annotations
@@ -14,29 +14,30 @@ _shared: list[int] = []
 
 
 def share() -> None:
-    """Begin to count, in this process and in all that it forks from now on."""
+    """Begin to count, in this process and in all its children that are forked from now on."""
     _shared[:] = [memory_file("figures")]
 
 
 def request(*, again: bool = False) -> None:
-    """Count a request, or a further try of one."""
+    """Count a request, or with `again` a further try of one."""
     _write(b"a" if again else b"r")
 
 
 def limit(left: str) -> None:
-    """Keep what GitHub says is left of the rate limit (x-ratelimit-remaining)."""
+    """Keep the number of requests that the rate limit leaves (x-ratelimit-remaining)."""
     if left.isascii() and left.isdigit():
         _write(b"\n%s\n" % left.encode())
 
 
 def _write(words: bytes) -> None:
-    # A descriptor that was open before a fork has one offset for all: writes do not overlap.
+    # The processes share one file offset, because the descriptor was open before the forks. So
+    # their writes do not overlap (fork(2)).
     if _shared:
         os.write(_shared[0], words)
 
 
 def totals() -> tuple[int, int, int | None]:
-    """Return requests, further tries, and what is left of the limit (None if nobody said)."""
+    """Return requests, further tries, and what the rate limit leaves (None if it is not known)."""
     if not _shared:
         return 0, 0, None
     written = os.pread(_shared[0], os.fstat(_shared[0]).st_size, 0)

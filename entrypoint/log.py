@@ -1,9 +1,9 @@
-"""What the program says, on stdout and without any secret: lines for people, or JSON for machines.
+"""The program's log on stdout: lines for people or JSON for programs, with all secrets redacted.
 
-PID 1 renders its lines itself. Importing structlog costs 60 ms and 9 MB (it imports asyncio), which
-PID 1 would keep for as long as the runner waits for a job; the child that turns the lines of
-GitHub's programs into JSON uses it (log_lines_child.py). The names of the events are listed in
-docs/logging.md.
+This module renders the lines itself. To import structlog takes 60 ms and 9 MB (it imports asyncio),
+and PID 1 would keep that memory while the runner waits for a job. Only the child that turns the
+lines of GitHub's programs into JSON uses structlog (log_lines_child.py). docs/logging.md lists the
+names of the events.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from entrypoint.redaction import redact_all
 
 EventDict = MutableMapping[str, Any]
 LEVELS = ("debug", "info", "warning", "error")
-# As OpenTelemetry numbers them (https://opentelemetry.io/docs/specs/otel/logs/data-model/).
+# The numbers of OpenTelemetry (https://opentelemetry.io/docs/specs/otel/logs/data-model/).
 SEVERITIES = {"debug": 5, "info": 9, "warning": 13, "error": 17}
 
-_PATIENCE = 0.5  # seconds that a reader has to make room, before lines are left out
+_PATIENCE = 0.5  # seconds that the log's reader has to make room before a line is dropped
 _COLOURS = {"debug": "2", "warning": "33", "error": "31"}
 _INDENT = "  "
-_REFUSAL = ("kind", "method", "path", "status", "request_id")  # all of it stands in the message
+_REFUSAL = ("kind", "method", "path", "status", "request_id")  # the message has all of these
 _config: dict[str, Any] = {
     "descriptor": 1,
     "patience": _PATIENCE,
@@ -38,9 +38,9 @@ _config: dict[str, Any] = {
 
 
 def configure(level: str = "info", form: str = "auto") -> None:
-    """Set the least level, and the form: console, json, or auto, which is console.
+    """Set the lowest level that is logged, and the form: console, json, or auto, which is console.
 
-    What is not known counts as the default, so that it can be told of in a proper form.
+    An unknown word means the default, so that the error about it can be logged.
     """
     level = level.lower()
     _config["level"] = level if level in LEVELS else "info"
@@ -53,32 +53,32 @@ def is_json() -> bool:
 
 
 def write_to(descriptor: int) -> None:
-    """Write there instead of to stdout, which is captured in some forked children."""
+    """Write to a descriptor instead of stdout, for forked children whose stdout is captured."""
     _config["descriptor"] = descriptor
 
 
 def share(descriptor: int) -> None:
-    """Let lines of several processes not mix: each locks this file while it writes a line."""
+    """Keep the lines of several processes apart: each locks this file while it writes a line."""
     _config["lock"] = descriptor
 
 
 def debug(event: str, body: str, **fields: Any) -> None:
-    """Say what only a search for a defect needs."""
+    """Log something that is needed only to find a defect."""
     _say("debug", event, body, fields)
 
 
 def info(event: str, body: str, **fields: Any) -> None:
-    """Say what an operator wants to read on a good day."""
+    """Log something that an operator wants to read when all goes well."""
     _say("info", event, body, fields)
 
 
 def warning(event: str, body: str, **fields: Any) -> None:
-    """Say what was put right, or will go wrong later."""
+    """Log something that was corrected, or that may cause trouble later."""
     _say("warning", event, body, fields)
 
 
 def error(event: str, body: str, **fields: Any) -> None:
-    """Say what ended the program."""
+    """Log something that ends the program, or a part of it."""
     _say("error", event, body, fields)
 
 
@@ -90,19 +90,19 @@ def _say(level: str, event: str, body: str, fields: dict[str, Any]) -> None:
     for processor in (stamp, censor):
         record = processor(None, level, record)
     text = as_json(record) if _config["json"] else _for_people(level, record)
-    with contextlib.suppress(OSError):  # a life does not end because nobody reads its log
+    with contextlib.suppress(OSError):  # the reader of the log is gone: the runner goes on
         write_line(text)
 
 
 def write_line(text: str) -> None:
-    """Write a line to stdout, or what there is room for: nobody waits for a reader that stalls."""
+    """Write a line to stdout; if the log's reader stalls, drop the line after a short wait."""
     with _locked():
         _write(_config["descriptor"], f"{text}\n".encode(errors="backslashreplace"))
 
 
 @contextlib.contextmanager
 def _locked() -> Iterator[None]:
-    """Hold the lock, if lines are shared; a process that is stuck with it is not waited for."""
+    """Hold the lock of `share`, if there is one; go on without it if it is not free in time."""
     if _config["lock"] is None:
         yield
         return
@@ -123,7 +123,7 @@ def _locked() -> Iterator[None]:
 
 
 def _write(descriptor: int, line: bytes) -> None:
-    """Write in pieces that a pipe with any room takes as a whole (pipe(7))."""
+    """Write in pieces of PIPE_BUF bytes: a pipe takes each of them as a whole (pipe(7))."""
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     for start in range(0, len(line), select.PIPE_BUF):
@@ -135,7 +135,7 @@ def _write(descriptor: int, line: bytes) -> None:
 
 
 def stamp(_logger: object, level: str, record: EventDict) -> EventDict:
-    """Put time and severity in front; a structlog processor."""
+    """Put time and severity in front of a record. This is a structlog processor."""
     now = time.time()
     text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03}Z"
     severity = {"severity_text": level.upper(), "severity_number": SEVERITIES[level]}
@@ -143,7 +143,7 @@ def stamp(_logger: object, level: str, record: EventDict) -> EventDict:
 
 
 def censor(_logger: object, _level: str, record: EventDict) -> EventDict:
-    """Take the secrets out; a structlog processor."""
+    """Redact the secrets in a record. This is a structlog processor."""
     return {name: redact_all(value) for name, value in record.items()}
 
 
@@ -153,10 +153,10 @@ def as_json(record: EventDict) -> str:
 
 
 def _for_people(level: str, record: EventDict) -> str:
-    """Render a record as lines for people: the message, each problem, the remedy."""
+    """Render a record as lines for people: the message, each problem, and the hint."""
     fields = dict(record)
     moment = fields.pop("timestamp")[:19].replace("T", " ") + "Z"
-    # The exit code stands in the last line, and the rest is for machines.
+    # People find the exit code in the last line, and do not need the other fields.
     for name in ("severity_text", "severity_number", "event_name", "code", "figures", *_REFUSAL):
         fields.pop(name, None)
     body, hint = str(fields.pop("body")), fields.pop("hint", "")
@@ -192,5 +192,5 @@ def _coloured(text: str, level: str) -> str:
 
 
 def colour(*, wanted: bool) -> None:
-    """Use colours if that is wanted and stdout is a terminal."""
+    """Use colours if they are wanted and stdout is a terminal."""
     _config["colours"] = wanted and os.isatty(_config["descriptor"])

@@ -1,7 +1,8 @@
-"""What must never be said: the secrets that this process knows, and whatever looks like one.
+"""Redacts the secrets that this process knows, and all that looks like a secret, in a text.
 
-Whoever reads a value that may be a secret calls `hide` before anything else looks at it: an error
-of a parser, of a library or of another program may then quote it, whole or in part.
+Code that reads a value which may be a secret calls `hide` before any other code gets the value.
+After that, an error of a parser, of a library or of another program may quote the value, as a
+whole or in part, and the log does not show it.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-_LONG = 8  # characters; a shorter part of a secret may be part of any word
-_SHORTEST = 4  # characters; what is shorter is no secret
+_LONG = 8  # characters; a shorter part of a secret may be a part of an ordinary word
+_SHORTEST = 4  # characters; a shorter value is not treated as a secret
 _SHOWN = 39  # characters; the longest value that a message repeats, an owner's name at GitHub
 MASK = "***"
 
-# Personal access tokens and those of Apps and jobs; fine-grained ones; JWTs; registration and
-# remove tokens; key blocks, whole or cut off, and the same in base64.
+# Classic personal access tokens and the tokens of Apps and jobs; fine-grained tokens; JWTs;
+# registration and remove tokens; PEM keys, whole or cut off; PEM keys in base64.
 _TOKEN = re.compile(
     r"gh[pousr]_\w{8,}"
     r"|github_pat_\w{8,}"
@@ -25,34 +26,32 @@ _TOKEN = re.compile(
     r"|LS0tLS1CRUdJTi[\w+/=-]*",
     re.DOTALL,
 )
-# Tokens that were made before April 2021, which look like a commit; the body of a key, or anything
-# else in base64 that is no path.
+# Tokens from before April 2021, which look like the SHA of a commit; the body of a key, or other
+# base64 that is not a path.
 _LIKE_A_TOKEN = re.compile(
     r"(?<![0-9A-Za-z])[0-9a-f]{40}(?![0-9A-Za-z])"
     r"|(?<![\w/+.-])(?=[\w+/]*[A-Z])(?=[\w+/]*[a-z])(?=[\w+/]*[0-9])[A-Za-z0-9+][A-Za-z0-9+/]{59,}=*"
 )
-# A user's name and password in anything like a URL. They end at the last @ of the word, since a
-# password that is not encoded may hold all that ends one in a proper URL. A digest of an image is
-# none, nor are the words of our own hints.
+# A user's name and password in something like a URL. They end at the last @ of the word, because a
+# password that is not percent-encoded may contain any character. The digest of an image
+# (name@sha256:…) and the words of our own hints are left alone.
 _USER_INFO = re.compile(
     r"(?<=://)(?!\[?USER:PASSWORD@)[^\s'\"]*@"
     r"|(?<![\w.+:-])(?!USER:PASSWORD@)[\w.+-]+:[^\s/'\"][^\s'\"]*@(?!sha256:)"
 )
-_KNOWN_TO_ALL = re.compile(r"-----[A-Z ]+-----|\bgithub_pat_")  # parts of secrets that are none
+# Parts of a secret that are public.
+_KNOWN_TO_ALL = re.compile(r"-----[A-Z ]+-----|\bgithub_pat_")
 _LOWER = str.maketrans({chr(c): chr(c + 32) for c in range(ord("A"), ord("Z") + 1)})
 
-_pieces: set[str] = set()  # all that is _LONG characters of a known secret, in lower case
+_pieces: set[str] = set()  # every part of _LONG characters of a known secret, in lower case
 _words: set[str] = set()  # known secrets that are shorter
 
 
 def hide(*secrets: str) -> None:
-    """Name secrets that this process knows, so that `redact` replaces each part of them.
-
-    That is also what they are when percent-encoded or decoded.
-    """
+    """Let `redact` replace these secrets, each part of them, and their percent-encoded forms."""
     if not any(secrets):
         return
-    from urllib.parse import quote, unquote  # PID 1, which knows no secret, need not load it
+    from urllib.parse import quote, unquote  # only here, because PID 1 knows no secret
 
     for form in {*secrets, *map(unquote, secrets), *map(quote, secrets)}:
         for part in _KNOWN_TO_ALL.split(form):
@@ -64,13 +63,13 @@ def hide(*secrets: str) -> None:
 
 
 def hide_user_info(values: Mapping[str, str]) -> None:
-    """Hide the passwords of all that is like a URL with one, such as a proxy's address."""
+    """Hide the password in each value that looks like a URL with one, such as a proxy's address."""
     for value in values.values():
         hide(*passwords(value))
 
 
 def passwords(value: str) -> Iterator[str]:
-    """Yield the password in a value; where no name stands before it, the name is one."""
+    """Yield the password in a value such as a URL; a name without a password counts as one."""
     _, is_url, rest = value.partition("://")
     info, at, _ = (rest if is_url else value).rpartition("@")
     name, colon, password = info.partition(":")
@@ -79,14 +78,14 @@ def passwords(value: str) -> Iterator[str]:
 
 
 def redact(text: str) -> str:
-    """Replace what is known to be a secret, each part of it, and all that looks like one."""
+    """Replace known secrets, each long enough part of them, and all that looks like a secret."""
     for form in (_TOKEN, _LIKE_A_TOKEN):
         text = form.sub(MASK, text)
     return _without_known(_USER_INFO.sub(f"{MASK}@", text))
 
 
 def redact_all(value: object) -> object:
-    """Return a value of JSON's kinds with every text in it redacted."""
+    """Return a value of a type that JSON has, with every text in it redacted."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
@@ -97,17 +96,17 @@ def redact_all(value: object) -> object:
 
 
 def is_token(value: str) -> bool:
-    """Return whether a value has the form of a credential of GitHub's, or of a key."""
+    """Return whether a value contains something in the form of a GitHub token or a private key."""
     return bool(_TOKEN.search(value))
 
 
 def has_password(value: str) -> bool:
-    """Return whether a value is a URL, or holds one, with a user's name or password in it."""
+    """Return whether a value is, or contains, a URL with a user's name or password in it."""
     return "://" in value and any(True for _ in passwords(value))
 
 
 def shown(value: str) -> str:
-    """Return a value as a message may show it: quoted if it is short and looks harmless."""
+    """Return a value in quotes if it is short and looks harmless, and otherwise only its length."""
     if len(value) > _SHOWN or redact(value) != value:
         return f"a value of {len(value)} characters"
     return repr(value)

@@ -1,8 +1,8 @@
-"""`gh-runner --help` and `--version`: the subcommands, a line each, and what this is."""
+"""The texts of `gh-runner --help` and `gh-runner --version`."""
 
 from __future__ import annotations
 
-VERSION = "0.1.0"  # as in pyproject.toml, which is not in the image
+VERSION = "0.1.0"  # the same as in pyproject.toml, which the image does not contain
 TEXT = """\
 usage: gh-runner [run | check | settings | status | sweep | jit | exec | COMMAND] [ARG...]
 

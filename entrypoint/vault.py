@@ -1,20 +1,21 @@
-"""Where the credential lives: in a sealed memory file, and nowhere else.
+"""The credential is kept in a sealed memory file (memfd_create(2)), and nowhere else.
 
-/proc/1/environ shows what a process was started with for as long as it lives, so a PID 1 that
-found a secret there starts itself again without it. Afterwards the secrets are in memory files
-(memfd_create(2)) that only forked children read: PID 1's own memory never holds one.
+/proc/PID/environ shows the environment that a process was started with, for as long as the process
+lives. So a PID 1 that finds a secret in its environment executes itself again without the secret.
+After that only forked children read the memory files. PID 1's own memory never holds a secret.
 """
 
 from __future__ import annotations
 
 import fcntl
-import marshal  # needs no loading, unlike json, and no other Python will read it
+import marshal  # built in, so it loads faster than json; only the same Python reads the data
 import os
 import sys
 
 from entrypoint.init.child import memory_file
 
-# Loaded by PID 1 before it forks the child that registers: what takes time is loaded where needed.
+# PID 1 loads this module before it forks the child that registers, so it must load fast. Modules
+# that take time are imported in the functions that need them.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +28,10 @@ SECRETS = {
     "RUNNER_STOP_SECRET": "what a stop file must hold; no credential",
 }
 STOP_SECRET = "RUNNER_STOP_SECRET"  # noqa: S105 - its name
-# Other names under which a secret comes in, and the name that it has here.
+# Other variables in which a secret may come, each with our own name for it.
 ALIASES = {"ACTIONS_RUNNER_INPUT_JITCONFIG": "RUNNER_JITCONFIG"}
-# Names of other projects for a secret. Whether they are meant is known only once all settings are
-# read (settings/migration.py); those that are not go back to where they came from.
+# Variables in which other projects take a secret. settings/migration.py decides, once all settings
+# are read, whether such a project is meant. If not, the variable is put back into the environment.
 BORROWED = (
     "ACCESS_TOKEN",
     "APP_PRIVATE_KEY",
@@ -45,10 +46,10 @@ _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_S
 
 
 class Vault:
-    """Secrets in a memory file: written once, read by whoever was given the descriptor."""
+    """Secrets in a memory file: written once, and read by processes that have the descriptor."""
 
     def __init__(self, descriptor: int | None = None) -> None:
-        """Make an empty one, or take over one that was filled before an exec."""
+        """Make an empty vault, or take over the descriptor of one that an exec has kept open."""
         self.forgotten = False
         if descriptor is None:
             descriptor = memory_file("secrets", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -56,14 +57,14 @@ class Vault:
         self._descriptor = descriptor
 
     def fill(self, secrets: Mapping[str, str]) -> None:
-        """Write the secrets and seal them: nobody can change them any more."""
+        """Write the secrets, and seal the file: no process can change it any more."""
         os.write(self._descriptor, marshal.dumps(dict(secrets)))
         fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
 
     def read(self) -> dict[str, str]:
-        """Return the secrets; for forked children only, whose memory ends with them.
+        """Return the secrets; from then on this process redacts them in all that it logs.
 
-        From then on nothing that such a child logs can hold one of them.
+        Call it only in a forked child, because its memory is freed at its end.
         """
         from entrypoint import redaction
 
@@ -74,34 +75,34 @@ class Vault:
         return content
 
     def forget(self) -> None:
-        """Let go of the memory file: with its last descriptor the kernel frees its pages."""
+        """Close the memory file; the kernel frees it once no process has it open."""
         if not self.forgotten:
             self.forgotten = True
             os.close(self._descriptor)
 
     def survive_exec(self) -> int:
-        """Let the descriptor through the next exec, and return it."""
+        """Keep the descriptor open across the next exec, and return it."""
         os.set_inheritable(self._descriptor, True)
         return self._descriptor
 
 
 def forbid_core_dumps() -> None:
-    """Forbid them to the programs that this process becomes and starts with a token.
-
-    One byte, and not none: with a limit of 0 a program in core_pattern would still get the core,
-    with 1 the kernel makes none at all (core(5); fs/coredump.c).
-    """
+    """Forbid core dumps to this process, and to the programs that it becomes or starts."""
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    least = 0 if hard == 0 else 1  # a limit that is 0 already cannot be raised, and need not be
+    # The limit is one byte, not 0: with 0 the kernel would still pipe the core to a program that
+    # core_pattern names, and with 1 it makes no core at all (core(5); fs/coredump.c). A hard limit
+    # that is 0 already cannot be raised.
+    least = 0 if hard == 0 else 1
     resource.setrlimit(resource.RLIMIT_CORE, (least, least))
 
 
 def leave_environment() -> Vault:
-    """Return the secrets of the environment, which holds none when this returns.
+    """Move the secrets from the environment into a vault, and return the vault.
 
-    Starts this program again where there were any, with the same arguments and signal mask.
+    If there are secrets in the environment, this program executes itself again without them, with
+    the same arguments and the same signal mask.
     """
     descriptor = os.environ.pop(_DESCRIPTOR, None)
     names = (*SECRETS, *ALIASES, *BORROWED)
