@@ -28,7 +28,7 @@ _DOTNET = (
 
 
 def look(settings: Settings) -> Iterator[Finding]:
-    """Yield the findings; nothing is changed, except that a missing work folder is made."""
+    """Yield the findings; a missing work folder is made, an empty one of root's handed over."""
     yield from _runner(settings)
     yield from _libraries(settings.home)
     yield from _disk(settings)
@@ -41,6 +41,8 @@ def _runner(settings: Settings) -> Iterator[Finding]:
     problems += checks.environment_problems(environment(), settings, user)
     for problem in problems:
         yield finding.wrong("runner", Failure(ExitCode.CONFIG, problem))
+    for warning in checks.warnings(settings, user) if user else ():
+        yield finding.warning("runner", warning)
     if not problems:
         yield finding.fine("runner", f"{settings.home}, for the user {settings.user}")
 

@@ -98,7 +98,7 @@ class Init(Parent):
     """The children of this process and the signals that come to it.
 
     `on_wake` holds functions that every wait calls before it tests its condition: once at its
-    beginning, and then after each signal.
+    beginning, and then after each signal. `on_other` is told of each signal that is dropped.
     """
 
     def __init__(self) -> None:
@@ -110,6 +110,7 @@ class Init(Parent):
             _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         self.stop = Stop()
         self.on_wake: list[Callable[[], None]] = []
+        self.on_other: Callable[[int], None] | None = None
         self._interruptible = True
 
     def wait(
@@ -171,6 +172,8 @@ class Init(Parent):
         has been called. All other signals are dropped.
         """
         if signum not in STOPS:
+            if self.on_other is not None:
+                self.on_other(signum)
             return
         self.stop.signals.append(signum)
         if not self.stop.hurried and self._interruptible:

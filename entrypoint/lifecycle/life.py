@@ -11,6 +11,7 @@ from entrypoint import call, log, redaction
 from entrypoint.container import state, termination_message
 from entrypoint.errors import ExitCode, Failure, refused_by_kernel
 from entrypoint.init.pid1 import Init, Stopped
+from entrypoint.init.signals import signal_name
 from entrypoint.lifecycle import outcome, stop_file, stopping, watching
 from entrypoint.lifecycle.engine import running
 from entrypoint.lifecycle.hangs import Abandoned, Scene
@@ -42,6 +43,7 @@ def run(
     """Call `live`, end all processes that are left, and return the exit code."""
     log.configure(environ.get("RUNNER_LOG_LEVEL", ""), environ.get("RUNNER_LOG_FORMAT", ""))
     log.colour(wanted=not environ.get("NO_COLOR"))
+    pid_1.on_other = OtherSignals()
     life, failure = Figures(), None
     try:
         code = live(pid_1, environ, given, vault, child, life)
@@ -59,6 +61,31 @@ def run(
     last_words = (failure.message, failure.hint) if failure else (code.meaning,)
     termination_message.leave(*last_words)
     return code
+
+
+class OtherSignals:
+    """Tells once of a signal that an engine may have sent as its stop signal, and that is none.
+
+    The others are dropped in silence: PID 1 uses SIGIO itself, and a terminal sends SIGWINCH.
+    """
+
+    _NAMES = ("SIGHUP", "SIGQUIT", "SIGABRT", "SIGUSR1", "SIGUSR2", "SIGPWR")
+
+    def __init__(self) -> None:
+        """Begin with none told."""
+        self._is_told = False
+
+    def __call__(self, signum: int) -> None:
+        """Take in a signal."""
+        name = signal_name(signum)
+        if self._is_told or not (name in self._NAMES or name.startswith("signal ")):
+            return
+        self._is_told = True
+        log.warning(
+            "signal.ignored",
+            f"{name} does not stop this container",
+            hint="stop it by SIGTERM or SIGINT: no other --stop-signal (STOPSIGNAL, stop_signal)",
+        )
 
 
 def live(

@@ -43,6 +43,12 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
         raise rules.wrong(problems)
     home.claim(settings.home)
     require_free_disk(settings)
+    notes += checks.warnings(settings, user)
+    if any("/Worker_" in path for path in home.diagnostics(settings.home)):
+        notes.append(
+            "this container has had a job before, which may have changed whatever is in it; take a"
+            " new container for each job (docker run --rm, no --restart)"
+        )
     if problem := engine.container_jobs_problem():
         notes.append(problem)
     notes += exposure.protect(files, settings, user)

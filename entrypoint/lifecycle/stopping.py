@@ -6,6 +6,7 @@ job: the worker starts 0.1 s after that, and a signal in between would lose the 
 
 from __future__ import annotations
 
+import math
 import time
 
 from entrypoint import log
@@ -62,8 +63,14 @@ def _drained(scene: Scene, drain: float) -> bool:
     take the next one.
     """
     pid_1, listener = scene.pid_1, scene.listener
-    log.info("job.draining", "a job is running and may end", seconds=drain)
     left, end = pid_1.stop.left(), time.monotonic() + drain
+    log.info(
+        "job.draining",
+        "a job is running and may end; whatever stops this container must wait as long as `limit`",
+        seconds=drain,
+        limit=math.ceil(drain + left),
+        hint="docker stop -t, stop_grace_period, terminationGracePeriodSeconds; else it is killed",
+    )
     stays = not scene.settings.ephemeral
     while True:
         over = pid_1.wait_for(

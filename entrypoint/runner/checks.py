@@ -12,6 +12,8 @@ from entrypoint.settings.schema import Settings
 
 _AS_ROOT = "RUNNER_ALLOW_RUNASROOT"
 _PROGRAMS = ("config.sh", "run.sh")
+# What a new volume holds: ext4's own folder, and the place of another volume that is mounted in it.
+_NOTHING = {"lost+found", "_tool"}
 _FEWEST_PROCESSES = 32  # PID 1, two shells and the threads of .NET; each thread counts
 
 
@@ -41,11 +43,11 @@ def problems(settings: Settings, user: Account | None) -> list[str]:
     found = []
     if not can(user, settings.home, os.W_OK | os.X_OK):
         found.append(f"RUNNER_HOME: {user.name} cannot write to {settings.home}")
-    return found + _workdir_problems(settings, user) + _stop_file_problems(settings)
+    return found + _folder_problems(settings, user) + _stop_file_problems(settings)
 
 
-def _workdir_problems(settings: Settings, user: Account) -> list[str]:
-    """Make the work folder if it is missing, and return why the runner's user cannot use it."""
+def _folder_problems(settings: Settings, user: Account) -> list[str]:
+    """Make the work folder if it is missing, and return which folders the user cannot use."""
     folder = settings.workdir_path
     try:
         if not os.path.isdir(folder):
@@ -54,10 +56,67 @@ def _workdir_problems(settings: Settings, user: Account) -> list[str]:
                 os.chown(folder, user.uid, user.gid)
     except OSError as error:
         return [f"RUNNER_WORKDIR: {folder} cannot be made: {error.strerror}"]
-    # config.sh does not check this: it would register, and then the listener would end at once.
-    if not can(user, folder, os.R_OK | os.W_OK | os.X_OK):
-        return [f"RUNNER_WORKDIR: {user.name} cannot write to {folder}"]
-    return []
+    # config.sh does not check these: it would register, and then the listener would end at once.
+    used = {
+        folder: "RUNNER_WORKDIR",
+        os.path.join(settings.home, "_diag"): "RUNNER_HOME",
+    }
+    return [
+        f"{setting}: {user.name} cannot write to {path}; {_remedy(path, user)}"
+        for path, setting in used.items()
+        if os.path.isdir(path) and not _is_usable(path, user)
+    ]
+
+
+def _remedy(folder: str, user: Account) -> str:
+    owner = os.lstat(folder).st_uid
+    if owner == user.uid:
+        return "it is that user's own: look at its mode, its mount and the folders above it"
+    return f"it belongs to uid {owner}; make it that of {user.uid}:{user.gid} (chown)"
+
+
+def _is_usable(folder: str, user: Account) -> bool:
+    """Whether the user can write to a folder; an empty one that root owns is handed over.
+
+    Docker and Kubernetes mount new volumes as root's.
+    """
+    wanted = os.R_OK | os.W_OK | os.X_OK
+    if can(user, folder, wanted):
+        return True
+    if os.geteuid() != 0:
+        return False
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if os.fstat(descriptor).st_uid == 0 and set(os.listdir(descriptor)) <= _NOTHING:
+                os.fchown(descriptor, user.uid, user.gid)
+        finally:
+            os.close(descriptor)
+    except OSError:  # a link, or a read-only volume
+        return False
+    return can(user, folder, wanted)
+
+
+def warnings(settings: Settings, user: Account) -> list[str]:
+    """Return what will disappoint some jobs, although the runner itself starts."""
+    folder = settings.workdir_path
+    tools = os.path.join(folder, "_tool")
+    found = []
+    try:
+        if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+            found.append(
+                f"RUNNER_WORKDIR: {folder} is mounted noexec, so no job can run a program that it"
+                " builds or checks out there; mount it with exec (docker run --tmpfs PATH:exec)"
+            )
+        # An image may hold tools that jobs only read.
+        if os.path.isdir(tools) and not _is_usable(tools, user):
+            found.append(
+                f"RUNNER_WORKDIR: no job can install a tool, since {user.name} cannot write to"
+                f" {tools}; {_remedy(tools, user)}"
+            )
+    except OSError:  # it has just been deleted
+        pass
+    return found
 
 
 def _stop_file_problems(settings: Settings) -> list[str]:

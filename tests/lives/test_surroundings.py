@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from simulator import Simulator
-from tests.support.life import NAMESPACE, Life
+from tests.support.life import NAMESPACE, Life, until
 
 # x86-64 and arm64 each have their own number of memfd_create(2).
 NO_MEMFD = """\
@@ -121,3 +122,67 @@ def test_registration_token_that_has_expired(life: Life, simulator: Simulator) -
     assert "valid for an hour" in life.error()
     assert "may still be registered" not in life.output
     assert simulator.runners() == []
+
+
+def test_new_volumes_of_root_are_handed_over(life: Life, simulator: Simulator) -> None:
+    """Docker and Kubernetes mount them empty, as root's."""
+    for name in ("_work", "_work/_tool", "_diag"):
+        folder = life.home / name
+        folder.mkdir(exist_ok=True)
+        os.chown(folder, 0, 0)
+    simulator.queue_job(f"touch {life.home}/_work/_tool/node")
+    assert life.start().wait() == 0, life.output
+    assert (life.home / "_work/_tool/node").exists()
+
+
+def test_tools_that_belong_to_root(life: Life, simulator: Simulator) -> None:
+    """What holds something stays as it is; jobs may read it, and the owner is named."""
+    tools = life.home / "_work" / "_tool"
+    tools.mkdir(parents=True)
+    (tools / "node").touch()
+    os.chown(tools, 0, 0)
+    simulator.queue_job()
+    assert life.start().wait() == 0, life.output
+    assert f"cannot write to {tools}; it belongs to uid 0; make it that of" in life.output
+
+
+def test_work_folder_without_programs(life: Life, simulator: Simulator) -> None:
+    """`docker run --tmpfs` mounts noexec: a warning, since shell scripts go on."""
+    work = life.home / "_work"
+    mount = f'mkdir -p {work}; mount -t tmpfs -o noexec,mode=1777 tmpfs {work}; exec "$@"'
+    simulator.queue_job()
+    namespace = [*NAMESPACE, "sh", "-c", mount, "sh"]
+    assert life.start(namespace=namespace, RUNNER_MIN_FREE_DISK="0").wait() == 0, life.output
+    assert f"{work} is mounted noexec" in life.output
+
+
+def test_container_that_has_had_a_job(life: Life, simulator: Simulator) -> None:
+    """A second start of the same container is told apart from the first."""
+    simulator.queue_job()
+    assert life.start().wait() == 0, life.output
+    assert "has had a job before" not in life.output
+    simulator.queue_job()
+    assert life.start().wait() == 0, life.output
+    assert "has had a job before" in life.output
+
+
+def test_stop_signal_that_is_none(life: Life, simulator: Simulator) -> None:
+    """`--stop-signal SIGQUIT` ends in a kill, and not in silence."""
+    life.start()
+    simulator.wait_for("session_opened")
+    for number in (signal.SIGWINCH, signal.SIGQUIT, signal.SIGHUP, signal.SIGQUIT):
+        life.signal(number)
+    until(lambda: "does not stop this container" in life.output)
+    assert life.signal().wait() == 143, life.output
+    assert life.output.count("does not stop this container") == 1
+    assert "SIGWINCH" not in life.output
+
+
+def test_drain_says_which_limit_it_needs(life: Life, simulator: Simulator) -> None:
+    """An engine that does not wait for so long kills the container."""
+    simulator.queue_job("echo begun; sleep 0.5")
+    life.start(RUNNER_DRAIN_TIMEOUT="100", RUNNER_STOP_TIMEOUT="9")
+    simulator.wait_for("job_output", text="begun")
+    assert life.signal().wait() == 0, life.output
+    [told] = [line for line in life.log if line.get("event_name") == "job.draining"]
+    assert told["limit"] == 109

@@ -79,8 +79,9 @@ def test_work_folder_of_somebody_else(life: Life, simulator: Simulator) -> None:
     """A folder of root's is named, with the user that cannot write to it."""
     work = life.directory / "work"
     work.mkdir(mode=0o755)
+    (work / "kept").touch()
     error = refusal(life, simulator, RUNNER_WORKDIR=str(work))
-    assert f"RUNNER_WORKDIR: {USER} cannot write to {work}" in error
+    assert f"RUNNER_WORKDIR: {USER} cannot write to {work}; it belongs to uid 0" in error
 
 
 def test_work_folder_that_cannot_be_made(life: Life, simulator: Simulator) -> None:
