@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from simulator import Simulator, container
 from simulator.container import NAMESPACE, PROGRAM, USER, children, comm
-from tests.support import pki
+from tests.support import pki, wire
 
 TOKEN = "ghp_simulator"
 APP = 7
@@ -56,10 +56,15 @@ RUNNERS_OWN = {"run.sh", "run-helper.sh", "Runner.Listener"}
 
 
 class GitHub(NamedTuple):
-    """A simulator that serves TLS, and a copy of the system's certificates that trusts it."""
+    """A simulator that serves TLS, and a copy of the system's certificates that trusts it.
+
+    Its authority is also in a file of its own, and a proxy that wants a password leads to it.
+    """
 
     simulator: Simulator
     certificates: Path
+    authority: Path
+    proxy: str
 
 
 @contextmanager
@@ -73,17 +78,28 @@ def github() -> Iterator[GitHub]:
         with (certificates / "ca-certificates.crt").open("ab") as bundle:
             bundle.write(authority.path.read_bytes())
         subprocess.run(["openssl", "rehash", certificates], check=True, stderr=subprocess.DEVNULL)
-        with Simulator("--certificate", str(authority.certify())) as simulator:
-            yield GitHub(simulator, certificates)
+        with (
+            Simulator("--certificate", str(authority.certify())) as simulator,
+            wire.server(wire.tunnel(simulator.tls_port, [], "svc:secret")) as port,
+        ):
+            proxy = f"http://svc:secret@127.0.0.1:{port}"
+            yield GitHub(simulator, certificates, authority.path, proxy)
 
 
 class Container:
     """One life of a runner below one of the PROGRAMS; `way` is how the credential comes."""
 
-    def __init__(self, github: GitHub, directory: Path, program: str, way: str) -> None:
+    def __init__(
+        self,
+        github: GitHub,
+        directory: Path,
+        program: str,
+        way: str,
+        settings: Mapping[str, str],
+    ) -> None:
         """Write a runner without start-up times that notes when its listener starts."""
-        self.program, self.way = program, way
-        self._simulator, self._certificates = github
+        self.program, self.way, self._settings = program, way, settings
+        self._simulator, self._certificates = github.simulator, github.certificates
         self._directory = directory
         self._home = self._simulator.make_distribution(directory / "runner", owner=USER)
         _put_before(self._home)
@@ -148,7 +164,7 @@ class Container:
             SCRIPT: {"RUNNER_GROUP_ID": str(pwd.getpwnam(USER).pw_gid)},
             "gh-runner": {"RUNNER_STATE_DIR": str(self._directory / "state")},
         }
-        return {**env, **mine[self.program], **self._credential()}
+        return {**env, **mine[self.program], **self._credential(), **self._settings}
 
     def _credential(self) -> dict[str, str]:
         assignment = f"GITHUB_PERSONAL_TOKEN={TOKEN}\n"
@@ -195,13 +211,15 @@ def app_key(simulator: Simulator) -> str:
 
 
 @contextmanager
-def life(github: GitHub, program: str, way: str = "env file") -> Iterator[Container]:
-    """Start a container, and end it afterwards."""
+def life(
+    github: GitHub, program: str, way: str = "env file", **settings: str
+) -> Iterator[Container]:
+    """Start a container, with further settings, and end it afterwards."""
     github.simulator.reset()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         directory.chmod(0o755)
-        with Container(github, directory, program, way) as started:
+        with Container(github, directory, program, way, settings) as started:
             yield started
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from entrypoint import redaction
@@ -59,7 +58,7 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
     if stale := home.clear(settings.home, settings.workdir_path):
         notes.append(f"cleared what an earlier start has left: {' '.join(stale)}")
     return {
-        "settings": asdict(settings),
+        "settings": settings._asdict(),
         "name": settings.name if settings.registration == "given" else unique(settings.name),
         "recognised": redaction.redact(values.recognised),
         "notes": redaction.redact_all(notes),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from entrypoint import redaction
@@ -99,8 +98,7 @@ def _of_jit_configuration(settings: Settings, encoded: str) -> Settings:
     from entrypoint.settings import jit_configuration  # only here: most runners are given a token
 
     known = jit_configuration.read(encoded)
-    return replace(
-        settings,
+    return settings._replace(
         registration="given",
         url=known.url,
         name=known.name,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 from entrypoint import redaction
@@ -99,7 +98,7 @@ def _judge(given: Given, found: Translation, files: dict[str, SecretFile]) -> Va
     trust = certificates.choose(known.settings)
     problems = [*found.problems, *problems, *proxy.problems, *trust.problems]
     settings = rules.parse(Given(known.settings, secrets), problems, found)
-    settings = replace(settings, ca_file=trust.path)
+    settings = settings._replace(ca_file=trust.path)
     _require_trusted(files, settings)
     notes += [
         *found.notes,

@@ -7,8 +7,8 @@ same addresses (UrlUtil.IsHostedServer and RunnerDotcomServer in actions/runner)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 # The headers of each request to the API, without its authorization.
 HEADERS = {
@@ -30,8 +30,7 @@ _RESERVED = {"enterprises", "orgs", "organizations"}  # names of pages that no o
 _FOLDERS = {Scope.REPOSITORY: "repos", Scope.ORGANIZATION: "orgs", Scope.ENTERPRISE: "enterprises"}
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """One list of runners: `name` is acme/shop, acme, or the slug of an enterprise."""
 
     server: str  # scheme and host, as in https://github.com

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 import yaml
 
 from entrypoint.errors import ExitCode
-from entrypoint.settings.schema import Settings
+from entrypoint.settings.schema import variables
 from entrypoint.vault import SECRETS
 from tests.deploy import kubernetes
 from tests.deploy.kubernetes import FOLDER, KUSTOMIZATIONS, ROOT, Object
@@ -78,7 +77,7 @@ def test_one_namespace(folder: str) -> None:
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS)
 def test_settings_exist(folder: str) -> None:
     """Each variable is a setting, a secret's file, or known to be for somebody else."""
-    known = {field.metadata["variable"] for field in dataclasses.fields(Settings)}
+    known = {*variables()}
     known |= {f"{name}_FILE" for name in SECRETS} | OTHER_VARIABLES
     assert kubernetes.settings(folder).keys() <= known
 

@@ -35,6 +35,7 @@ PLACES = {
 }
 # None of these in an idle PID 1: each costs some megabytes, or milliseconds of each start.
 HEAVY = {"requests", "urllib3", "ssl", "http", "structlog", "asyncio", "psutil", "jwt", "dotenv"}
+HEAVY |= {"dataclasses", "inspect", "ast", "tokenize"}  # the first loads the others: 1.2 MB
 
 
 def ours(names: str) -> set[str]:

@@ -1,6 +1,5 @@
 """The settings: frozen, without a secret, passed from a child to PID 1."""
 
-import dataclasses
 import json
 
 from entrypoint.settings.schema import Settings
@@ -17,7 +16,7 @@ def test_settings_hold_no_secret() -> None:
 def test_settings_survive_json() -> None:
     """PID 1 gets the settings from a child as JSON, and they are the same."""
     parsed = parse({**LEAST, "RUNNER_LABELS": "a,b", "RUNNER_IDLE_TIMEOUT": "5"})
-    carried = json.loads(json.dumps(dataclasses.asdict(parsed)))
+    carried = json.loads(json.dumps(parsed._asdict()))
     assert Settings.restore(carried) == parsed
 
 
