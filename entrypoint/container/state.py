@@ -44,6 +44,7 @@ class State:
 
     def enter(self, phase: str, **facts: Any) -> None:
         """Enter a phase, and add facts that stay in the file from now on."""
+        log.debug("life.phase", phase, **facts)
         self._facts |= {"phase": phase, "since": _now(), **facts}
         self._write()
 

@@ -182,6 +182,14 @@ def request(  # noqa: PLR0913 - what a request is made of
             figures.request(again=attempt > 1)
             answer, found = _try(api, method, path, body, params)
         figures.limit(answer.header("x-ratelimit-remaining"))
+        log.debug(
+            "github.request",
+            f"{method} {path}",
+            host=api.target.api_host,
+            status=answer.status or answer.trouble,
+            attempt=attempt,
+            seconds_left=round(api.deadline - api.now(), 1),
+        )
         if answer.is_github and (200 <= answer.status < 300 or answer.status in also):
             return Reply(answer.status, found, answer, question)
         row = refusal(answer, question)
@@ -189,12 +197,16 @@ def request(  # noqa: PLR0913 - what a request is made of
         given_up = "" if pause is None else _too_long(api, pause)
         if pause is None or given_up:
             raise explain(answer, question, attempt, given_up)
+        # The likely cause is told once, at the first try: the last one may be a minute away.
+        is_unreachable = answer.status == 0 and attempt == 1
         log.warning(
             "github.asked_again",
             "GitHub is asked again",
             why=row.name,
+            host=api.target.api_host,
             status=answer.status,
             seconds=round(pause, 1),
+            hint=explain(answer, question).hint if is_unreachable else "",
         )
         api.sleep(pause)
 

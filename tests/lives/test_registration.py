@@ -138,3 +138,21 @@ def test_registration_of_an_earlier_start_is_cleared(
     assert life.start().wait() == 0, life.output
     [warning] = [line["event"] for line in life.log if line["level"] == "warning"]
     assert warning.startswith("cleared what an earlier start has left: .runner .runner_migrated")
+
+
+def test_github_that_cannot_be_reached_is_named_at_once(life: Life) -> None:
+    """Host and likely cause are told at the first try, not after the last."""
+    life.env["GITHUB_API_URL"] = "http://127.0.0.1:9"
+    assert life.start(GITHUB_TIMEOUT="4").wait() == 75, life.output
+    again = [line for line in life.log if line.get("event_name") == "github.asked_again"]
+    assert again[0]["host"].startswith("127.0.0.1")
+    assert "firewall" in again[0]["hint"]
+    assert all("hint" not in line for line in again[1:])
+
+
+def test_debug_tells_requests_and_phases(life: Life, simulator: Simulator) -> None:
+    """RUNNER_LOG_LEVEL=debug has what a search for a defect needs."""
+    simulator.queue_job()
+    assert life.start(RUNNER_LOG_LEVEL="debug", RUNNER_REGISTRATION="jit").wait() == 0, life.output
+    told = {line.get("event_name") for line in life.log}
+    assert {"github.request", "life.phase"} <= told
