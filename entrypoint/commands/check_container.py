@@ -28,7 +28,7 @@ _DOTNET = (
 
 
 def look(settings: Settings) -> Iterator[Finding]:
-    """Yield the findings; a missing work folder is made, an empty one of root's handed over."""
+    """Yield the findings; a missing work folder is made, and an empty one of root is chowned."""
     yield from _runner(settings)
     yield from _libraries(settings.home)
     yield from _disk(settings)

@@ -98,7 +98,7 @@ class Init(Parent):
     """The children of this process and the signals that come to it.
 
     `on_wake` holds functions that every wait calls before it tests its condition: once at its
-    beginning, and then after each signal. `on_other` is told of each signal that is dropped.
+    beginning, and then after each signal. `on_other` is called with each signal that is dropped.
     """
 
     def __init__(self) -> None:

@@ -64,15 +64,15 @@ def run(
 
 
 class OtherSignals:
-    """Tells once of a signal that an engine may have sent as its stop signal, and that is none.
+    """Warns once of a signal that an engine may have sent as its stop signal; it stops nothing.
 
-    The others are dropped in silence: PID 1 uses SIGIO itself, and a terminal sends SIGWINCH.
+    Other signals cause no warning: PID 1 uses SIGIO itself, and a terminal sends SIGWINCH.
     """
 
     _NAMES = ("SIGHUP", "SIGQUIT", "SIGABRT", "SIGUSR1", "SIGUSR2", "SIGPWR")
 
     def __init__(self) -> None:
-        """Begin with none told."""
+        """Begin without a warning."""
         self._is_told = False
 
     def __call__(self, signum: int) -> None:

@@ -12,7 +12,7 @@ from entrypoint.settings.schema import Settings
 
 _AS_ROOT = "RUNNER_ALLOW_RUNASROOT"
 _PROGRAMS = ("config.sh", "run.sh")
-# What a new volume holds: ext4's own folder, and the place of another volume that is mounted in it.
+# The entries of a new volume: ext4's own folder, and the mount point of another volume.
 _NOTHING = {"lost+found", "_tool"}
 _FEWEST_PROCESSES = 32  # PID 1, two shells and the threads of .NET; each thread counts
 
@@ -76,9 +76,9 @@ def _remedy(folder: str, user: Account) -> str:
 
 
 def _is_usable(folder: str, user: Account) -> bool:
-    """Whether the user can write to a folder; an empty one that root owns is handed over.
+    """Whether the user can write to a folder; an empty folder of root is given to the user first.
 
-    Docker and Kubernetes mount new volumes as root's.
+    Docker and Kubernetes mount a new volume as a folder that belongs to root.
     """
     wanted = os.R_OK | os.W_OK | os.X_OK
     if can(user, folder, wanted):
@@ -98,7 +98,7 @@ def _is_usable(folder: str, user: Account) -> bool:
 
 
 def warnings(settings: Settings, user: Account) -> list[str]:
-    """Return what will disappoint some jobs, although the runner itself starts."""
+    """Return warnings about folders with which some jobs will fail, although the runner starts."""
     folder = settings.workdir_path
     tools = os.path.join(folder, "_tool")
     found = []

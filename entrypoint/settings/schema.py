@@ -15,7 +15,7 @@ from entrypoint.vault import ALIASES, SECRETS
 
 
 class Setting(NamedTuple):
-    """What is known of one setting: the default is written as a user would write it."""
+    """The declaration of one setting; the default is a text, as an operator would write it."""
 
     variable: str
     default: str
@@ -24,7 +24,7 @@ class Setting(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What the operator wants; made once, never changed, and without any secret."""
+    """What the operator wants. It is made once, never changed, and holds no secret."""
 
     owner: Annotated[
         str, Setting("GITHUB_OWNER", "", parsers.name, "user or organization that owns the runner")
@@ -416,7 +416,7 @@ class Settings(NamedTuple):
 
 
 def variables() -> dict[str, dict[str, Any]]:
-    """Return all that is known of each setting, by its variable."""
+    """Return the declaration of each setting, by its variable."""
     known = {name: about.__metadata__[0] for name, about in Settings.__annotations__.items()}
     return {one.variable: {"field": name, **one._asdict()} for name, one in known.items()}
 
