@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from entrypoint import redaction
 from entrypoint.settings.parsers import Problem, require_host, unquoted
@@ -80,6 +80,14 @@ def _address(value: str) -> tuple[str, str]:
             "the user's name or password before the @ holds what must be percent-encoded:"
             f" {_ENCODED}"
         )
+    try:
+        unquote(info).encode("latin-1")
+    except UnicodeEncodeError:
+        # A proxy is sent the two in the header Proxy-Authorization; requests writes it in Latin-1.
+        raise Problem(
+            "the user's name or password before the @ holds a character that a proxy cannot be"
+            " sent: only those of Latin-1 can"
+        ) from None
     if not _PLACE.fullmatch(place.removesuffix("/")):
         raise Problem("is not of the form http://[USER:PASSWORD@]HOST[:PORT]")
     require_host(place)

@@ -38,6 +38,8 @@ WRONG = [
     ("http://svc:a[b@proxy:3128", "[ as %5B"),
     ("http://svc:50%@proxy:3128", "% as %25"),
     ("http://svc:a b@proxy:3128", "a space as %20"),
+    ("http://svc:%E2%82%AC@proxy:3128", "only those of Latin-1"),
+    ("http://svc:€@proxy:3128", "only those of Latin-1"),
     ("http://proxy:port", "is not of the form"),
     ("http://svc@", "is not of the form"),
     ("http://proxy/path", "is not of the form"),
