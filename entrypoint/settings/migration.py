@@ -165,13 +165,3 @@ def too_wide(found: Translation, scope: Scope) -> Iterator[str]:
                 f"{claim.theirs}: says {claim.scope}, and the runner would serve the whole {scope};"
                 " leave out what does not belong"
             )
-
-
-def secret_names() -> set[str]:
-    """Return the other projects' names for secrets.
-
-    vault.BORROWED repeats them, because PID 1 needs them at each start and never loads this module.
-    """
-    rows = [row for project in PROJECTS for row in project.rows]
-    found = {row.theirs for row in rows if row.ours in SECRETS and row.theirs != row.ours}
-    return found | {row.theirs for row in rows if row.theirs in BORROWED}

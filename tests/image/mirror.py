@@ -48,9 +48,17 @@ class Mirror:
         }
 
     def asked_args(self, base: str, api: str = "api", **more: str) -> dict[str, str]:
-        """Return the arguments with which the Dockerfile asks the API here for the release."""
-        api_url = f"{self.url}/{api}"
-        return {"BASE_IMAGE": base, "RUNNER_API_URL": api_url, "RUNNER_URL": self.url, **more}
+        """Return the arguments with which the Dockerfile asks the API here for the release.
+
+        The engine's cache knows an answer by RUNNER_LOOKUP, which therefore names the archive.
+        """
+        return {
+            "BASE_IMAGE": base,
+            "RUNNER_API_URL": f"{self.url}/{api}",
+            "RUNNER_URL": self.url,
+            **more,
+            "RUNNER_LOOKUP": f"{self.sha256}{more.get('RUNNER_LOOKUP', '')}",
+        }
 
 
 @contextmanager
