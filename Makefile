@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv deps engine demo pictures image run test test-image test-deploy test-action cover format lint types check exhaustive bench chaos lock clean
+.PHONY: help venv deps engine demo pictures image run test test-image test-deploy test-action cover format lint types check exhaustive bench fleet chaos lock clean
 
 # Variables named on make's command line (STOP, N, SEED, PYTHON) are in every recipe's environment.
 VENV := .venv
@@ -101,6 +101,9 @@ exhaustive: deps engine $(FOR_AWS) ## Do what takes hours: before a release, and
 
 bench: deps $(FOR_ALL) ## Measure what PID 1 costs
 	$(BIN)/python -m bench $(ARGS)
+
+fleet: deps $(FOR_ALL) ## Measure many runners on one host and on one credential (docs/fleet.md)
+	$(BIN)/python -m bench.fleet $(ARGS)
 
 chaos: deps $(FOR_ALL) ## Stop runners at random moments (N=... times, SEED=... to repeat a run)
 	$(BIN)/python -m tests.chaos

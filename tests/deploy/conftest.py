@@ -56,21 +56,26 @@ def deploy_image(docker: Engine, directory: Path) -> str:
     return tag
 
 
+def furnish(guest: Guest, docker: Engine, directory: Path) -> None:
+    """Put IMAGE into the guest's Docker, its podman and its registry, and deploy/ onto its disk."""
+    with alone():
+        image = deploy_image(docker, directory)
+        with subprocess.Popen([docker.program, "save", image], stdout=subprocess.PIPE) as save:
+            guest.run("docker", "load", stdin=save.stdout)
+    guest.run("docker", "tag", image, IMAGE)
+    guest.run("docker", "push", IMAGE)
+    guest.run("podman", "pull", "--quiet", IMAGE)
+    with subprocess.Popen(
+        ["tar", "--create", "--directory", ROOT, "deploy"], stdout=subprocess.PIPE
+    ) as tar:
+        guest.run("tar", "--extract", "--directory", "/srv", stdin=tar.stdout)
+
+
 @pytest.fixture(scope="package")
 def guest(docker: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
-    """A booted machine: its Docker, its podman and its registry have IMAGE."""
+    """A booted machine with everything in it."""
     with Guest(cache()) as booted:
-        with alone():
-            image = deploy_image(docker, tmp_path_factory.mktemp("deploy"))
-            with subprocess.Popen([docker.program, "save", image], stdout=subprocess.PIPE) as save:
-                booted.run("docker", "load", stdin=save.stdout)
-        booted.run("docker", "tag", image, IMAGE)
-        booted.run("docker", "push", "--quiet", IMAGE)
-        booted.run("podman", "pull", "--quiet", IMAGE)
-        with subprocess.Popen(
-            ["tar", "--create", "--directory", ROOT, "deploy"], stdout=subprocess.PIPE
-        ) as tar:
-            booted.run("tar", "--extract", "--directory", "/srv", stdin=tar.stdout)
+        furnish(booted, docker, tmp_path_factory.mktemp("deploy"))
         yield booted
 
 

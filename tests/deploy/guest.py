@@ -22,6 +22,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -38,6 +39,7 @@ GITHUB = f"http://{ADDRESS}:{PORT}"
 REGISTRY = "localhost:5000"
 BOOT_SECONDS = 120  # a loaded machine is slow
 RUN_SECONDS = 180
+KEEP_SECONDS = 14 * 24 * 3600
 POWER_OFF = signal.SIGRTMIN + 4  # systemd(1)
 SYSTEMD_ON_HOST = os.path.isdir("/run/systemd/system")
 UNIFIED = next(
@@ -71,7 +73,16 @@ def make_root(directory: Path, suite: str = SUITE, packages: Path = HERE / "pack
                 made.mkdir(mode=0o755)
                 subprocess.run([script, suite, packages, made], check=True)
                 made.rename(root)
+            _remove_old(directory, root)
+        os.utime(root)
     return root
+
+
+def _remove_old(directory: Path, root: Path) -> None:
+    """Remove the roots that no run has used for long; the list of packages has changed since."""
+    for other in directory.glob("*-" + "?" * 12):
+        if other != root and time.time() - other.stat().st_mtime > KEEP_SECONDS:
+            shutil.rmtree(other)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from simulator import Simulator
 from tests.deploy.guest import Guest
+from tests.deploy.look import LOOK, assert_nothing_found
 from tests.support.life import until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -126,6 +127,7 @@ class Systemd(Pool):
     def uninstall(self) -> None:
         """Remove the units; the next pool has some of the same name."""
         self.systemctl("disable", "--now", "gh-runner.target")
+        self.guest.run("systemctl", "stop", "gh-runner-secret.socket", check=False)
         self.guest.run("sh", "-c", f"rm -rf {self.etc}/*/*/gh-runner* {self.etc}/gh-runner")
         self.systemctl("daemon-reload")
 
@@ -285,7 +287,7 @@ class Swarm(Pool):
     def configure(self, token: str = TOKEN, **settings: str) -> None:
         """Remember the settings, which the stack takes from the environment; make the secret."""
         self.guest.run("docker", "secret", "rm", "github-token", check=False)
-        self.guest.run("docker", "secret", "create", "github-token", "-", input=token)
+        self.guest.run("bash", "-ec", documented("Swarm"), input=token + "\n")
         self._given = {**SETTINGS, "IMAGE": IMAGE, **settings}
 
     def start(self, number: int) -> None:
@@ -319,3 +321,25 @@ class Swarm(Pool):
         """Return what the swarm tells of the tasks, and what the service has printed."""
         tasks = self.guest.run("docker", "service", "ps", "--no-trunc", "ci_runner", check=False)
         return tasks + self.guest.run("docker", "service", "logs", "ci_runner", check=False)
+
+
+def job_replacement_stop(pool: Pool, github: Simulator) -> None:
+    """Start two runners, let each take a job that looks for the token, and stop the next two."""
+    pool.start(2)
+    last = listening(github, 2)
+    first = pool.containers()
+    assert len(first) == 2
+    assert TOKEN not in pool.inspect()
+    assert TOKEN not in pool.guest.run("sh", "-c", "cat /proc/[0-9]*/cmdline")
+
+    jobs = [github.queue_job(LOOK) for _ in range(2)]
+    listening(github, 2, last)
+    for job in jobs:
+        assert_nothing_found(github.job(job["id"]), as_root=pool.sudo)
+    second = pool.containers()
+    assert len(second) == 2
+    assert not first & second
+
+    assert pool.stop() < pool.stop_seconds
+    assert pool.containers() == set()
+    assert github.runners() == []

@@ -11,9 +11,7 @@ import pytest
 
 from simulator import Simulator
 from tests.deploy.guest import Guest
-from tests.deploy.look import LOOK, assert_nothing_found
 from tests.deploy.pools import (
-    TOKEN,
     Podman,
     Pool,
     Quadlet,
@@ -22,6 +20,7 @@ from tests.deploy.pools import (
     Systemd,
     SystemdSocket,
     SystemdSudo,
+    job_replacement_stop,
     listening,
 )
 from tests.support.life import until
@@ -50,24 +49,7 @@ def pool(installed: Pool, github: Simulator) -> Iterator[Pool]:
 
 def test_job_replacement_stop(pool: Pool, github: Simulator) -> None:
     """Runners register, take jobs that find no credential, are replaced, and go when told to."""
-    pool.start(2)
-    last = listening(github, 2)
-    first = pool.containers()
-    assert len(first) == 2
-    assert TOKEN not in pool.inspect()
-    assert TOKEN not in pool.guest.run("sh", "-c", "cat /proc/[0-9]*/cmdline")
-
-    jobs = [github.queue_job(LOOK) for _ in range(2)]
-    listening(github, 2, last)
-    for job in jobs:
-        assert_nothing_found(github.job(job["id"]), as_root=pool.sudo)
-    second = pool.containers()
-    assert len(second) == 2
-    assert not first & second
-
-    assert pool.stop() < pool.stop_seconds
-    assert pool.containers() == set()
-    assert github.runners() == []
+    job_replacement_stop(pool, github)
 
 
 def test_stop_of_a_busy_pool(pool: Pool, github: Simulator) -> None:
