@@ -58,7 +58,7 @@ class Container:
         if self._is_own_pid_1:
             return self.process.pid
         deadline = time.monotonic() + _START
-        while not (pids := children(self.process.pid)):
+        while not (pids := [p for p in children(self.process.pid) if _is_beyond(p)]):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise ProcessLookupError("the namespace has no PID 1")
             time.sleep(_LOOK)
@@ -123,6 +123,16 @@ def children(pid: int) -> list[int]:
     with contextlib.suppress(OSError):
         return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
+
+
+def _is_beyond(pid: int) -> bool:
+    """Whether a process is in another PID namespace: what sets one up may have children before."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
+    except PermissionError:  # an ordinary user's PID 1, which has closed its files to that user
+        return True
+    except OSError:  # it has ended
+        return False
 
 
 def is_started(pid: int, command: Sequence[str]) -> bool:
