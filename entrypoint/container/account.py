@@ -24,12 +24,27 @@ class Account(NamedTuple):
 
 
 def lookup(name: str) -> Account | None:
-    """Return a user by name, or None if this container has no such user."""
+    """Return a user by name, or None if this container has no such user.
+
+    OpenShift starts a container with an id that no image has, in group 0, which owns what such a
+    container may write. That user stands in for the named one: it cannot become any other.
+    """
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
         return None
+    uid = os.geteuid()
+    if uid not in (0, entry.pw_uid) and os.getegid() == 0 and not _has_name(uid):
+        return Account(str(uid), uid, 0, entry.pw_dir)
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def require(name: str) -> Account:

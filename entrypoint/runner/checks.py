@@ -42,7 +42,9 @@ def problems(settings: Settings, user: Account | None) -> list[str]:
         return [f"RUNNER_HOME: {settings.home} holds no {' and no '.join(missing)}"]
     found = []
     if not can(user, settings.home, os.W_OK | os.X_OK):
-        found.append(f"RUNNER_HOME: {user.name} cannot write to {settings.home}")
+        found.append(
+            f"RUNNER_HOME: {user.name} cannot write to {settings.home}{_group_remedy(user)}"
+        )
     return found + _folder_problems(settings, user) + _stop_file_problems(settings)
 
 
@@ -66,6 +68,16 @@ def _folder_problems(settings: Settings, user: Account) -> list[str]:
         for path, setting in used.items()
         if os.path.isdir(path) and not _is_usable(path, user)
     ]
+
+
+def _group_remedy(user: Account) -> str:
+    """Return what an image lacks for OpenShift, which chooses a user id in group 0."""
+    if user.uid == 0 or user.gid != 0:
+        return ""
+    return (
+        "; let the image give it to group 0 (chgrp -R 0 and chmod -R g=u), or start the container"
+        " as root or as the runner's user"
+    )
 
 
 def _remedy(folder: str, user: Account) -> str:

@@ -26,7 +26,8 @@ OPTIONS = {
     "pid-host": ["--pid", "host"],
 }
 REFUSED = {
-    "RUNNER_USER: only root can become runner": ["--user", "1234"],
+    "RUNNER_USER: only root can become runner": ["--user", "1234:1234"],
+    "RUNNER_HOME: 1234 cannot write to /home/runner; let the image": ["--user", "1234"],
     "RUNNER_HOME: runner cannot write to /home/runner": ["--read-only"],
     "RUNNER_USER: root cannot run jobs as runner without": ["--cap-drop", "ALL"],
     "capabilities SETUID": ["--cap-drop", "SETUID"],

@@ -284,6 +284,34 @@ def test_ordinary_user_cannot_become_another(life: Life, simulator: Simulator) -
     assert simulator.requests() == []
 
 
+def openshift() -> list[str]:
+    """Return the words that start a container with an id that no user has, in group 0."""
+    user_namespace = [NAMESPACE[0], "--user", "--map-current-user", *NAMESPACE[1:]]
+    return [*unprivileged.prefix("1000670000:0"), *user_namespace]
+
+
+def test_openshift_s_user(life: Life, simulator: Simulator) -> None:
+    """A user id that the image does not know runs jobs as it is, if group 0 may write."""
+    for path in (life.home, *life.home.rglob("*")):
+        if not path.is_symlink():
+            os.chown(path, -1, 0)
+            path.chmod(path.stat().st_mode | (path.stat().st_mode & 0o700) >> 3)
+    job = simulator.queue_job('echo "$(id -u):$(id -g) $USER"')
+    life.start(namespace=openshift())
+    assert life.wait() == 0, life.output
+    assert simulator.job(job["id"])["log"] == "1000670000:0 1000670000\n"
+    assert simulator.runners() == []
+
+
+def test_openshift_s_user_without_the_files(life: Life, simulator: Simulator) -> None:
+    """If group 0 may not write, one line says what the image lacks."""
+    life.start(namespace=openshift())
+    assert life.wait() == 78, life.output
+    assert "1000670000 cannot write to" in life.error()
+    assert "chgrp -R 0" in life.error()
+    assert simulator.requests() == []
+
+
 def test_not_as_pid_1(life: Life, simulator: Simulator) -> None:
     """Under another init (`docker run --init`) only its own descendants are reaped and swept."""
     job = simulator.queue_job("setsid sleep 300 & echo $!")

@@ -1,8 +1,8 @@
 """Run a command as an ordinary user, even if the interpreter is in the home of root.
 
-Usage: unshare --mount python tests/support/unprivileged.py COMMAND… In the new mount namespace each
-directory that the user may not enter, and that holds something needed, is covered by another one
-that the user may enter.
+Usage: unshare --mount python tests/support/unprivileged.py UID:GID COMMAND… In the new mount
+namespace each directory that the user may not enter, and that holds something needed, is covered by
+another one that the user may enter.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ _NEEDED = [_PROJECT, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()
 _ROOM = Path("/mnt")  # becomes a tmpfs in the new namespace, for the covers
 
 
-def prefix() -> list[str]:
-    """Return the words that, before a command, run it as `nobody`; only root can."""
-    return ["unshare", "--mount", sys.executable, str(Path(__file__).resolve())]
+def prefix(ids: str = "") -> list[str]:
+    """Return the words that run the command after them as `UID:GID`, or as `nobody`; needs root."""
+    account = pwd.getpwnam(USER)
+    ids = ids or f"{account.pw_uid}:{account.pw_gid}"
+    return ["unshare", "--mount", sys.executable, str(Path(__file__).resolve()), ids]
 
 
 def _cover() -> None:
@@ -44,14 +46,14 @@ def _mount(*arguments: str) -> None:
     subprocess.run(["mount", *arguments], check=True)
 
 
-def _become(user: str) -> None:
-    account = pwd.getpwnam(user)
+def _become(ids: str) -> None:
+    uid, gid = map(int, ids.split(":"))
     os.setgroups([])
-    os.setgid(account.pw_gid)
-    os.setuid(account.pw_uid)
+    os.setgid(gid)
+    os.setuid(uid)
 
 
 if __name__ == "__main__":
     _cover()
-    _become(USER)
-    os.execvp(sys.argv[1], sys.argv[1:])
+    _become(sys.argv[1])
+    os.execvp(sys.argv[2], sys.argv[2:])
