@@ -116,8 +116,10 @@ def test_wrong_token(pool: Systemd, github: Simulator) -> None:
     """A wrong token stays failed after one try."""
     pool.encrypt("ghp_wrong")
     pool.start(1)
-    until(lambda: "77" in pool.status())
-    assert "the credential" in journal(pool.guest)
+    until(lambda: "status=77" in pool.status())
+    assert "Bad credentials" in journal(pool.guest)
+    restarts = pool.systemctl("show", "--property=NRestarts", "--value", "gh-runner@1.service")
+    assert restarts == "0"
     pool.encrypt(TOKEN)
     assert github.runners() == []
 
