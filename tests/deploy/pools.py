@@ -20,11 +20,11 @@ TOKEN = "ghp_simulator"
 SETTINGS = {"GITHUB_URL": "https://github.com/acme/shop"}
 
 
-def documented(section: str) -> str:
-    """Return the commands of a section of deploy/README.md, as they stand there."""
-    page = (ROOT / "deploy/README.md").read_text()
+def documented(section: str, page: str = "deploy/README.md") -> str:
+    """Return the commands of a section of a page, as they stand there."""
+    text = (ROOT / page).read_text()
     found = re.search(
-        rf"^#+ {re.escape(section)}$.*?^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL
+        rf"^#+ {re.escape(section)}$.*?^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
     )
     assert found, section
     return found[1]

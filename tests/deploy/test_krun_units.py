@@ -13,10 +13,9 @@ import pytest
 from simulator import Simulator
 from tests.deploy.guest import Guest
 from tests.deploy.look import LOOK, assert_nothing_found
-from tests.deploy.pools import IMAGE, TOKEN, Podman, Quadlet, Systemd, listening
+from tests.deploy.pools import DEPLOY, IMAGE, TOKEN, Podman, Quadlet, Systemd, documented, listening
 from tests.support.life import until
 
-SECTION = "Runners in microVMs"
 # The image has no podman, and the guest no controller of memory.
 POOL = f"IMAGE={IMAGE}\nRUN_OPTIONS=--env=RUNNER_ENGINE=none --memory=0\n"
 KRUN = """#!/bin/sh
@@ -25,16 +24,22 @@ exec crun "$@"
 """
 
 
-class KrunUnit(Podman):
+class _Krun(Systemd):
+    """What the drop-in adds to a pool of units."""
+
+    def install(self) -> None:
+        """Install the units, and then what docs/krun.md says."""
+        super().install()
+        commands = documented("With systemd", "docs/krun.md")
+        self.guest.run("sh", "-ec", f"cd {DEPLOY}/..\n{commands}")
+
+
+class KrunUnit(_Krun, Podman):
     """The template unit, with the drop-in."""
 
-    sections: tuple[str, ...] = (*Podman.sections, SECTION)
 
-
-class KrunQuadlet(Quadlet):
+class KrunQuadlet(_Krun, Quadlet):
     """The quadlet, with the drop-in."""
-
-    sections: tuple[str, ...] = (*Quadlet.sections, SECTION)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,7 +53,7 @@ def _krun(guest: Guest) -> Iterator[None]:
 
 @pytest.fixture(scope="module", params=[KrunUnit, KrunQuadlet], ids=lambda pool: pool.__name__)
 def installed(guest: Guest, request: pytest.FixtureRequest) -> Iterator[Systemd]:
-    """The files of one kind, installed as deploy/README.md says."""
+    """The files of one kind, installed as the pages say."""
     pool: Systemd = request.param(guest)
     pool.install()
     yield pool
