@@ -185,6 +185,18 @@ def test_new_image(pool: Systemd, github: Simulator) -> None:
 
 
 @pytest.mark.exhaustive
+def test_mounted_socket(pool: Systemd, github: Simulator) -> None:
+    """RUN_OPTIONS reach the engine: here they give jobs the host's Docker."""
+    options = "--volume=/var/run/docker.sock:/var/run/docker.sock --env=RUNNER_ENGINE=auto"
+    pool.guest.write("/etc/gh-runner/pool.conf", f"IMAGE={IMAGE}\nRUN_OPTIONS={options}\n")
+    pool.start(1)
+    listening(github, 1)
+    job = github.queue_job("curl -sf --unix-socket /var/run/docker.sock http://docker/version")
+    github.wait_for("job_completed", job_id=job["id"])
+    assert '"Version":"26' in github.job(job["id"])["log"]
+
+
+@pytest.mark.exhaustive
 def test_old_version(pool: Systemd, github: Simulator) -> None:
     """A runner that GitHub no longer accepts is tried again after the longest pause."""
     github.deprecate("2.336.0", told_at="poll")

@@ -29,6 +29,16 @@ def test_job_uses_docker(start: StartRunner, github: Simulator, full_image: str)
     assert github.job(job["id"])["result"] == "succeeded"
 
 
+def test_job_uses_podman(start: StartRunner, github: Simulator, full_image: str) -> None:
+    """With RUNNER_ENGINE=podman it does so with the same commands, by podman's service."""
+    job = github.queue_job(RUN)
+    powers = [*POWERS, "--volume", "/var/lib/containers"]
+    container = start(*powers, image=full_image, RUNNER_ENGINE="podman")
+    assert container.wait() == 0, container.logs()
+    assert "hello from inside" in github.job(job["id"])["log"]
+    assert github.job(job["id"])["result"] == "succeeded"
+
+
 def test_runner_without_powers_has_no_engine(
     start: StartRunner, github: Simulator, full_image: str
 ) -> None:
