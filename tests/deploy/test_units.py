@@ -192,7 +192,7 @@ def test_mounted_socket(pool: Systemd, github: Simulator) -> None:
     pool.start(1)
     listening(github, 1)
     job = github.queue_job("curl -sf --unix-socket /var/run/docker.sock http://docker/version")
-    github.wait_for("job_completed", job_id=job["id"])
+    until(lambda: github.job(job["id"])["status"] == "completed")
     assert '"Version":"26' in github.job(job["id"])["log"]
 
 
