@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,7 +23,7 @@ for device in 'null 1 3' 'zero 1 5' 'urandom 1 9' 'tty 5 0' 'random 1 8'; do
 done
 """
 KVM = "mknod -m 666 /dev/kvm c 1 3 &&"
-NOBODY = f"{sys.executable} {unprivileged.__file__}"
+NOBODY = " ".join(unprivileged.prefix())
 CLOSED_KVM = "mknod -m 600 /dev/kvm c 1 3 &&"
 
 
