@@ -12,7 +12,7 @@ import pytest
 from entrypoint.errors import ExitCode
 from simulator import Simulator
 from tests.probe.cage import walls
-from tests.support.life import NAMESPACE, Life
+from tests.support.life import ISOLATED, Life
 from tests.support.patience import hurried
 
 _BOUND = 60.0  # seconds; an idle machine needs two
@@ -177,7 +177,7 @@ def test_disk_that_a_job_fills(life: Life, simulator: Simulator, place: str) -> 
     prepare(life)
     folder = life.directory / place
     mount = f"mkdir -p {folder}; mount -t tmpfs -o size=512k,mode=1777 tmpfs {folder}"
-    full = [*NAMESPACE, "sh", "-c", f'{mount}; exec "$@"', "sh", *walls()[len(NAMESPACE) :]]
+    full = [*ISOLATED, "sh", "-c", f'{mount}; exec "$@"', "sh", *walls()[len(ISOLATED) :]]
     simulator.queue_job(script(life, "root", f"head -c 1M /dev/zero >{folder}/full"))
     hurried(life).start(namespace=full, RUNNER_CREDENTIAL="until-job", RUNNER_MIN_FREE_DISK="0")
     judge(life, simulator)
