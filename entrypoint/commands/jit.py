@@ -15,23 +15,20 @@ import time
 from collections.abc import Mapping, Sequence
 
 from entrypoint import log
+from entrypoint.commands import with_settings
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import jit, runners
-from entrypoint.settings import runner_names, sources
+from entrypoint.settings import runner_names
 from entrypoint.settings.credential import Kind, identify
-from entrypoint.settings.given import Given
-from entrypoint.settings.schema import Settings, environment
+from entrypoint.settings.schema import Settings
 
 
 def main(argv: Sequence[str]) -> int:
     """Make a JIT configuration, or remove its runner again; return the exit code."""
     options = _options(argv)
     log.write_to(2)  # stdout is for the configuration only
-    try:
-        values = sources.read(Given.part(environment()))
-        settings, secrets = values.settings, values.secrets
-        environment().update(values.others)  # a proxy, for example
-        log.configure(settings.log_level, settings.log_format)
+
+    def work(settings: Settings, secrets: Mapping[str, str]) -> None:
         if identify(secrets)[1] in (Kind.JIT, Kind.REGISTRATION):
             raise Failure(
                 ExitCode.CONFIG,
@@ -42,12 +39,8 @@ def main(argv: Sequence[str]) -> int:
             _remove(settings, secrets, options.remove)
         else:
             _make(settings, secrets, options)
-    except Failure as failure:
-        log.error("jit.failed", failure.message, hint=failure.hint, code=int(failure.code))
-        return failure.code
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    return ExitCode.DONE
+
+    return with_settings.run(work, event_name="jit.failed")
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:

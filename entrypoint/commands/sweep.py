@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from entrypoint import log
+from entrypoint.commands import with_settings
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import client, runners
 from entrypoint.github.runners import Client, Removal, Runner
-from entrypoint.settings import runner_names, sources
-from entrypoint.settings.given import Given
-from entrypoint.settings.schema import Settings, environment
+from entrypoint.settings import runner_names
+from entrypoint.settings.schema import Settings
 
 Chosen = Callable[[Runner], bool]
 _AGAIN = 10.0  # seconds between two rounds; GitHub notes after about a minute that a runner died
@@ -26,21 +26,14 @@ _AGAIN = 10.0  # seconds between two rounds; GitHub notes after about a minute t
 def main(argv: Sequence[str]) -> int:
     """Sweep the list of runners that the environment's settings name; return the exit code."""
     options = _options(argv)
-    try:
-        values = sources.read(Given.part(environment()))
-        settings, secrets = values.settings, values.secrets
-        environment().update(values.others)  # a proxy, for example
-        log.configure(settings.log_level, settings.log_format)
+
+    def work(settings: Settings, secrets: Mapping[str, str]) -> None:
         meant = _meant(options, settings)
         sweep(settings, secrets, meant, options)
         if options.wait:
             _until_gone(settings, secrets, meant, options)
-    except Failure as failure:
-        log.error("sweep.failed", failure.message, hint=failure.hint, code=int(failure.code))
-        return failure.code
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    return ExitCode.DONE
+
+    return with_settings.run(work, event_name="sweep.failed")
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
