@@ -39,6 +39,7 @@ class Runtime:
     """What starts and ends microVMs."""
 
     name = ""
+    puller = "podman"  # the program whose images are used
     is_vm = True
 
     def __init__(self, commands: Commands) -> None:
@@ -50,8 +51,12 @@ class Runtime:
         raise NotImplementedError
 
     async def pull(self, image: str, until: asyncio.Event) -> Answer:
-        """Bring the image up to date."""
-        raise NotImplementedError
+        """Bring the image up to date; one below localhost/ has nowhere to come from."""
+        if image.startswith("localhost/"):
+            return Answer(0, "")
+        return await self.commands.call(
+            self.puller, "pull", "--quiet", image, seconds=PULL_SECONDS, until=until
+        )
 
     async def image(self, name: str) -> Image | None:
         """Return what is known of an image; None if it is not here."""
@@ -106,14 +111,6 @@ class Podman(Runtime):
                 )
             found += kvm_problems()
         return found
-
-    async def pull(self, image: str, until: asyncio.Event) -> Answer:
-        """See Runtime; an image below localhost/ has nowhere to come from."""
-        if image.startswith("localhost/"):
-            return Answer(0, "")
-        return await self.commands.call(
-            "podman", "pull", "--quiet", image, seconds=PULL_SECONDS, until=until
-        )
 
     async def image(self, name: str) -> Image | None:
         """See Runtime."""
@@ -175,20 +172,13 @@ class Krunvm(Runtime):
     """krunvm, for macOS and for Linux without podman; its images are buildah's."""
 
     name = "krunvm"
+    puller = "buildah"
 
     async def problems(self) -> list[str]:
         """See Runtime."""
         missing = [p for p in ("krunvm", "buildah") if not shutil.which(p)]
         found = [f"krunvm: there is no {program} on PATH" for program in missing]
         return found + (kvm_problems() if sys.platform == "linux" else [])
-
-    async def pull(self, image: str, until: asyncio.Event) -> Answer:
-        """See Runtime."""
-        if image.startswith("localhost/"):
-            return Answer(0, "")
-        return await self.commands.call(
-            "buildah", "pull", "--quiet", image, seconds=PULL_SECONDS, until=until
-        )
 
     async def image(self, name: str) -> Image | None:
         """See Runtime."""
