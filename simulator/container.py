@@ -126,7 +126,7 @@ def children(pid: int) -> list[int]:
 
 
 def _is_beyond(pid: int) -> bool:
-    """Whether a process is in another PID namespace: what sets one up may have children before."""
+    """Whether a process is in a new PID namespace; helpers that run before unshare are not."""
     try:
         return os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
     except PermissionError:  # an ordinary user's PID 1, which has closed its files to that user

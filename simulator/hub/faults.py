@@ -42,7 +42,7 @@ class Fault:
     released: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def matches(self, request: web.Request) -> bool:
-        """Return whether the fault means this request."""
+        """Return whether the fault applies to this request."""
         method = not self.method or self.method.upper() == request.method
         return method and re.search(self.path, request.path_qs) is not None
 

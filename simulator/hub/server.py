@@ -23,7 +23,7 @@ from simulator.hub.state import STATE, State, scope_of
 
 PREFIXES = ("", "/api/v3")
 MAXIMUM_BODY = 64 * 1024 * 1024
-UNLIMITED = (service.PATH, "/api/v3/")  # an Enterprise Server has none by default
+UNLIMITED = (service.PATH, "/api/v3/")  # an Enterprise Server has no rate limits by default
 API_VERSIONS = ("2022-11-28", "2026-03-10")
 
 
@@ -79,7 +79,7 @@ async def _record(request: web.Request, handler: faults.Handler) -> web.StreamRe
         response = await (task if _may_be_cancelled(request, fault) else asyncio.shield(task))
     except asyncio.CancelledError:
         _end_entry(events, entry, None)
-        if events is not state.events:  # `reset` has cancelled it, and its client still waits
+        if events is not state.events:  # `reset` has cancelled the request; its client waits
             faults.hang_up(request)
         raise
     except Refusal as refusal:

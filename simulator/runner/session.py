@@ -50,7 +50,7 @@ class Session:
         self.connection = Connection(settings)
 
     def open(self) -> None:
-        """Log in, and try again for as long as it takes; Ended if that is no use."""
+        """Log in, and try again for as long as it takes; Ended if no further try can help."""
         started = time.monotonic()
         troubled = False
         self._terminal.trace(codec.dumps(self._saved), component="BrokerMessageListener")

@@ -1,4 +1,4 @@
-"""Which release of GitHub's runner an image gets: `image/choose_runner.py` at a stand-in's API."""
+"""`image/choose_runner.py` chooses a release of GitHub's runner; a stand-in plays GitHub."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOBODY = "http://127.0.0.1:1"
 
 
 def release(version: str, **changes: Any) -> dict[str, Any]:
-    """What GitHub tells of a release, as far as it matters here."""
+    """Return what GitHub's API says about a release: the fields that the script reads."""
     digests = {"linux-x64": X64, "linux-arm64": ARM64, "osx-x64": OTHER}
     return {
         "tag_name": f"v{version}",
@@ -34,7 +34,7 @@ def release(version: str, **changes: Any) -> dict[str, Any]:
 
 
 class Releases(ThreadingHTTPServer):
-    """The part of GitHub's API that has the releases: what a path answers, and who asked how."""
+    """The releases of GitHub's API: answers by path, and the requests that came, with tokens."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -48,12 +48,12 @@ class Releases(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The address of this server."""
         return f"http://127.0.0.1:{self.server_port}"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Gives the answers of a path one after the other, the last one again and again."""
+    """Gives the answers of a path in turn, and the last one again and again."""
 
     server: Releases
 
@@ -82,7 +82,7 @@ def releases() -> Iterator[Releases]:
 
 
 def choose(api_url: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the script with an environment that has nothing else in it."""
+    """Run the script with these variables as its whole environment."""
     return subprocess.run(
         [sys.executable, "-I", SCRIPT],
         env={"RUNNER_API_URL": api_url, "NO_PROXY": "127.0.0.1", **environ},
@@ -93,14 +93,14 @@ def choose(api_url: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 def chosen(api_url: str, **environ: str) -> dict[str, str]:
-    """Return what it prints."""
+    """Return the variables that the script prints."""
     done = choose(api_url, **environ)
     assert done.returncode == 0, done.stderr
     return dict(line.split("=", 1) for line in done.stdout.splitlines())
 
 
 def refused(api_url: str, **environ: str) -> str:
-    """Return why it chooses nothing: one line, and nothing on stdout."""
+    """Return the one line by which the script fails; it prints nothing on stdout."""
     done = choose(api_url, **environ)
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
@@ -108,7 +108,7 @@ def refused(api_url: str, **environ: str) -> str:
 
 
 def test_the_newest_release_with_its_digests(releases: Releases) -> None:
-    """Without a version the newest one is taken, with GitHub's digests, and that is printed."""
+    """Without a version the script chooses the newest one, and prints GitHub's digests of it."""
     assert chosen(releases.url) == {
         "RUNNER_VERSION": "2.337.0",
         "RUNNER_SHA256": f"x64={X64},arm64={ARM64}",
@@ -119,7 +119,7 @@ def test_the_newest_release_with_its_digests(releases: Releases) -> None:
 
 
 def test_a_pinned_version_with_github_s_digests(releases: Releases) -> None:
-    """A version alone is looked up: its archive is checked all the same."""
+    """With a version alone the script asks GitHub for its digests, so that archives are checked."""
     found = chosen(releases.url, RUNNER_VERSION="2.336.0")
     assert (found["RUNNER_VERSION"], found["RUNNER_RELEASED"]) == ("2.336.0", "2026-09-10")
     assert found["RUNNER_SHA256"] == f"x64={X64},arm64={ARM64}"
@@ -127,7 +127,7 @@ def test_a_pinned_version_with_github_s_digests(releases: Releases) -> None:
 
 @pytest.mark.parametrize("sha256", [OTHER, f"x64={OTHER}", f"arm64={X64},x64={OTHER}"])
 def test_a_pinned_checksum_asks_nobody(sha256: str) -> None:
-    """With a version and a checksum an image is built where GitHub's API cannot be reached."""
+    """With a version and a checksum the script sends no request: GitHub may be out of reach."""
     found = chosen(NOBODY, RUNNER_VERSION="2.336.0", RUNNER_SHA256=sha256)
     assert found == {
         "RUNNER_VERSION": "2.336.0",
@@ -137,20 +137,20 @@ def test_a_pinned_checksum_asks_nobody(sha256: str) -> None:
 
 
 def test_what_it_printed_is_taken_again(releases: Releases) -> None:
-    """The machine that builds chooses, and the build inside it takes that as it is."""
+    """A machine that builds passes what the script has printed into the build, which keeps it."""
     first = chosen(releases.url)
     assert chosen(NOBODY, **first) == first
 
 
 def test_a_checksum_may_be_copied_from_anywhere() -> None:
-    """Upper case, spaces and line breaks are no reason to refuse."""
+    """A checksum may be in upper case, and have spaces and line breaks."""
     sha256 = f" x64={OTHER.upper()},\n arm64={ARM64} "
     found = chosen(NOBODY, RUNNER_VERSION="2.336.0", RUNNER_SHA256=sha256)
     assert found["RUNNER_SHA256"] == f"x64={OTHER},arm64={ARM64}"
 
 
 def test_all_that_is_wrong_is_named_at_once() -> None:
-    """Each setting that is wrong is named, with what it takes."""
+    """The error names each wrong setting, and the values that it takes."""
     said = refused(NOBODY, RUNNER_VERSION="v2", RUNNER_SHA256="abc", RUNNER_RELEASED="soon")
     assert [name for name in ("VERSION", "SHA256", "RELEASED") if f"RUNNER_{name} is" in said] == [
         "VERSION",
@@ -168,27 +168,27 @@ def test_what_is_no_version(version: str) -> None:
 
 
 def test_a_checksum_belongs_to_a_version(releases: Releases) -> None:
-    """A checksum without a version would fail with the next release: that is said at once."""
+    """A checksum without a version is refused at once: it would not fit the next release."""
     said = refused(releases.url, RUNNER_SHA256=OTHER)
     assert said.startswith("RUNNER_SHA256 is set and RUNNER_VERSION is not")
     assert releases.asked == []
 
 
 def test_nobody_answers() -> None:
-    """Where GitHub's API cannot be reached, the settings that do without it are named."""
+    """If GitHub's API is out of reach, the error names the settings that need no request."""
     said = refused(NOBODY)
     assert said.startswith(f"cannot reach {NOBODY}/latest: ")
     assert said.endswith(OFFLINE)
 
 
 def test_a_bad_address() -> None:
-    """What is no URL is told as it was given."""
+    """The error quotes an address that is no URL."""
     assert refused("mirror.example.com").startswith("cannot reach mirror.example.com/latest: ")
 
 
 @pytest.mark.parametrize("status", [403, 429])
 def test_too_many_requests(releases: Releases, status: int) -> None:
-    """GitHub counts requests by address: what raises the limit, and what does without, is said."""
+    """At GitHub's limit for an address, the error names a token and what needs no request."""
     releases.answers["/latest"] = [(status, '{"message": "API rate limit exceeded"}')]
     said = refused(releases.url)
     assert "GH_TOKEN" in said
@@ -196,20 +196,20 @@ def test_too_many_requests(releases: Releases, status: int) -> None:
 
 
 def test_a_trouble_that_passes(releases: Releases) -> None:
-    """A failure of GitHub's own is tried again."""
+    """After an answer that is GitHub's own failure (502) the script tries again."""
     releases.answers["/latest"].insert(0, (502, "<html>Bad gateway</html>"))
     assert chosen(releases.url)["RUNNER_VERSION"] == "2.337.0"
 
 
 def test_a_trouble_that_stays(releases: Releases) -> None:
-    """Trying again has an end."""
+    """If GitHub goes on failing, the script gives up after three tries."""
     releases.answers["/latest"] = [(503, "")]
     assert "/latest: 503" in refused(releases.url)
     assert len(releases.asked) == 3
 
 
 def test_no_such_version(releases: Releases) -> None:
-    """A version that was never released is refused by its address."""
+    """If a version was never released, the error has the address that was asked."""
     said = refused(releases.url, RUNNER_VERSION="9.9.9")
     assert said == f"{releases.url}/tags/v9.9.9: 404, there is no such release"
 
@@ -224,7 +224,7 @@ def test_no_such_version(releases: Releases) -> None:
     ],
 )
 def test_no_release(releases: Releases, body: str) -> None:
-    """A portal's page, or anything else that is no release, is refused."""
+    """An answer that is no release, such as a hotel's login page, is refused."""
     releases.answers["/latest"] = [(200, body)]
     said = refused(releases.url)
     assert "something that is no release" in said
@@ -233,19 +233,19 @@ def test_no_release(releases: Releases, body: str) -> None:
 
 @pytest.mark.parametrize("tag", ["v2.337.0-rc1", "latest", "v2.337.0\nRUNNER_URL=http://evil"])
 def test_a_tag_that_is_no_version(releases: Releases, tag: str) -> None:
-    """What GitHub calls the release gets into addresses and files: it has to be a version."""
+    """A tag that is no version is refused, since it would get into addresses and files."""
     releases.answers["/latest"] = [(200, json.dumps(release("2.337.0", tag_name=tag)))]
     assert refused(releases.url).endswith(OFFLINE)
 
 
 def test_another_version_than_asked_for(releases: Releases) -> None:
-    """A mirror that answers with another release is not believed."""
+    """A mirror that answers with another release than it was asked for is refused."""
     releases.answers["/tags/v2.336.0"] = [(200, json.dumps(release("2.335.0")))]
     assert "tells of the release '2.335.0'" in refused(releases.url, RUNNER_VERSION="2.336.0")
 
 
 def test_a_release_without_digests(releases: Releases) -> None:
-    """GitHub has no digests of old releases: no image gets an archive that nobody checked."""
+    """A release without digests, as old ones are, is refused: its archive cannot be checked."""
     old = release("2.320.0")
     for asset in old["assets"]:
         asset["digest"] = None
@@ -255,7 +255,7 @@ def test_a_release_without_digests(releases: Releases) -> None:
 
 
 def test_one_architecture_without_a_digest(releases: Releases) -> None:
-    """An architecture that is not there yet is no obstacle for the other one."""
+    """If one architecture has no archive yet, the other one is chosen all the same."""
     half = release("2.337.0")
     half["assets"] = [asset for asset in half["assets"] if "arm64" not in asset["name"]]
     releases.answers["/latest"] = [(200, json.dumps(half))]
@@ -263,7 +263,7 @@ def test_one_architecture_without_a_digest(releases: Releases) -> None:
 
 
 def test_the_token_goes_to_the_api_alone(releases: Releases) -> None:
-    """The token is sent to whom it is for, and not to where that one leads on."""
+    """The token is sent to the API, and not to the host to which the API redirects."""
     with Releases() as elsewhere:
         threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
         releases.answers["/latest"] = [(302, f"{elsewhere.url}/latest")]
@@ -274,6 +274,6 @@ def test_the_token_goes_to_the_api_alone(releases: Releases) -> None:
 
 
 def test_an_endless_answer(releases: Releases) -> None:
-    """A body without an end is cut off."""
+    """The script stops reading an answer that has no end."""
     releases.answers["/latest"] = [(200, " " * 6_000_000)]
     assert "more than 5000000 bytes" in refused(releases.url)

@@ -1,4 +1,4 @@
-"""What continuous integration runs, and how it sums that up."""
+"""`.ci/run` runs each check of continuous integration and adds up the results."""
 
 import shutil
 import subprocess
@@ -21,12 +21,12 @@ def ci(directory: Path, *folders: str, **recipes: str) -> subprocess.CompletedPr
 
 
 def closes(line: str, code: int = 0) -> str:
-    """A recipe that prints a line between the signs that pytest puts around it."""
+    """Return a recipe that prints a line as pytest closes its output."""
     return f'@echo "=== {line} ==="; exit {code}'
 
 
 def test_sums_all_checks(tmp_path: Path) -> None:
-    """The last line counts what passed in each check; one without a folder is left out."""
+    """The last line adds up the tests that passed; a check without a folder is left out."""
     result = ci(
         tmp_path,
         "image",
@@ -39,7 +39,7 @@ def test_sums_all_checks(tmp_path: Path) -> None:
 
 
 def test_goes_on_after_a_failure(tmp_path: Path) -> None:
-    """The rest still runs, errors count as failures, and the exit code tells."""
+    """After a failure the other checks still run; errors count as failures; the exit code is 1."""
     result = ci(
         tmp_path,
         "image",
@@ -54,14 +54,14 @@ def test_goes_on_after_a_failure(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("recipe", ["@exit 1", closes("7 passed in 2.00s", 1)], ids=["", "tests"])
 def test_counts_a_check_that_fails_without_a_test(tmp_path: Path, recipe: str) -> None:
-    """What a linter finds is a failure, also where all tests pass."""
+    """A check that fails although no test did, such as a linter, counts as one failure."""
     result = ci(tmp_path, "image", check=recipe, test_image=closes("1 passed in 0.10s"))
     assert result.returncode == 1
     assert result.stdout.splitlines()[-1].endswith(" passed, 1 failed")
 
 
 def test_takes_the_last_closing_line(tmp_path: Path) -> None:
-    """What a test prints that runs pytest itself is not counted."""
+    """If a test runs pytest itself, only the line of the outer pytest counts."""
     inner = "echo === 9 failed in 0.01s ===; "
     result = ci(tmp_path, check="@" + inner + closes("3 passed in 1.00s").removeprefix("@"))
     assert result.stdout.splitlines()[-1] == "3 passed, 0 failed"

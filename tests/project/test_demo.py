@@ -1,4 +1,4 @@
-"""`make demo`: it ends by itself, and with 0 only if all that it promises was kept."""
+"""`make demo` ends by itself, and with 0 only if every promise was kept."""
 
 import os
 import re
@@ -31,7 +31,7 @@ class Shown(NamedTuple):
 
 @pytest.fixture(scope="module")
 def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, "subprocess.Popen[str]"]]:
-    """All demos at once: one takes up to ten seconds, in most of which it waits."""
+    """All demos at once: each takes up to ten seconds, and waits for most of them."""
     bin_without = tmp_path_factory.mktemp("bin")
     demos = {
         "job": demo(),
@@ -60,7 +60,7 @@ def demo(*prefix: str, **env: str) -> "subprocess.Popen[str]":
 
 
 def useless(directory: Path, program: str) -> Path:
-    """A directory with a program of that name that only fails."""
+    """Return a directory with a program of that name that always fails."""
     directory.mkdir(exist_ok=True)
     path = directory / program
     path.write_text("#!/bin/sh\nexit 1\n")
@@ -70,7 +70,7 @@ def useless(directory: Path, program: str) -> Path:
 
 @pytest.fixture
 def shown(request: pytest.FixtureRequest, demos: dict[str, "subprocess.Popen[str]"]) -> Shown:
-    """The demo that a test names, at its end."""
+    """The demo that a test names, once it has ended."""
     process = demos[request.param]
     text, _ = process.communicate(timeout=150)
     return Shown(text, process.returncode)
@@ -82,14 +82,14 @@ def of(name: str) -> pytest.MarkDecorator:
 
 
 def timeline(shown: Shown) -> list[str]:
-    """Who spoke, in order, without repetitions."""
+    """Return the names of those that spoke, in order and without repetitions."""
     lines = re.findall(r"^ +\d+\.\d{3} s  (\w+(?: 1)?) +", shown.text, re.MULTILINE)
     return [who for at, who in enumerate(lines) if at == 0 or lines[at - 1] != who]
 
 
 @of("job")
 def test_shows_one_job(shown: Shown) -> None:
-    """One job, its output, GitHub's list before, during and after, the phases, the exit code."""
+    """The demo shows a job, its output, GitHub's list over time, the phases and the exit code."""
     assert shown.code == 0, shown.text
     for line in (
         "GitHub's list before: empty",
@@ -110,7 +110,7 @@ def test_shows_one_job(shown: Shown) -> None:
 
 @of("job")
 def test_is_set_up_without_a_warning(shown: Shown) -> None:
-    """Nothing about its own settings precedes the first request."""
+    """No warning about the demo's own settings comes before the first request."""
     first = re.search(r"^ +\d+\.\d{3} s  PID 1   (.*)$", shown.text, re.MULTILINE)
     assert first, shown.text
     assert first[1].startswith("POST /repos/acme/shop/actions/runners/registration-token"), first[1]
@@ -118,7 +118,7 @@ def test_is_set_up_without_a_warning(shown: Shown) -> None:
 
 @of("job stopped")
 def test_shows_a_stop_in_a_job(shown: Shown) -> None:
-    """A SIGTERM in the middle of `sleep 60`: the job is reported within docker stop's time."""
+    """With SIGTERM in the middle of `sleep 60` the job is reported within docker stop's time."""
     assert shown.code == 0, shown.text
     assert "PID 1   is sent SIGTERM" in shown.text
     assert "✓ exit code: 143 (stopped by SIGTERM" in shown.text
@@ -129,7 +129,7 @@ def test_shows_a_stop_in_a_job(shown: Shown) -> None:
 
 @of("idle stopped")
 def test_shows_a_stop_while_idle(shown: Shown) -> None:
-    """A SIGINT to an idle runner ends it at once, with the exit code of that signal."""
+    """With SIGINT an idle runner ends at once, with the exit code of that signal."""
     assert shown.code == 0, shown.text
     assert "✓ exit code: 130 (stopped by SIGINT" in shown.text
     assert "the job" not in shown.text.partition("Timeline")[2]
@@ -137,14 +137,14 @@ def test_shows_a_stop_while_idle(shown: Shown) -> None:
 
 @of("no namespace")
 def test_says_that_it_has_no_namespace(shown: Shown) -> None:
-    """Where unshare is not allowed it runs as a subreaper, and says so aloud."""
+    """Where unshare is not allowed, the demo says so, and runs the program as a subreaper."""
     assert shown.code == 0, shown.text
     assert "a PID namespace (unshare) is not allowed here" in shown.text
 
 
 @of("ordinary user")
 def test_runs_for_an_ordinary_user(shown: Shown) -> None:
-    """Without root it makes the PID namespace in a user namespace of its own."""
+    """An ordinary user's demo makes the PID namespace within a user namespace."""
     assert shown.code == 0, shown.text
     assert "unshare --user --map-current-user --pid" in shown.text
     assert "Hello! I am nobody" in shown.text
@@ -152,7 +152,7 @@ def test_runs_for_an_ordinary_user(shown: Shown) -> None:
 
 @of("broken")
 def test_fails_where_a_promise_is_broken(shown: Shown) -> None:
-    """A runner that cannot even start is an exit code other than 0, and each promise is told."""
+    """If the runner cannot start, the demo fails and lists each promise."""
     assert shown.code == 1, shown.text
     assert "✗ exit code: 76" in shown.text
     assert "✗ the job's search for a credential: never ran" in shown.text
@@ -160,7 +160,7 @@ def test_fails_where_a_promise_is_broken(shown: Shown) -> None:
 
 
 def test_refuses_a_stop_that_it_does_not_know() -> None:
-    """A misspelt STOP is a usage error, not a demo of something else."""
+    """A misspelt STOP is a usage error, and no demo runs."""
     process = demo(STOP="TREM")
     text, _ = process.communicate(timeout=50)
     assert process.returncode == 2
@@ -168,7 +168,7 @@ def test_refuses_a_stop_that_it_does_not_know() -> None:
 
 
 def test_fills_in_the_sample() -> None:
-    """Values take the place of the sample's own or of its comments; new ones come at the end."""
+    """Values replace the sample's own or its comments; further ones are added at the end."""
     sample = "# Whose\nOWNER=you\n#HOME=/home\nNAME=n\n"
     assert fill(sample, {"HOME": "/x", "OWNER": "acme", "API": "http://a"}) == (
         "# Whose\nOWNER=acme\nHOME=/x\nNAME=n\nAPI=http://a\n"
@@ -176,18 +176,18 @@ def test_fills_in_the_sample() -> None:
 
 
 def sample_lines(pattern: str) -> dict[str, str]:
-    """What the sample sets on lines that begin so."""
+    """Return the values of the sample's lines that begin with this pattern."""
     return dict(re.findall(rf"^{pattern}([A-Z_]+)=(.*)$", SAMPLE.read_text(), re.MULTILINE))
 
 
 def test_sample_names_real_settings() -> None:
-    """Every variable of .env-example, in comments too, is one that is read."""
+    """The program reads every variable of .env-example, also those in comments."""
     known = {*variables(), *SECRETS, *(f"{secret}_FILE" for secret in SECRETS)}
     assert set(sample_lines("#?")) <= known
 
 
 def test_sample_is_ready_to_fill_in() -> None:
-    """As it stands the sample has nothing wrong but its placeholders, and that is said."""
+    """The only problems of the sample as it stands are its placeholders, which are named."""
     sample = sample_lines("")
     with pytest.raises(Failure) as failure:
         parse(sample)
@@ -197,7 +197,7 @@ def test_sample_is_ready_to_fill_in() -> None:
 
 
 def test_sample_shows_the_defaults() -> None:
-    """A commented line either shows the default, or an example of something that is empty."""
+    """A commented line shows the default, or an example if the default is empty."""
     defaults = {name: about["default"] for name, about in variables().items()}
     shown = sample_lines("#")
     examples = {"GITHUB_HOST", "RUNNER_GROUP"}

@@ -1,4 +1,4 @@
-"""What each role loads: an import more is time of each start, or memory of each idle runner."""
+"""What each role loads: each further import costs every start time, or every idle PID 1 memory."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from simulator import Simulator
 from tests.support import mutants, pki, wire
 from tests.support.life import Life
 
-# Writes down which modules are loaded, at the place where a mutant has it.
+# A mutant has this code at some place; it writes down the modules that are loaded there.
 TELL = "import sys\nwith open({!r}, 'w') as f:\n    f.write(' '.join(sys.modules))\nOLD"
 
 EXEC = {"entrypoint", "entrypoint.init"} | {
     f"entrypoint.init.{name}" for name in ("child", "command", "pid1", "processes", "signals")
 }
-# What PID 1 has in common with the child that registers: loaded before that child is forked.
+# Loaded by PID 1 before it forks the child that registers; the child uses them as well.
 BEFORE_FORK = {
     "entrypoint",
     *("call", "errors", "figures", "log", "redaction", "vault"),
@@ -33,18 +33,18 @@ PLACES = {
     "idle": "Idle.__init__",
     "registering": "register_child._token",
 }
-# None of these in an idle PID 1: each costs some megabytes, or milliseconds of each start.
+# An idle PID 1 has none of these: each costs some megabytes, or milliseconds at the start.
 HEAVY = {"requests", "urllib3", "ssl", "http", "structlog", "asyncio", "psutil", "jwt", "dotenv"}
 HEAVY |= {"dataclasses", "inspect", "ast", "tokenize"}  # the first loads the others: 1.2 MB
 
 
 def ours(names: str) -> set[str]:
-    """Our own modules among some names."""
+    """Return the names of our own modules among these."""
     return {name for name in names.split() if name.partition(".")[0] == "entrypoint"}
 
 
 def loaded(life: Life, simulator: Simulator, place: str, **env: str) -> str:
-    """The modules that are loaded when a life comes to a place."""
+    """Return the names of the modules that are loaded when a life comes to a place."""
     told = life.directory / "modules"
     life.program = mutants.mutated(
         life.directory, mutants.body(PLACES[place], TELL.format(str(told)))
@@ -65,7 +65,7 @@ def test_exec_loads_the_init_alone() -> None:
 
 
 def test_little_is_loaded_before_the_fork(life: Life, simulator: Simulator) -> None:
-    """What PID 1 loads before its child registers, that child waits for."""
+    """PID 1 loads no more than this before it forks the child that registers, which must wait."""
     found = loaded(life, simulator, "before the fork")
     assert ours(found) - {"entrypoint.__main__"} == {
         name if name == "entrypoint" else f"entrypoint.{name}" for name in BEFORE_FORK
@@ -73,7 +73,7 @@ def test_little_is_loaded_before_the_fork(life: Life, simulator: Simulator) -> N
 
 
 def test_idle_pid_1_has_loaded_nothing_heavy(life: Life, simulator: Simulator) -> None:
-    """What speaks to GitHub, reads settings or asks for colours is in children of PID 1 only."""
+    """Only PID 1's children load what talks to GitHub, reads settings or prints in colour."""
     names = loaded(life, simulator, "idle").split()
     assert {name.partition(".")[0] for name in names} & HEAVY == set()
     children_only = {name for name in ours(" ".join(names)) if name.endswith("_child")}
@@ -82,7 +82,7 @@ def test_idle_pid_1_has_loaded_nothing_heavy(life: Life, simulator: Simulator) -
 
 
 def test_plain_registration_loads_no_requests(life: Life, simulator: Simulator) -> None:
-    """The first request goes by the standard library where nothing is out of the ordinary."""
+    """The child that registers sends its first request by the standard library alone."""
     names = set(loaded(life, simulator, "registering").split())
     assert "http.client" in names
     assert {"requests", "urllib3", "jwt", "structlog"} & names == set()
@@ -90,7 +90,7 @@ def test_plain_registration_loads_no_requests(life: Life, simulator: Simulator) 
 
 @pytest.mark.parametrize("through", ["authority", "proxy"])
 def test_a_companys_network_loads_no_requests(through: str, life: Life, tmp_path: Path) -> None:
-    """So it does with a private authority, and through a proxy that wants a password."""
+    """The same holds with a private authority, and through a proxy that wants a password."""
     authority = pki.authority(tmp_path)
     with (
         Simulator("--certificate", str(authority.certify())) as life.simulator,
@@ -110,7 +110,7 @@ def test_a_companys_network_loads_no_requests(through: str, life: Life, tmp_path
 
 
 def test_packages_are_empty() -> None:
-    """A package's `__init__` is its docstring: an import of one module loads no other."""
+    """A package's `__init__` is a docstring alone, so that importing a module loads no other."""
     root = Path(__file__).parents[2] / "entrypoint"
     long = [path for path in root.rglob("__init__.py") if len(path.read_text().splitlines()) > 1]
     assert long == []

@@ -11,7 +11,7 @@ EVENT = re.compile(r"`([a-z_]+\.[a-z_]+)`")
 
 
 def said() -> set[str]:
-    """The names of events in the code: the first argument of each call of the log."""
+    """Return the names of events in the code: the first argument of each call of the log."""
     found = set()
     for path in (ROOT / "entrypoint").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -37,6 +37,6 @@ def said() -> set[str]:
 
 
 def test_events_are_documented() -> None:
-    """Whoever writes an alert finds each event name, and none that does not exist."""
+    """The page has the name of each event, for people who write alerts, and no other name."""
     page = (ROOT / "docs/logging.md").read_text().partition("## Events")[2]
     assert set(EVENT.findall(page)) == said()

@@ -1,4 +1,4 @@
-"""The framework of mutants: a change is found by names and code, wherever that has moved."""
+"""The framework of mutants finds code by names and patterns, also after it has moved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support import mutants
 from tests.support.mutants import Change, body, changed, changes_of, constant, copy, replace
 
 TESTS = mutants.PROJECT / "tests"
-# Each module of tests that breaks something on purpose.
+# The modules of tests that break something on purpose.
 BREAKING = sorted(
     ".".join(path.relative_to(mutants.PROJECT).with_suffix("").parts)
     for path in TESTS.rglob("test_*.py")
@@ -23,7 +23,7 @@ BREAKING = sorted(
 
 @pytest.mark.parametrize("module", BREAKING)
 def test_every_change_finds_its_place(module: str) -> None:
-    """Whoever moves or renames code learns within a second which mutants must follow."""
+    """After a move or a renaming this test says within a second which mutants must follow."""
     changes = changes_of(importlib.import_module(module))
     assert changes
     for change in changes:
@@ -66,7 +66,7 @@ def package(tmp_path: Path) -> Path:
     ],
 )
 def test_change(package: Path, change: Change, old: str, new: str) -> None:
-    """A pattern fits its code, whose place and keywords may change, and OLD is the code itself."""
+    """A pattern fits its code wherever it stands, with keywords in any order; OLD is that code."""
     [tree] = changed(change, package=package).values()
     assert ast.dump(tree) == ast.dump(ast.parse(SOURCE.replace(old, new)))
 
@@ -81,7 +81,7 @@ def test_change(package: Path, change: Change, old: str, new: str) -> None:
     ],
 )
 def test_what_is_not_there_once(package: Path, change: Change, times: int) -> None:
-    """A change that fits nowhere, or more than once, is told with how often it did."""
+    """A change that fits nowhere, or more than once, is an error that says how often it fits."""
     with pytest.raises(LookupError, match=f"found {times} times instead of once"):
         changed(change, package=package)
 

@@ -1,4 +1,4 @@
-"""A skip is a failure where CI=true says so, and only there."""
+"""With CI=true a skipped test is a failure, and without it is not."""
 
 import pytest
 
@@ -20,7 +20,7 @@ EXPECTED_FAILURE = """
 
 
 def run(pytester: pytest.Pytester, source: str) -> dict[str, int]:
-    """The outcomes of a test module with this source, run with the plugin."""
+    """Run a test module with this source and the plugin, and return the number of each outcome."""
     pytester.makepyfile(source)
     return pytester.runpytest_inprocess("-p", "tests.support.no_skips").parseoutcomes()
 
@@ -50,6 +50,6 @@ def test_expected_failure_passes_in_ci(
 def test_skips_are_allowed_elsewhere(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A developer's machine may lack what a test needs."""
+    """Without CI=true a skipped test is no failure: the machine may lack what it needs."""
     monkeypatch.delenv("CI", raising=False)
     assert run(pytester, SKIPS) == {"skipped": 2}

@@ -26,7 +26,7 @@ def functions(path: Path) -> Iterator[Function]:
 
 
 def names_used(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and dotted name of each import and each attribute of a plain name."""
+    """Yield the line and the dotted name of each import and of each attribute of a plain name."""
     for node in nodes(path):
         match node:
             case ast.Import(names=names):
@@ -38,7 +38,7 @@ def names_used(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def users_of(pattern: str, *, but: set[str]) -> list[str]:
-    """Where modules other than `but` use a name that the pattern matches as a whole."""
+    """Return the places, outside of the modules `but`, of names that fit the pattern as a whole."""
     return [
         f"{path.relative_to(ROOT)}:{line}: {name}"
         for path in MODULES
@@ -58,7 +58,7 @@ def test_only_init_handles_signals_and_waits() -> None:
 
 
 def test_environment_is_read_in_few_places() -> None:
-    """Settings reach everybody else as values, never through the environment.
+    """All other modules get settings as values, and read no environment.
 
     command.py is a program of its own, which takes dumb-init's variables.
     """

@@ -1,4 +1,4 @@
-"""What a developer sees when the machine lacks something."""
+"""The scripts of the Makefile on a machine that lacks something."""
 
 import os
 import re
@@ -23,7 +23,7 @@ def fake(directory: Path, program: str, body: str) -> None:
 
 
 def run(script: str, path: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a script that finds programs in one directory only."""
+    """Run a script that finds programs in this directory only."""
     return subprocess.run(
         [BASH, SCRIPTS / script, *args],
         env={"PATH": os.fspath(path), **env},
@@ -45,7 +45,7 @@ def test_venv_names_each_unfit_python(tmp_path: Path) -> None:
 
 
 def test_venv_completes_debians_python(tmp_path: Path) -> None:
-    """Debian's python3 without python3-venv is all that has to be there for the first start."""
+    """On Debian python3 is enough for the first start: the script does without python3-venv."""
     installed = tmp_path / "installed"
     fake(tmp_path, "apt-get", f'[ "$1" = update ] || echo "$@" >{installed}')
     fake(tmp_path, "python3", f'[[ "$2" != *ensurepip* ]] || [ -e {installed} ]')
@@ -72,7 +72,7 @@ def bare_machine(tmp_path: Path) -> Path:
 
 
 def test_missing_packages_are_named_in_one_line(bare_machine: Path) -> None:
-    """Who may not install packages is told which, and can go on."""
+    """A user who may not install packages gets their names in one line, and can go on."""
     fake(bare_machine, "id", "echo 1000")
     result = run("system-packages", bare_machine)
     assert result.returncode == 0
@@ -81,7 +81,7 @@ def test_missing_packages_are_named_in_one_line(bare_machine: Path) -> None:
 
 
 def test_missing_packages_are_installed_for_root(bare_machine: Path) -> None:
-    """Root on Debian gets what is missing, each package once."""
+    """For root on Debian the script installs what is missing, each package once."""
     fake(bare_machine, "id", "echo 0")
     fake(bare_machine, "apt-get", f'echo "$@" >>{bare_machine}/calls')
     assert run("system-packages", bare_machine).returncode == 0
@@ -114,7 +114,7 @@ def test_missing_packages_are_installed_for_root(bare_machine: Path) -> None:
     ids=["network", "proxy", "disk", "lock", "other"],
 )
 def test_packages_that_cannot_be_installed(tmp_path: Path, said: str, told: str) -> None:
-    """One line says what was to be installed, why it was not, and what to do."""
+    """If packages cannot be installed, one line names them, the cause, and what to do."""
     fake(tmp_path, "apt-get", f"echo {shlex.quote(said)} >&2; exit 100")
     result = run("apt-install", tmp_path, "tini", "jq")
     assert (result.returncode, result.stdout) == (1, "")
@@ -123,7 +123,7 @@ def test_packages_that_cannot_be_installed(tmp_path: Path, said: str, told: str)
 
 @pytest.mark.parametrize(("ci", "code"), [("", 0), ("true", 1)])
 def test_tests_go_on_without_packages(bare_machine: Path, ci: str, code: int) -> None:
-    """Where a skipped test is a failure, so is a package that cannot be installed."""
+    """A package that cannot be installed is a failure where a skipped test is one."""
     fake(bare_machine, "id", "echo 0")
     fake(bare_machine, "apt-get", "exit 100")
     result = run("system-packages", bare_machine, CI=ci)
@@ -132,7 +132,7 @@ def test_tests_go_on_without_packages(bare_machine: Path, ci: str, code: int) ->
 
 
 def test_nothing_is_done_where_nothing_is_missing(bare_machine: Path) -> None:
-    """With all programs in place the package manager is not even asked."""
+    """If no program is missing, the package manager is not called."""
     fake(bare_machine, "apt-get", "exit 100")
     for program in PROGRAMS:
         fake(bare_machine, program, "exit 0")

@@ -1,4 +1,4 @@
-"""What a fresh machine installs: what the lock names and nothing else, or one line that helps."""
+"""`scripts/venv` on a fresh machine installs what the lock names, or ends with one line."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import pytest
 from tests.support.package_index import PackageIndex, file_name, wheel
 
 ROOT = Path(__file__).parents[2]
-# beta is asked for with an extra, the lock names it without; its newer release fits as well.
+# Some package asks for beta with an extra, and the lock names beta without; 2.0 would fit, too.
 LOCKED = ("alpha==1.0", "beta==1.0", "gamma==1.0")
 PROJECT = """\
 [build-system]
@@ -25,7 +25,7 @@ backend-path = ["."]
 name = "project"
 version = "1.0"
 """
-# Builds no package of its own, so that no build system has to be installed.
+# Builds an empty package, so that no build system has to be installed.
 BACKEND = """\
 import shutil
 
@@ -94,7 +94,7 @@ def installed(python: Path) -> set[str]:
 def first_checkout(
     index: PackageIndex, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[str]]:
-    """A checkout whose .venv has been made, and what the index was asked for meanwhile."""
+    """A checkout whose .venv has just been made, and the requests to the index meanwhile."""
     checkout = project(tmp_path_factory.mktemp("first"), index.lock(LOCKED))
     index.asked.clear()
     result = run(checkout, index.url)
@@ -105,7 +105,7 @@ def first_checkout(
 def test_venv_installs_the_lock_and_resolves_nothing(
     first_checkout: tuple[Path, list[str]],
 ) -> None:
-    """A newer release of what a package asks for with an extra is not even looked at."""
+    """The newer release of a package that another one asks for with an extra is not looked at."""
     checkout, asked = first_checkout
     assert installed(checkout / ".venv/bin/python") == {*LOCKED, "project==1.0"}
     files = {path.removeprefix("/files/") for path in asked if path.startswith("/files/")}
@@ -113,7 +113,7 @@ def test_venv_installs_the_lock_and_resolves_nothing(
 
 
 def test_image_installs_the_lock_and_resolves_nothing(index: PackageIndex, tmp_path: Path) -> None:
-    """The image's environment is that of its lock file, too."""
+    """The image's environment also comes from its lock file, without resolving."""
     (tmp_path / "image.lock").write_text(index.lock(LOCKED))
     subprocess.run(
         [ROOT / "image" / "make-venv", tmp_path / "venv", tmp_path / "image.lock"],
@@ -124,12 +124,12 @@ def test_image_installs_the_lock_and_resolves_nothing(index: PackageIndex, tmp_p
 
 
 def test_this_environment_is_complete() -> None:
-    """What requirements-dev.lock names is all that its packages ask for."""
+    """requirements-dev.lock names every package that its packages ask for."""
     subprocess.run([sys.executable, "-m", "pip", "check"], check=True)
 
 
 def test_locks_agree() -> None:
-    """The image, the demo and the tests run the same releases."""
+    """The image, the demo and the tests run the same releases of what they share."""
 
     def pinned(name: str) -> set[str]:
         text = (ROOT / name).read_text()
@@ -144,7 +144,7 @@ def test_locks_agree() -> None:
 
 @pytest.fixture
 def checkout(first_checkout: tuple[Path, list[str]], index: PackageIndex, tmp_path: Path) -> Path:
-    """A checkout with a whole .venv whose lock then takes one package more."""
+    """A checkout with a complete .venv, whose lock file then names one more package."""
     index.add("delta", "1.0")
     project(tmp_path, index.lock((*LOCKED, "delta==1.0")))
     shutil.copytree(first_checkout[0] / ".venv", tmp_path / ".venv", symlinks=True)
@@ -152,7 +152,7 @@ def checkout(first_checkout: tuple[Path, list[str]], index: PackageIndex, tmp_pa
 
 
 def refused(result: subprocess.CompletedProcess[str]) -> str:
-    """The one line that a refusal is."""
+    """Return the one line by which the script has failed."""
     assert result.returncode == 1, result
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
@@ -161,7 +161,7 @@ def refused(result: subprocess.CompletedProcess[str]) -> str:
 
 
 def assert_goes_on(checkout: Path, index: PackageIndex) -> None:
-    """The same again, with the cause gone, needs nothing but the package that was missing."""
+    """Once the cause is gone, a second run fetches only the package that was missing."""
     index.asked.clear()
     result = run(checkout, index.url)
     assert (result.returncode, result.stderr) == (0, "")
@@ -169,7 +169,7 @@ def assert_goes_on(checkout: Path, index: PackageIndex) -> None:
 
 
 def test_venv_without_network(checkout: Path, index: PackageIndex) -> None:
-    """An index that cannot be reached is told as that, not as a package that is missing."""
+    """If the index cannot be reached, the error says that, and not that a package is missing."""
     assert "cannot be reached" in refused(run(checkout, "http://127.0.0.1:9/simple"))
     line = refused(run(checkout, "https://index.invalid/simple"))
     assert "pip install --requirement dev.lock failed" in line
@@ -178,7 +178,7 @@ def test_venv_without_network(checkout: Path, index: PackageIndex) -> None:
 
 
 def test_venv_behind_a_proxy_that_refuses(checkout: Path, index: PackageIndex) -> None:
-    """The proxy is named as the one that refuses; its URL, which may hold a password, is not."""
+    """The error names the proxy that refuses, without its URL, which may hold a password."""
     proxy = index.url.replace("http://", "http://me:secret@").removesuffix("/simple")
     line = refused(run(checkout, "https://index.invalid/simple", HTTPS_PROXY=proxy))
     assert "the proxy refuses: look at HTTPS_PROXY" in line
@@ -186,13 +186,13 @@ def test_venv_behind_a_proxy_that_refuses(checkout: Path, index: PackageIndex) -
 
 
 def test_venv_from_an_index_that_pip_does_not_trust(checkout: Path) -> None:
-    """An index over plain http needs a word from the user."""
+    """An index over plain http is used only if the user allows it."""
     line = refused(run(checkout, "http://index.invalid/simple"))
     assert "give its https URL, or name its host in PIP_TRUSTED_HOST" in line
 
 
 def test_venv_from_an_index_that_lacks_a_release(checkout: Path, index: PackageIndex) -> None:
-    """The release that the index lacks is named, whatever others it has."""
+    """The error names the release that the index lacks, even if it has others."""
     del index.files[file_name("delta", "1.0")]
     index.add("delta", "1.1")
     line = refused(run(checkout, index.url))
@@ -200,7 +200,7 @@ def test_venv_from_an_index_that_lacks_a_release(checkout: Path, index: PackageI
 
 
 def test_venv_refuses_another_file_than_locked(checkout: Path, index: PackageIndex) -> None:
-    """A file with another checksum is not installed, and named."""
+    """A file with another checksum than the lock's is named, and not installed."""
     index.add("delta", "1.0", "Summary: not the one that was locked")
     line = refused(run(checkout, index.url))
     assert "delta==1.0 is not what dev.lock names" in line
@@ -208,14 +208,14 @@ def test_venv_refuses_another_file_than_locked(checkout: Path, index: PackageInd
 
 
 def test_venv_refuses_a_lock_that_lacks_something(checkout: Path, index: PackageIndex) -> None:
-    """A lock from which a package is missing fails here, not in the middle of a test."""
+    """If the lock lacks a package that others need, the set-up fails, before any test can."""
     index.add("delta", "1.0", "Requires-Dist: epsilon")
     (checkout / "dev.lock").write_text(index.lock((*LOCKED, "delta==1.0")))
     assert "requires epsilon" in refused(run(checkout, index.url))
 
 
 def test_venv_on_a_full_disk(checkout: Path, index: PackageIndex) -> None:
-    """A package that was unpacked by half is not taken for an installed one afterwards."""
+    """A package that the full disk has cut off is installed again, once there is space."""
     index.add("large", "1.0", size=60 << 20)
     (checkout / "dev.lock").write_text(index.lock((*LOCKED, "large==1.0")))
     (checkout / ".venv").rename(checkout / "venv")
@@ -236,7 +236,7 @@ def test_venv_on_a_full_disk(checkout: Path, index: PackageIndex) -> None:
 def test_venv_in_a_read_only_checkout(
     checkout: Path, index: PackageIndex, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """The advice is to put the environment elsewhere, which then works."""
+    """If the checkout is read-only, the advice is another place for .venv, which then works."""
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "venv"
     (checkout / ".venv").rename(elsewhere)
     script = f"""

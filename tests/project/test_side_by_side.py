@@ -1,4 +1,4 @@
-"""Tests that run side by side: what shares a fixture stays together, who must be alone is."""
+"""Tests side by side: those that share a fixture share a worker, and `alone` means alone."""
 
 import pytest
 
@@ -52,14 +52,14 @@ FAILING_LIFE = """
 
 
 def test_together_and_alone(pytester: pytest.Pytester) -> None:
-    """A test that must be alone is, and a module's fixture is made in one worker only."""
+    """A test marked `alone` runs alone, and one worker only makes a module's fixture."""
     pytester.makepyfile(CROWD)
     result = pytester.runpytest_subprocess(*PLUGINS, *WORKERS)
     result.assert_outcomes(passed=12 + 6 + 3 + 1)
 
 
 def test_a_life_that_fails_shows_its_log(pytester: pytest.Pytester) -> None:
-    """Also where it has failed in a worker, and each its own."""
+    """A test that fails in a worker shows the log of its own life."""
     pytester.makepyfile(FAILING_LIFE)
     result = pytester.runpytest_subprocess(*PLUGINS, *WORKERS, "-p", "tests.conftest")
     result.assert_outcomes(failed=2)
@@ -83,7 +83,7 @@ def test_one_file_needs_no_workers(
     arguments: list[str],
     workers: int,
 ) -> None:
-    """A single file starts at once; as many workers as suit this machine take the rest."""
+    """A single file runs without workers; more files get as many as suit this machine."""
     monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0})
     for name in ("test_one", "test_two"):
         pytester.makepyfile(**{name: "def test_it(): pass\ndef test_that(): pass"})

@@ -1,4 +1,4 @@
-"""docs/simulator.md: what it says to type works as it stands, and its tables are complete."""
+"""The commands of docs/simulator.md work as they stand, and its tables are complete."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAGE = (PROJECT / "docs/simulator.md").read_text()
 
 
 def test_a_whole_life_by_hand() -> None:
-    """The page's lines, typed one after the other, end with a job that succeeded."""
+    """The page's commands, typed one after the other, end with a job that succeeded."""
     script = "\n".join(re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL))
     script = script.replace("$PWD/.venv/bin", f"{sys.prefix}/bin").replace("8099", str(free_port()))
     process = subprocess.Popen(

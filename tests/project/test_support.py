@@ -1,4 +1,4 @@
-"""What the page on support promises is what the workflows do."""
+"""The workflows do what docs/support.md promises."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROW = re.compile(r"^\|(.*)\|(.*)\|(.*)\|(.*)\|$", re.MULTILINE)
 
 
 def rows() -> list[tuple[str, str]]:
-    """Return what is in the matrix, and by what it is tested."""
+    """Return the rows of the matrix: a version, and its column "tested by"."""
     matrix = PAGE.partition("| what | version |")[2].partition("\n\n")[0]
     cells = [[cell.strip() for cell in row] for row in _ROW.findall(matrix)]
     return [(f"{what} {version}", tested) for what, version, tested, _ in cells if tested]
@@ -26,7 +26,7 @@ def rows() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("what", "tested"), rows())
 def test_what_tests_it_is_there(what: str, tested: str) -> None:
-    """Each word under "tested by" is a job of CI, a workflow, or nobody."""
+    """The column "tested by" names jobs and workflows that exist, or says "nobody"."""
     assert what
     if tested in {"---", "nobody"}:
         return
@@ -41,12 +41,12 @@ def test_what_tests_it_is_there(what: str, tested: str) -> None:
 
 
 def test_the_matrix_is_read() -> None:
-    """The test above has found the rows."""
+    """The function that reads the matrix has found its rows."""
     assert len(rows()) > 15
 
 
 def test_days() -> None:
-    """Versions are built again for as long as the page says, and exceptions end as it says."""
+    """The times in the documents are those of the code: rebuilds, and excepted findings."""
     for days, words in ((MINOR.days, "minor version before it"), (MAJOR.days, "major version bef")):
         (line,) = (line for line in PAGE.splitlines() if words in line and line.startswith("|"))
         assert f"{days} days after" in line
@@ -54,7 +54,7 @@ def test_days() -> None:
 
 
 def test_a_life_on_arm64_is_a_job_of_its_own() -> None:
-    """The tests, lives and images run on a machine of that architecture."""
+    """CI has a job that runs tests and image on an arm64 machine."""
     job = CI["jobs"]["arm64"]
     assert job["runs-on"].endswith("-arm")
     assert any("make test test-image" in step.get("run", "") for step in job["steps"])

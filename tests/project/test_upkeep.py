@@ -1,4 +1,4 @@
-"""What the weekly workflow does by itself: it reports failures and proposes newer packages."""
+"""The weekly workflow reports failures, and proposes newer packages."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-# Writes down each call, one word a line, and answers lists from a file as gh does: through jq.
+# Writes down each call, one word a line. A list comes from a file, through jq as with gh.
 GH = """\
 #!/bin/sh
 printf '%s\\n' "$@" -- >>"$0.calls"
@@ -27,7 +27,7 @@ RUN = "https://github.example/acme/shop/actions/runs/7"
 
 
 class Machine:
-    """A workflow's machine: programs of its own on PATH, and a checkout with its origin."""
+    """A workflow's machine: a gh and a make that record, and a checkout with its origin."""
 
     def __init__(self, directory: Path) -> None:
         self.origin = directory / "origin"
@@ -41,11 +41,11 @@ class Machine:
         self.list_is([])
 
     def list_is(self, items: list[dict[str, Any]]) -> None:
-        """Let GitHub list these issues or pull requests as open."""
+        """Make GitHub's list of open issues and pull requests this one."""
         (self._bin / "gh.list").write_text(json.dumps(items))
 
     def run(self, script: str, *args: str) -> str:
-        """What a script of the project prints on this machine."""
+        """Run a script of the project on this machine, and return what it prints."""
         for name in (script, "git-with-token", "propose-change"):
             shutil.copy(SCRIPTS / name, self.checkout / "scripts")
         return subprocess.check_output(
@@ -63,14 +63,14 @@ class Machine:
         )
 
     def git(self, *args: str, directory: Path | None = None) -> str:
-        """What git prints in the checkout, or in another repository."""
+        """Run git in the checkout, or in another repository, and return what it prints."""
         identity = ["-c", "user.name=n", "-c", "user.email=e"]
         return subprocess.check_output(
             ["git", "-C", directory or self.checkout, *identity, *args], text=True
         ).strip()
 
     def publish(self) -> None:
-        """Commit and push all that is in the checkout."""
+        """Commit and push everything in the checkout."""
         self.git("init", "--quiet", "--initial-branch", "main")
         subprocess.run(["git", "init", "--quiet", "--bare", self.origin], check=True)
         self.git("remote", "add", "origin", str(self.origin))
@@ -80,7 +80,7 @@ class Machine:
 
     @property
     def calls(self) -> list[str]:
-        """What gh was asked to change: its calls, but the lists."""
+        """The calls of gh that change something."""
         path = self._bin / "gh.calls"
         calls = path.read_text().split("\n--\n") if path.exists() else []
         words = (call.split("\n") for call in calls if call)
@@ -89,12 +89,12 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """A machine where GitHub lists nothing as open."""
+    """A machine where GitHub's list of open issues is empty."""
     return Machine(tmp_path)
 
 
 def test_a_failure_opens_an_issue(machine: Machine) -> None:
-    """The issue says where to look."""
+    """The issue has a link to the run that failed."""
     machine.run("report-failure", "It fails")
     assert machine.calls == [
         f"issue create --repo acme/shop --title It fails --body What failed: {RUN}"
@@ -102,7 +102,7 @@ def test_a_failure_opens_an_issue(machine: Machine) -> None:
 
 
 def test_a_second_failure_opens_no_second_issue(machine: Machine) -> None:
-    """Where the issue is open still it gets a comment, and another like it does not."""
+    """If an issue of this title is open, it gets a comment; one whose title is alike does not."""
     machine.list_is([{"number": 3, "title": "It fails often"}, {"number": 5, "title": "It fails"}])
     machine.run("report-failure", "It fails")
     assert machine.calls == [f"issue comment 5 --repo acme/shop --body Again: {RUN}"]
@@ -110,7 +110,7 @@ def test_a_second_failure_opens_no_second_issue(machine: Machine) -> None:
 
 @pytest.fixture
 def locked(machine: Machine) -> Machine:
-    """A machine whose checkout has a lock file; newer packages can be had."""
+    """A machine whose checkout has a lock file; `make lock` finds newer packages there."""
     newer = machine.checkout.parent / "newer"
     newer.mkdir()
     (machine.checkout / "requirements.lock").write_text("alpha==1.0 \\\nbeta==1.0 \\\ngone==1 \\\n")
@@ -120,13 +120,13 @@ def locked(machine: Machine) -> Machine:
 
 
 def branches(machine: Machine) -> list[str]:
-    """The branches of the origin but main."""
+    """Return the branches of the origin other than main."""
     names = machine.git("branch", "--format=%(refname:short)", directory=machine.origin).split()
     return [name for name in names if name != "main"]
 
 
 def test_newer_packages_are_proposed(locked: Machine) -> None:
-    """A branch with the new lock files, a pull request that lists what differs, and CI for it."""
+    """The script pushes a branch, opens a pull request that lists the changes, and starts CI."""
     locked.run("propose-locks")
     (branch,) = branches(locked)
     assert "beta==2.0" in locked.git("show", f"{branch}:requirements.lock", directory=locked.origin)
@@ -139,14 +139,14 @@ def test_newer_packages_are_proposed(locked: Machine) -> None:
 
 
 def test_a_proposal_that_is_open_is_left_alone(locked: Machine) -> None:
-    """Somebody may be at work on it."""
+    """The script leaves an open pull request as it is: a person may be working on it."""
     locked.list_is([{"headRefName": "locks-2026-01-03", "url": "https://github.example/pull/9"}])
     assert "pull/9 is open still" in locked.run("propose-locks")
     assert (branches(locked), locked.calls) == ([], [])
 
 
 def test_nothing_newer_is_nothing_to_propose(locked: Machine) -> None:
-    """Lock files that are as new as can be need no pull request."""
+    """If the lock files are up to date, there is no pull request."""
     shutil.rmtree(locked.checkout.parent / "newer")
     assert "nothing newer" in locked.run("propose-locks")
     assert (branches(locked), locked.calls) == ([], [])

@@ -1,4 +1,4 @@
-"""The workflows: what can be seen of them without GitHub."""
+"""The workflows, as far as they can be tested without GitHub."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ACT = Path(sys.executable).parent / "act"
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_actions_are_pinned(workflow: Path) -> None:
-    """Each action of others is named by its commit, and a comment says which version that is."""
+    """Each action of others is named by its commit, with the version in a comment."""
     for uses in re.findall(r"uses: +(\S.*)", workflow.read_text()):
         if not uses.startswith("$/"):
             assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", uses), uses
@@ -30,7 +30,7 @@ def test_actions_are_pinned(workflow: Path) -> None:
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_no_job_gets_more_than_it_says(workflow: Path) -> None:
-    """What a job may do is written beside it; what all jobs may do is reading at most."""
+    """Each job lists its permissions; the whole workflow has read access at most."""
     pattern = r"^permissions:((?: \{\})?(?:\n  .+)*)"
     (permissions,) = re.findall(pattern, workflow.read_text(), re.MULTILINE)
     assert permissions.split() in (["{}"], ["contents:", "read"])
@@ -38,7 +38,7 @@ def test_no_job_gets_more_than_it_says(workflow: Path) -> None:
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_whoever_asks_for_the_newest_runner_has_a_token(workflow: Path) -> None:
-    """GitHub's machines share addresses, and GitHub allows an address few requests an hour."""
+    """A step that asks GitHub for the newest runner has a token: GitHub limits each address."""
     asks = re.compile(r"make( \S+)* image\b|build-image|push-build|choose_runner")
     for job in yaml.safe_load(workflow.read_text())["jobs"].values():
         for step in job.get("steps", []):
@@ -48,7 +48,7 @@ def test_whoever_asks_for_the_newest_runner_has_a_token(workflow: Path) -> None:
 
 @pytest.fixture
 def released(tmp_path: Path) -> GitRepository:
-    """A checkout with this project's workflows, whose 1.2.3 has just been tagged."""
+    """A checkout with this project's workflows, where 1.2.3 has just been tagged."""
     git = GitRepository(tmp_path / "git")
     for name in (".github", "release", "scripts"):
         shutil.copytree(ROOT / name, git.path / name)
@@ -63,7 +63,7 @@ def released(tmp_path: Path) -> GitRepository:
 
 
 def act(git: GitRepository, directory: Path, conclusion: str, *words: str) -> tuple[int, str]:
-    """Run the workflow "Release" for the tag; GitHub says how all runs for the commit ended."""
+    """Run the workflow "Release" for the tag; `conclusion` is how each run for the commit ended."""
     runs = {
         "workflow_runs": [
             {
@@ -86,7 +86,7 @@ def act(git: GitRepository, directory: Path, conclusion: str, *words: str) -> tu
             *words,
         ],
         cwd=git.path,
-        # Nothing of the machine's own settings, and a cache that other runs do not share.
+        # None of the machine's own settings, and a cache of its own.
         env={**os.environ, "PATH": path, "HOME": str(directory), "XDG_CACHE_HOME": str(directory)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -104,7 +104,7 @@ def test_a_green_commit_is_admitted(released: GitRepository, tmp_path: Path) -> 
 
 
 def test_a_failed_ci_publishes_nothing(released: GitRepository, tmp_path: Path) -> None:
-    """Where CI has failed, no other job of the workflow begins."""
+    """If CI has failed, no further job of the workflow begins."""
     code, said = act(released, tmp_path, "failure")
     assert code != 0
     assert "ci.yml ended with failure (https://github.com/run/1)" in said

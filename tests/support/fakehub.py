@@ -71,7 +71,7 @@ class Hub(responses.RequestsMock):
         return self
 
     def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
-        """Complain about answers that nothing has asked for, unless the test has failed."""
+        """Fail if an answer was never asked for, unless the test has failed already."""
         try:
             self.stop(allow_assert=kind is None)
         finally:
@@ -79,7 +79,7 @@ class Hub(responses.RequestsMock):
 
 
 def hub() -> Hub:
-    """A hub that holds both sides to GitHub's description."""
+    """A hub that checks requests and answers against GitHub's description of its API."""
     return Hub(response_callback=contract.keep)
 
 

@@ -23,8 +23,8 @@ TOKEN = "ghp_simulator"
 
 _ENGINE = "/run/docker.sock"
 _HIDE = 'mount --bind "$0" "$1"; shift; exec "$@"'
-# A host's engine is none of the container's, whose jobs would get its group: a file that is no
-# socket, and that nobody may write to, takes its place.
+# Covers the host's Docker socket by a file that is no socket and that is nobody's to write.
+# The container would see the host's engine otherwise, and give jobs the group of its socket.
 ISOLATED = [
     *(
         ["unshare", "--mount", "sh", "-ec", _HIDE, "/proc/sys/kernel/cap_last_cap", _ENGINE]
@@ -118,7 +118,7 @@ class Life:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """Return the log lines of gh-runner: `event` is what they say, `level` how bad it is."""
+        """Return the log lines of gh-runner; `event` is the name, `level` the severity."""
         lines = [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
         return [
             {**line, "event": line["body"], "level": line["severity_text"].lower()}
@@ -134,7 +134,7 @@ class Life:
 
 
 def until(look: Any, timeout: float = 30) -> Any:
-    """Return what `look` returns once that is true; for what no event announces."""
+    """Call `look` until its result is true, and return that; for changes without an event."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):

@@ -89,7 +89,7 @@ def changed(*changes: Change, package: Path = PACKAGE) -> dict[Path, ast.Module]
 
 
 def sampled(names: Iterable[str]) -> list[ParameterSet]:
-    """Return parameters for tests of mutants: the first for every day, the rest exhaustive.
+    """Return parameters for tests of mutants; all but the first are marked `exhaustive`.
 
     That each change fits its place is seen every day: tests/project/test_mutants.py.
     """

@@ -1,7 +1,7 @@
 """A pytest plugin: with CI=true in the environment a skipped test is a failed test.
 
-Continuous integration installs all that the tests need. So a skip there hides that something is
-missing. An expected failure (xfail) is no skip, although pytest reports it as one.
+Continuous integration installs everything that the tests need. A skip there means that something
+is missing. An expected failure (xfail) is no skip, although pytest reports it as one.
 """
 
 import os

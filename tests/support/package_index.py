@@ -36,7 +36,7 @@ def file_name(name: str, version: str) -> str:
 
 
 class PackageIndex:
-    """The index: `files` is what it offers, `asked` are the paths of its requests."""
+    """The index: `files` are its files by path, `asked` the paths of its requests."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(links.encode() if offered else None)
 
     def do_CONNECT(self) -> None:
-        """Refuse: whoever takes the index for a proxy is not let through."""
+        """Refuse a client that takes the index for a proxy."""
         self.send_error(403)
 
     def _answer(self, body: bytes | None) -> None:

@@ -1,4 +1,4 @@
-"""Lives whose patience is short: the times of the product, cut down to what a test may wait."""
+"""Lives with short time-outs: the product's own ones would take a test minutes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORT = {
 
 
 def hurried(life: Life, **times: str) -> Life:
-    """Return the life with a short patience; keywords replace single times."""
+    """Return the life with short time-outs; keywords replace single ones."""
     changes = [mutants.constant(f"hangs.{n}", t) for n, t in {**SHORT, **times}.items()]
     changes.append(mutants.constant("remove._LOOK_TIMEOUT", "1.0"))
     life.program = mutants.mutated(life.directory, *changes)

@@ -1,6 +1,6 @@
 """A registry on loopback with one small image: a shell, and a few of the host's programs.
 
-Docker takes it without TLS, as it does every registry on 127.0.0.0/8.
+Docker allows plain http to every registry on 127.0.0.0/8.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Secrets that are made up from a seed, in every form that GitHub and proxies know."""
+"""Secrets made from a seed, in every form that GitHub and proxies use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-PART = 8  # characters; so many of a secret must not be told
+PART = 8  # characters; no output may have so many of a secret in a row
 _WORD = string.ascii_letters + string.digits
 
 Form = Callable[[int], tuple[str, str]]  # from a seed: the secret, and the value that holds it
@@ -23,7 +23,7 @@ def _random(seed: int, length: int, alphabet: str = _WORD) -> str:
 
 @functools.cache
 def app_key(seed: int) -> str:
-    """A private key of an App's kind; each seed has its own, as far as a test needs."""
+    """Return a private key as an App has it; each call makes another one."""
     del seed  # RSA keys are made from the system's randomness
     return (
         rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -85,9 +85,9 @@ FORMS: dict[str, Form] = {
 
 
 def parts_in(secret: str, text: str) -> list[str]:
-    """Return the parts of a secret, eight characters long, that a text holds in any case.
+    """Return the parts of a secret, eight characters long, that are in a text, in any case.
 
-    A key's first and last line are none of its secret.
+    The first and the last line of a key are not secret.
     """
     text = text.lower()
     lines = [line.lower() for line in secret.splitlines() if "-----" not in line]

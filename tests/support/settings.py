@@ -1,4 +1,4 @@
-"""Settings from the variables of one environment, in which secrets stand beside the rest."""
+"""Settings made from one environment that has secrets and other variables in it."""
 
 from collections.abc import Mapping, Sequence
 

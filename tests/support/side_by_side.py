@@ -18,13 +18,13 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] # no py.typed
 
-# Most tests wait for a runner's programs, which take the real ones' times.
+# Most tests wait most of the time, because runners take as long as real ones.
 WORKERS_PER_CORE = 3
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Start no workers for a single file: each would begin with collecting it."""
+    """Start no workers for a single file: each of them would first collect all tests."""
     files = {argument.partition("::")[0] for argument in config.args}
     if len(files) == 1 and Path(*files).is_file():
         return 0
@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that run alone last: until then nobody waits for them."""
+    """Put the tests that run alone last, so that none has to wait for them."""
     items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
 
 
@@ -60,7 +60,7 @@ def _has_module_fixture(path: Path) -> bool:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # before the clock of pytest-timeout starts
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Hold the lock of this run: together with other tests, or alone."""
+    """Hold the lock of this test run: together with other tests, or alone."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
     if run is None:  # one test after the other
         return (yield)
@@ -71,7 +71,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @contextmanager
 def _locked(run: str, *, alone: bool) -> Iterator[None]:
     folder = Path(tempfile.gettempdir())
-    # Whoever waits to be alone keeps the gate, so that nobody new gets ahead.
+    # A test that waits to be alone keeps the gate closed, so that no other test begins.
     with (folder / f"{run}.gate").open("w") as gate, (folder / f"{run}.tests").open("w") as tests:
         fcntl.flock(gate, fcntl.LOCK_EX)
         fcntl.flock(tests, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)

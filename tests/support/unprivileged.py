@@ -1,4 +1,4 @@
-"""Run a command as an ordinary user, even if the interpreter is in the home of root.
+"""Run a command as an ordinary user, even if the interpreter is in root's home directory.
 
 Usage: unshare --mount python tests/support/unprivileged.py UID:GID COMMAND… In the new mount
 namespace each directory that the user may not enter, and that holds something needed, is covered by

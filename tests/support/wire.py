@@ -54,7 +54,7 @@ def tls(certificate: Path) -> Talk:
 
 
 def says(answer: str, heard: list[str] | None = None) -> Talk:
-    """Answer every request alike, and add what was asked to `heard`."""
+    """Give every request the same answer, and append each request to `heard`."""
 
     def talk(connection: socket.socket) -> None:
         request = connection.recv(65536).decode()
@@ -82,9 +82,9 @@ def proxy(upstream: int, heard: list[str]) -> Talk:
 
 
 def tunnel(upstream: int, heard: list[str], login: str = "") -> Talk:
-    """Open tunnels for any host to one port on 127.0.0.1; `heard` gets what opens them.
+    """Open tunnels for any host to one port on 127.0.0.1, and append each request to `heard`.
 
-    With a `login`, NAME:PASSWORD, only for those that give it.
+    With a `login`, NAME:PASSWORD, only requests with that login get a tunnel.
     """
     wanted = f"Proxy-Authorization: Basic {base64.b64encode(login.encode('latin-1')).decode()}\r\n"
 
@@ -109,7 +109,7 @@ def tunnel(upstream: int, heard: list[str], login: str = "") -> Talk:
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
-    """Pass on all that comes, in as many pieces as it comes."""
+    """Copy bytes from one socket to the other until the source ends."""
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)

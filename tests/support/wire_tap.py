@@ -1,7 +1,7 @@
-"""A network of its own for a life, in which everything that is sent is seen.
+"""A network for one life, in which every packet is recorded.
 
-It has one address, behind which a GitHub may listen and which answers questions for names, and a
-way out that leads nowhere: what a program sends to the world is seen there, and arrives nowhere.
+Its one address may have a GitHub behind it, and answers DNS questions. Its default route leads
+nowhere: packets to the world are recorded, and arrive nowhere.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SO_RCVBUFFORCE = 33
 _ROOM = 32 * 1024 * 1024  # bytes; a life sends some hundred packets
 _SYN, _ACK = 0x02, 0x10
 _IP, _IPV6 = 0x0800, 0x86DD
-_NEIGHBOURS = range(130, 138)  # ICMPv6 by which a machine finds its routers and neighbours
+_NEIGHBOURS = range(130, 138)  # ICMPv6 types by which a machine finds its routers and neighbours
 _SCRIPT = f"""
     ip link set lo up
     ip link add out type veth peer name cable
@@ -47,11 +47,11 @@ Made = TypeVar("Made")
 
 
 def in_network_of(pid: int, make: Callable[[], Made]) -> Made:
-    """Return what `make` makes in the network namespace of a process: a socket stays there."""
+    """Call `make` in the network namespace of a process: a socket that it makes stays there."""
     made: list[Made] = []
 
     def enter() -> None:
-        # A thread has a network of its own if it likes.
+        # setns(2) moves one thread only, so this thread alone changes its network.
         with open(f"/proc/{pid}/ns/net", "rb") as network:
             result = ctypes.CDLL(None, use_errno=True).setns(network.fileno(), _CLONE_NEWNET)
         if result == 0:
@@ -65,7 +65,7 @@ def in_network_of(pid: int, make: Callable[[], Made]) -> Made:
 
 @dataclass
 class Network:
-    """What was sent in it: names that were asked for, and where packets went."""
+    """A network: its names in DNS, and what was sent in it."""
 
     pid: int
     hosts: set[str]
@@ -82,11 +82,11 @@ class Network:
         return in_network_of(self.pid, lambda: socket.create_server((ADDRESS, 0)))
 
     def sent(self) -> set[str]:
-        """Return where packets went that nobody had asked for, as `tcp 192.0.2.1 443`."""
+        """Return where packets went that answer nothing, as `tcp 192.0.2.1 443`."""
         return {found for tap in self._taps for packet in _packets(tap) if (found := _sent(packet))}
 
     def _answer(self, server: socket.socket) -> None:
-        """Answer questions for names until the socket is shut down."""
+        """Answer DNS questions until the socket is shut down."""
         while True:
             question, client = server.recvfrom(4096)
             if not question:
@@ -98,7 +98,7 @@ class Network:
 
 @contextmanager
 def network(*hosts: str) -> Iterator[Network]:
-    """Make a network in which these names lead to its address, and no other name is known."""
+    """Make a network in which these names have its address, and no other name exists."""
     with ExitStack() as exits:
         process = exits.enter_context(
             subprocess.Popen(
@@ -140,13 +140,13 @@ def _datagrams() -> socket.socket:
 
 
 def _shut_down(server: socket.socket) -> None:
-    # It does wake the thread that reads, and then says that nobody is at the other end.
+    # shutdown(2) does wake the thread that reads, and then fails: a UDP socket has no peer.
     with suppress(OSError):
         server.shutdown(socket.SHUT_RDWR)
 
 
 def _packets(tap: socket.socket) -> Iterator[tuple[int, bytes]]:
-    """Take all that has been sent: packets are there before whoever sent them goes on."""
+    """Yield all packets that have been sent: each is there before send(2) returns."""
     while True:
         try:
             packet, (_, protocol, direction, *_) = tap.recvfrom(65536)
@@ -157,7 +157,7 @@ def _packets(tap: socket.socket) -> Iterator[tuple[int, bytes]]:
 
 
 def _sent(found: tuple[int, bytes]) -> str:
-    """Return where a packet went; nothing for an answer, and for what no program sends."""
+    """Return where a packet went; "" for an answer, and for packets that the kernel sends."""
     protocol, packet = found
     if protocol == _IP:
         length = (packet[0] & 15) * 4
@@ -166,7 +166,7 @@ def _sent(found: tuple[int, bytes]) -> str:
         length, kind = 40, packet[6]
         target = socket.inet_ntop(socket.AF_INET6, packet[24:40])
         if kind in {0, socket.IPPROTO_ICMPV6} and (kind == 0 or packet[length] in _NEIGHBOURS):
-            return ""  # hop-by-hop options: the kernel's own reports on groups
+            return ""  # hop-by-hop options: the kernel's own multicast reports
     else:
         return ""
     content = packet[length:]
@@ -180,7 +180,7 @@ def _sent(found: tuple[int, bytes]) -> str:
 
 
 def _question(message: bytes) -> tuple[str, int]:
-    """Return the name that is asked for, and the type of record."""
+    """Return the name in a DNS question, and the type of record."""
     labels, at = [], 12
     while length := message[at]:
         labels.append(message[at + 1 : at + 1 + length].decode())
@@ -189,7 +189,7 @@ def _question(message: bytes) -> tuple[str, int]:
 
 
 def _reply(question: bytes, *, known: bool, address: bool) -> bytes:
-    """Return the address for a name that is known and no record of another type."""
+    """Return a DNS answer: the address if the name is known, no record of another type."""
     end = question.index(b"\0", 12) + 5
     count = int(known and address)
     header = question[:2] + struct.pack("!HHHHH", 0x8180 if known else 0x8183, 1, count, 0, 0)
