@@ -1,4 +1,4 @@
-# Bases that something is wrong with; what is built on them must stop and say what.
+# Bases that each have a defect: a build on them must stop, and name the defect.
 ARG BASE_IMAGE=gh-runner-base:ubuntu
 ARG SYSTEM_IMAGE=ubuntu:24.04
 

@@ -1,7 +1,7 @@
 """A runner's container with secrets, and probes that look for them in it.
 
-A probe comes in by two ways: a job runs it, as its own user and by sudo; or `docker exec` starts
-it, as that user and as root with no more power than a job has.
+A job runs the probe as its own user and by sudo. `docker exec` also starts it, as that user, and as
+root with the capabilities that a job has.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from tests.probe.looks import Finding, Result, results, written
 from tests.support.life import until
 
 RUNNER, ROOT = 1001, 0
-# Wherever a life of a container writes something; that this is all shows in `docker diff`.
+# All folders in which a life of a container writes; `docker diff` shows that there are no others.
 PLACES = "/dev/shm /etc /home /root /run /tmp /var/log /var/tmp"
 PROBE = f"python3 -I /probe/probe.py /probe/needles {PLACES}"
-# A health check that does not end, so that one is always going on.
+# A health check that does not end, so that one runs at every moment.
 HEALTH = [
     *("--health-cmd", "exec sleep 1000", "--health-interval", "100ms"),
     *("--health-timeout", "1000s"),
@@ -45,12 +45,12 @@ exec sleep 60
 
 
 class Cell:
-    """One life of a container, whose jobs can be `users`."""
+    """One life of a container; `users` are the user ids that its jobs can have."""
 
     def __init__(
         self, simulator: Simulator, start: StartRunner, directory: Path, users: Collection[int]
     ) -> None:
-        """Make what the container finds below /probe and /secrets; nothing runs yet."""
+        """Make the folders that the container mounts at /probe and /secrets, and start nothing."""
         self._simulator, self._start, self._users = simulator, start, set(users)
         self._secrets, self._shared = directory / "secrets", directory / "probe"
         self._secrets.mkdir(parents=True)
@@ -70,7 +70,7 @@ class Cell:
         path.chmod(mode)
 
     def files(self) -> list[str]:
-        """Return what is there of the secret's file."""
+        """Return the paths that are left of the secret's file."""
         return [path.name for path in self._secrets.iterdir()]
 
     def start(self, options: Sequence[str] = (), **settings: str) -> Self:
@@ -78,14 +78,14 @@ class Cell:
         volumes = {self._shared: "/probe", self._secrets: Path(FILE).parent}
         mounts = [word for item in volumes.items() for word in ("--volume", "{}:{}".format(*item))]
         own = {"RUNNER_NAME": self._name, "GITHUB_URL": f"https://github.com/{self._repository}"}
-        # A stop leaves the time for looks; nobody but us waits for its end.
+        # Gives the probes time during a stop. Only the test itself waits for the stop to end.
         own["RUNNER_STOP_TIMEOUT"] = "60"
         usual = {"GITHUB_PERSONAL_TOKEN": "", "RUNNER_LOG_LEVEL": "debug", **own}
         self.container = self._start(*HEALTH, *mounts, *options, **{**usual, **settings})
         return self
 
     def idle(self) -> Self:
-        """Wait until its listener waits, and until others are there who were given the secrets."""
+        """Wait for an idle listener, and for the other processes that were given the secrets."""
         event = self._simulator.wait_for("session_opened", runner=self._name)
         self._path = f"/actions/runners/{event['runner_id']}"
         key_file = self.container.execute("cat", f"/home/runner/{needles.KEY_FILE}")
@@ -96,20 +96,20 @@ class Cell:
         return self
 
     def run(self, *words: str, user: str = "root") -> None:
-        """Start by `docker exec` something that stays; it has the container's environment."""
+        """Start by `docker exec` a process that stays and has the container's environment."""
         self.container.execute(*words, options=["--detach", "--user", user])
 
     def runs(self, words: str) -> int:
-        """Return how many processes have this in their command line."""
+        """Return the number of processes that have these words in their command line."""
         return sum(words in line for line in self.container.processes())
 
     def _take_in(self) -> None:
-        """Look from now on for what GitHub has given out by now, too."""
+        """Add the tokens that GitHub has given out by now to those that probes look for."""
         self.needles |= needles.given_out(self._simulator, f"repos/{self._repository}")
         probe.write(str(self._shared / "needles"), self.needles)
 
     def look(self, *become: str, user: str = "root") -> Result:
-        """Probe by `docker exec`, without the secrets in the environment that this gets."""
+        """Probe by `docker exec`; the probe's own environment has no secret in it."""
         hidden = [f"--env={name}=" for name in SECRETS]
         probing = [*become, *PROBE.split()]
         (look,) = results(self.container.execute(*probing, options=["--user", user, *hidden]))
@@ -120,7 +120,7 @@ class Cell:
         return self.look("setpriv", f"--bounding-set=-{capability}", "--")
 
     def job(self) -> list[Result]:
-        """Have a job probe, as each user that it can be."""
+        """Let a job probe, as each user that it can become."""
         job = self._simulator.queue_job(JOB, scope=f"repos/{self._repository}")
         self._simulator.wait_for("job_output", job_id=job["id"])
         self._take_in()
@@ -132,7 +132,7 @@ class Cell:
 
     @contextmanager
     def stopping(self) -> Iterator[float]:
-        """Stop it; GitHub is asked about the removal (yields when), and answers afterwards."""
+        """Stop it; the value is when GitHub got the removal, which it answers after the block."""
         self._simulator.fault(path=f"{self._path}$", hold=self._name)
         self.container.kill("TERM")
         asked = self._simulator.wait_for("request", path=self._path)
@@ -141,10 +141,10 @@ class Cell:
         done = time.time()
         self._simulator.release(self._name)
         answered = self._simulator.wait_for("answer", path=self._path)
-        assert answered["time"] > done  # GitHub is slow, not given up
+        assert answered["time"] > done  # GitHub was waited for
 
     def leftovers(self, since: float) -> list[Result]:
-        """Return what processes that outlive their job have found since some time."""
+        """Return what processes that outlive their job have found since that time."""
 
         def looks() -> list[Result]:
             return [look for look in written(self._shared / "left") if look.began > since]
@@ -154,7 +154,7 @@ class Cell:
         return looks()
 
     def found_outside(self) -> set[Finding]:
-        """Return the secrets in the log, and the files that no probe has looked into."""
+        """Return the secrets in the log, and the files in folders that no probe searches."""
         log = self.container.logs().encode()
         told = {
             (name, "log")

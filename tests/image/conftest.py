@@ -1,6 +1,6 @@
-"""An engine, the images, a GitHub: made once for all tests of the images.
+"""An engine, the images and a GitHub, made once for all tests of the images.
 
-Everything that takes long is kept between runs by the engine: the Debian base, the layers.
+The engine keeps between runs what takes long to make: the Debian base and the layers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.image.mirror import Mirror, mirror
 
 HERE = Path(__file__).parent
 WORK = Path(tempfile.gettempdir(), "gh-runner-image-tests")
-BUILD_SECONDS = 1800  # a run that waits for another one included
+BUILD_SECONDS = 1800  # includes the wait for another run that builds
 TOKEN = "ghp_simulator"
 CONFIGURATION = "/home/runner/bin/simulator.json"
 
@@ -37,7 +37,7 @@ Removals = list[subprocess.Popen[str]]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this directory; the first one builds, which takes its time."""
+    """Mark every test of this directory; the first one gets the time that the builds take."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.image)
@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """One run at a time: tags of images and the mirror's address are the machine's."""
+    """Lock out other test runs: image tags and the mirror's address exist once on a machine."""
     WORK.mkdir(exist_ok=True)
     with (WORK / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -55,7 +55,7 @@ def alone() -> Iterator[None]:
 
 @pytest.fixture(scope="package", autouse=True)
 def _alone() -> Iterator[None]:
-    """No other run builds or runs images meanwhile."""
+    """Wait until no other run builds or runs images."""
     with alone():
         yield
 
@@ -73,7 +73,7 @@ def docker() -> Engine:
 
 @pytest.fixture(scope="package")
 def releases() -> Iterator[Mirror]:
-    """Where the images get the runner from."""
+    """A server with the releases of the runner."""
     with mirror(WORK) as found:
         yield found
 
@@ -98,7 +98,7 @@ def system(docker: Engine) -> str:
 
 
 def built(docker: Engine, tag: str, *arguments: str, build_args: Mapping[str, str]) -> str:
-    """Build an image and return its tag; an older one with this tag makes room."""
+    """Build an image, return its tag, and delete the image that had this tag before."""
     before = docker.image(tag)["Id"] if docker.has_image(tag) else ""
     done = docker.build(tag, *arguments, build_args=build_args)
     assert done.returncode == 0, done.stdout
@@ -145,9 +145,9 @@ def full_image(docker: Engine, full_base: str, releases: Mirror) -> str:
 
 @pytest.fixture(scope="package")
 def network(docker: Engine) -> Iterator[str]:
-    """A bridge of the tests' own: only such a one tells the address that the host has on it."""
+    """A bridge of the tests' own: Docker tells the host's address on such a bridge only."""
     name = "gh-runner-test"
-    docker("network", "create", name, check=False)  # there already if a run was killed
+    docker("network", "create", name, check=False)  # exists already if an earlier run was killed
     yield name
     docker("network", "rm", name, check=False)
 
@@ -162,14 +162,14 @@ def simulator(docker: Engine, network: str) -> Iterator[Simulator]:
 
 @pytest.fixture
 def github(simulator: Simulator) -> Simulator:
-    """A GitHub that knows of no runner and no job."""
+    """A GitHub without runners and jobs."""
     simulator.reset()
     return simulator
 
 
 @pytest.fixture(scope="package")
 def removals(network: str) -> Iterator[Removals]:
-    """What removes containers that have ended; nobody waits for it but the network."""
+    """Removes ended containers in the background; deleting the network waits until all are gone."""
     assert network
     begun: Removals = []
     yield begun
@@ -179,15 +179,15 @@ def removals(network: str) -> Iterator[Removals]:
 
 @pytest.fixture
 def run_options(github: Simulator, tmp_path: Path) -> RunOptions:
-    """Write an env file and a configuration of the simulated runner; return `run`'s options.
+    """Write an env file and a configuration of the simulated runner; return options of `run`.
 
-    `scale` 1 gives the runner all of the real one's times; otherwise only cancelling a job takes
-    as long as there. Settings are given as keywords; an empty one is left out.
+    With `scale` 1 the runner takes the real one's times for everything; otherwise only for
+        cancelling a job. Keywords are settings; an empty one is left out.
     """
     numbers = itertools.count()
 
     def write(scale: float = 0, **settings: str) -> list[str]:
-        # Of each container's own: the engine may read them after the next one was asked for.
+        # One folder per container: the engine may read it only after the next container was begun.
         folder = tmp_path / f"runner-{next(numbers)}"
         folder.mkdir()
         configuration, env_file = folder / "simulator.json", folder / ".env"

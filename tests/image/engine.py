@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import IO, Any
 
 ROOT = Path(__file__).parent.parent.parent
-START_SECONDS = 120  # after which a container will not come up any more
+START_SECONDS = 120  # a container that has not started by then has failed
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Engine:
 
     @contextmanager
     def open(self, *arguments: str) -> Iterator[IO[str]]:
-        """Start a command that prints lines as things happen; it is ended with the context."""
+        """Start a command that prints a line per event; it is ended with the context."""
         command = [self.program, *arguments]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
@@ -87,8 +87,8 @@ class Container:
     def __init__(self, engine: Engine, *arguments: str, wait: bool = True) -> None:
         """Start it; the arguments are options of `docker run`, the image, the command.
 
-        Without `wait` that is waited for when something is first asked of the container, so that
-        several come up side by side.
+        Without `wait` the constructor returns at once, so that several containers start side by
+        side; the first use of the container waits for it.
         """
         self._engine = engine
         self._coming = engine.begin("run", "--detach", *arguments)
@@ -98,19 +98,19 @@ class Container:
 
     @cached_property
     def id(self) -> str:
-        """What the engine calls it; AssertionError with its words if it did not start."""
+        """The engine's id of it; AssertionError with the engine's message if it did not start."""
         output, _ = self._coming.communicate(timeout=START_SECONDS)
         assert self._coming.returncode == 0, output
         return output.strip().splitlines()[-1]
 
     def stop(self, seconds: int = 10) -> float:
-        """Stop it as `docker stop` does, and return the seconds that took."""
+        """Stop it as `docker stop` does, and return how many seconds that took."""
         begin = time.monotonic()
         self._engine("stop", "--time", str(seconds), self.id)
         return time.monotonic() - begin
 
     def kill(self, signal: str = "KILL") -> None:
-        """Kill it without any warning, or send it another signal."""
+        """Send it SIGKILL, or another signal."""
         self._engine("kill", "--signal", signal, self.id)
 
     def start(self) -> None:
@@ -129,7 +129,7 @@ class Container:
         return self._engine("exec", *options, self.id, *command)
 
     def processes(self) -> list[str]:
-        """Return the command lines of all that runs in it."""
+        """Return the command lines of its processes."""
         return self._engine("top", self.id, "-eo", "pid,args").splitlines()[1:]
 
     def changes(self) -> list[str]:
@@ -141,23 +141,23 @@ class Container:
         return self._engine("logs", self.id)
 
     def state(self) -> dict[str, Any]:
-        """Return the engine's idea of its state."""
+        """Return the state that the engine reports of it."""
         found: list[dict[str, Any]] = json.loads(self._engine("inspect", self.id))
         return dict(found[0]["State"])
 
     def wait_for_health(self, status: str, timeout: float = 30) -> None:
-        """Wait until HEALTHCHECK has come to a result."""
+        """Wait until HEALTHCHECK reports this status."""
         event = ["--filter", "event=health_status", "--filter", f"container={self.id}"]
         until = f"{time.time() + timeout:.0f}"
         with self._engine.open("events", "--since", "0", "--until", until, *event) as lines:
             assert any(f"health_status: {status}" in line for line in lines)
 
     def remove(self) -> None:
-        """Remove it with its anonymous volumes, whatever it is doing."""
+        """Remove it with its anonymous volumes, even while it runs."""
         self.discard().communicate()
 
     def discard(self) -> subprocess.Popen[str]:
-        """Begin to remove it; one that may still be running is gone when this returns."""
+        """Begin to remove it; if it may still be running, wait until it is gone."""
         removal = self._engine.begin("rm", "--force", "--volumes", self.id)
         if not self._has_ended:
             removal.wait()

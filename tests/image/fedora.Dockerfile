@@ -1,6 +1,6 @@
-# What Dockerfile.base.fedora sees of Fedora where Fedora's mirrors are out of reach: its
-# /etc/os-release, its group for sudo, no apt-get, and a `dnf` that writes down what it is told.
-# The programs are Debian's, so that whatever comes after `dnf` really runs.
+# A Debian with what Dockerfile.base.fedora expects of Fedora: its /etc/os-release, its group for
+# sudo, no apt-get, and a `dnf` that records its arguments. So no mirror of Fedora is needed, and
+# the commands after `dnf` really run.
 ARG BASE_IMAGE=gh-runner-base:ubuntu-slim
 FROM ${BASE_IMAGE}
 COPY fedora-release /etc/os-release

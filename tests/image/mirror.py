@@ -1,7 +1,7 @@
 """A mirror of the runner's releases on loopback, which serves the simulator's runner.
 
-It has GitHub's API for releases as well: below `api` as GitHub would have it, below `api-lying`
-with the digest of something else.
+It has GitHub's API for releases as well. Below `api` the digests are right, below `api-lying` they
+belong to another file.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from pathlib import Path
 
 from simulator.distribution import VERSION, make_distribution
 
-# Fixed: the address is an argument of the build, and so a part of the key of its cache.
+# Fixed, since the address is a build argument and therefore part of the build cache's key.
 ADDRESS = ("127.53.87.1", 8099)
 ARCHITECTURE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
-EPOCH = 1_700_000_000  # of every file, for the same reason
+EPOCH = 1_700_000_000  # modification time of every file; fixed for the same reason
 RELEASED = "2026-08-20"
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """Where the releases are, the checksum of the only one, and its architecture."""
+    """The address of the releases, the checksum of the only archive, and its architecture."""
 
     url: str
     sha256: str
     arch: str = ARCHITECTURE
 
     def build_args(self, base: str) -> dict[str, str]:
-        """Return the arguments with which the Dockerfile takes the runner from here."""
+        """Return the arguments with which the Dockerfile takes the runner from this mirror."""
         return {
             "BASE_IMAGE": base,
             "RUNNER_RELEASED": RELEASED,
@@ -48,9 +48,10 @@ class Mirror:
         }
 
     def asked_args(self, base: str, api: str = "api", **more: str) -> dict[str, str]:
-        """Return the arguments with which the Dockerfile asks the API here for the release.
+        """Return the arguments with which the Dockerfile asks this mirror's API for the release.
 
-        The engine's cache knows an answer by RUNNER_LOOKUP, which therefore names the archive.
+        The build cache keeps an answer as long as RUNNER_LOOKUP is the same, so that names the
+        archive.
         """
         return {
             "BASE_IMAGE": base,
@@ -63,7 +64,7 @@ class Mirror:
 
 @contextmanager
 def mirror(directory: Path) -> Iterator[Mirror]:
-    """Serve the release from a directory that always has the same name."""
+    """Serve the release from a directory with a fixed name."""
     content = _archive(directory / "distribution")
     sha256 = hashlib.sha256(content).hexdigest()
     name = f"actions-runner-linux-{ARCHITECTURE}-{VERSION}.tar.gz"
@@ -97,9 +98,9 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 def _archive(directory: Path) -> bytes:
-    """Return the release, the same bytes each time as long as the simulator is the same.
+    """Return the archive; its bytes change only if the simulator changes.
 
-    A container gets its own `bin/simulator.json`, so the address in this one is nobody's.
+    Its `bin/simulator.json` has an address where no server is: each container mounts its own file.
     """
     root = make_distribution(
         directory, url="http://simulator.invalid", interpreter="/usr/bin/python3"

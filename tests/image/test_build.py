@@ -1,4 +1,4 @@
-"""How the images are built: layers, sizes, and builds that must stop."""
+"""How the images are built: their layers, their sizes, and builds that must fail."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CACHES = ("root/.cache", "var/cache/apt/archives/", "var/lib/apt/lists/", "var/c
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    """A copy of all that the image is built from."""
+    """A copy of all files that the image is built from."""
     for name in ("Dockerfile", ".dockerignore", "requirements.lock"):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("entrypoint", "image"):
@@ -33,7 +33,7 @@ def sources(tmp_path: Path) -> Path:
 def test_change_of_code_rebuilds_one_small_layer(
     docker: Engine, image: str, slim_base: str, releases: Mirror, sources: Path
 ) -> None:
-    """Who changes the program waits for its own layer only; all others are shared."""
+    """After a change of the program only the layer with the program is built anew."""
     (sources / "entrypoint" / "change.py").write_text("CHANGED = True\n")
     tag = "gh-runner-test:changed"
     done = docker.build(tag, context=sources, build_args=releases.build_args(slim_base))
@@ -78,12 +78,12 @@ def test_layers_hold_nothing_twice_and_no_cache(
 
 
 def test_slim_is_at_most_half_of_full(docker: Engine, slim_base: str, full_base: str) -> None:
-    """The base without engines is worth choosing."""
+    """The base without engines has at most half the size of the full one."""
     assert docker.image(slim_base)["Size"] <= docker.image(full_base)["Size"] / 2
 
 
 def test_image_describes_itself(docker: Engine, image: str) -> None:
-    """The image says how to run it, how to stop it, how it feels, and whose it is."""
+    """The image's labels and configuration have its usage, stop signal, health check and origin."""
     config: dict[str, Any] = docker.image(image)["Config"]
     assert config["Entrypoint"][:2] == ["/usr/bin/env", "--block-signal"]
     assert not config["Cmd"]
@@ -95,7 +95,7 @@ def test_image_describes_itself(docker: Engine, image: str) -> None:
 
 @pytest.fixture
 def bad_base(docker: Engine, slim_base: str, system: str, request: pytest.FixtureRequest) -> str:
-    """A base that something is wrong with: the name of a target of bad-bases.Dockerfile."""
+    """A base with a defect: the name of a target of bad-bases.Dockerfile."""
     if request.param == "good":
         return slim_base
     tag = f"gh-runner-test-bad:{request.param}"
@@ -125,7 +125,7 @@ def bad_base(docker: Engine, slim_base: str, system: str, request: pytest.Fixtur
 def test_bad_build_stops_with_the_reason(
     bad_base: str, wrong: dict[str, str], reason: str, docker: Engine, releases: Mirror
 ) -> None:
-    """A build that cannot become a runner ends, and says why."""
+    """A build whose image could not be a runner fails, and names the reason."""
     build_args = {**releases.build_args(bad_base), **wrong}
     target = ["--target", "venv"] if bad_base.endswith(("python", "venv", "coreutils")) else []
     done = docker.build("gh-runner-test:bad", *target, build_args=build_args)
@@ -134,7 +134,7 @@ def test_bad_build_stops_with_the_reason(
 
 
 def test_shell_scripts_have_no_bashism() -> None:
-    """What runs while an image is built is POSIX shell: a base need not have more."""
+    """Scripts that run during a build are POSIX shell, since a base may have no bash."""
     scripts = [path for path in (ROOT / "image").iterdir() if path.is_file()]
     shells = {
         path.read_text().partition("\n")[0] for path in scripts if path.stat().st_mode & 0o100

@@ -16,7 +16,7 @@ EXPECTED = (
 
 @pytest.fixture(scope="module")
 def slim(docker: Engine, image: str) -> Iterator[Container]:
-    """A container of the slim image to look into."""
+    """A container of the slim image."""
     container = Container(docker, image, "sleep", "infinity")
     yield container
     container.remove()
@@ -24,7 +24,7 @@ def slim(docker: Engine, image: str) -> Iterator[Container]:
 
 @pytest.fixture(scope="module")
 def full(docker: Engine, full_image: str) -> Iterator[Container]:
-    """A container of the full image to look into."""
+    """A container of the full image."""
     container = Container(docker, full_image, "sleep", "infinity")
     yield container
     container.remove()
@@ -36,18 +36,18 @@ def run(container: Container, script: str, user: str = "root") -> str:
 
 
 def test_full_image_has_what_workflows_expect(full: Container) -> None:
-    """Everything a workflow takes for granted is on the PATH."""
+    """Every program that workflows take for granted is on the PATH."""
     script = f"for p in {EXPECTED}; do command -v $p >/dev/null || echo missing $p; done"
     assert run(full, script) == ""
 
 
 def test_full_image_has_locales(full: Container) -> None:
-    """UTF-8 is the default, and US English is there for those who ask for it."""
+    """The default locale is UTF-8, and US English is installed."""
     assert run(full, "locale -a | grep -ci utf; locale charmap") == "2\nUTF-8"
 
 
 def test_full_image_has_no_caches(full: Container) -> None:
-    """Installing has left nothing behind."""
+    """No caches of package managers are in the image."""
     script = "find /var/lib/apt/lists /var/cache/apt /root/.cache /tmp -type f ! -name lock"
     assert run(full, f"{script} 2>/dev/null; true") == ""
 
@@ -70,18 +70,18 @@ def test_runner_user(variant: str, request: pytest.FixtureRequest) -> None:
 
 
 def test_runner_directories_are_the_runners(slim: Container) -> None:
-    """The runner may write where it has to: in its own directory and in the tool cache."""
+    """The runner's user may write in the runner's directory and in the tool cache."""
     assert run(slim, "find /home/runner /opt/hostedtoolcache ! -user runner") == ""
 
 
 def test_program_belongs_to_root(slim: Container) -> None:
-    """No job can change what PID 1 is made of, except by sudo."""
+    """Without sudo no job can change the files that PID 1 consists of."""
     others = "! -type l ( ! -user root -o -perm /022 )"
     assert slim.execute("find", "/opt/gh-runner", "/usr/local/bin", *others.split()) == ""
 
 
 def test_program_is_compiled(slim: Container) -> None:
-    """No start compiles anything: each module has its bytecode, which is never checked again."""
+    """Each module has its bytecode, which Python never checks again, so that no start compiles."""
     script = """
 import importlib.util, pathlib, sys
 site = pathlib.Path(sys.prefix, "lib").glob("python3*/site-packages/**/*.py")
@@ -94,7 +94,7 @@ for path in site:
 
 
 def test_program_has_no_installer(slim: Container) -> None:
-    """The virtual environment holds what the lock file names, and no pip."""
+    """The virtual environment has the packages of the lock file, and no pip."""
     script = "from importlib.metadata import distributions as d; print(*(x.name for x in d()))"
     found = slim.execute("/opt/gh-runner/bin/python", "-Ic", script).lower().split()
     assert "requests" in found

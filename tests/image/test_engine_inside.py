@@ -5,14 +5,14 @@ from __future__ import annotations
 from simulator import Simulator
 from tests.image.conftest import StartRunner
 
-# What an engine takes that is not run by sysbox, short of --privileged, which would ask for
-# CAP_SYS_RESOURCE: not every machine that runs these tests has it.
+# The capabilities that an engine needs if sysbox does not run it. --privileged would also ask for
+# CAP_SYS_RESOURCE, which some machines that run these tests do not have.
 POWERS = [
     *("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"),
     *("--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined"),
     *("--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--volume", "/var/lib/docker"),
 ]
-# There is no registry: the job's image is empty, and programs come from the container around it.
+# Without a registry the job's image is empty; it mounts programs from the container around it.
 RUN = (
     "tar --create --files-from /dev/null | docker import - empty"
     " && docker run --rm -v /usr:/usr:ro -v /lib:/lib:ro -v /lib64:/lib64:ro empty"
@@ -30,7 +30,7 @@ def test_job_uses_docker(start: StartRunner, github: Simulator, full_image: str)
 
 
 def test_job_uses_podman(start: StartRunner, github: Simulator, full_image: str) -> None:
-    """With RUNNER_ENGINE=podman it does so with the same commands, by podman's service."""
+    """With RUNNER_ENGINE=podman the same commands work, through podman's service."""
     job = github.queue_job(RUN)
     powers = [*POWERS, "--volume", "/var/lib/containers"]
     container = start(*powers, image=full_image, RUNNER_ENGINE="podman")
@@ -42,7 +42,7 @@ def test_job_uses_podman(start: StartRunner, github: Simulator, full_image: str)
 def test_runner_without_powers_has_no_engine(
     start: StartRunner, github: Simulator, full_image: str
 ) -> None:
-    """By default there is an engine only where it can work; elsewhere the runner does without."""
+    """By default a runner in a container that cannot run an engine starts none."""
     job = github.queue_job("docker version")
     container = start(image=full_image)
     assert container.wait() == 0, container.logs()

@@ -1,4 +1,4 @@
-"""Dockerfile.base.fedora, built for real on something that has all of Fedora but its packages."""
+"""Dockerfile.base.fedora, built on an image that has all of Fedora but its packages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def installed(docker: Engine, image: str) -> list[list[str]]:
 
 
 def test_packages_are_those_of_the_lists(docker: Engine, fedora: str) -> None:
-    """The slim variant installs its list, the full one both, without weak dependencies or docs."""
+    """The slim variant installs its list, the full one both lists, without weak dependencies."""
     calls = installed(docker, base(docker, fedora, "full"))
     for call, variant in zip(calls, ("slim", "full"), strict=True):
         options = ["--assumeyes", "--nodocs", "--setopt=install_weak_deps=False"]
@@ -63,6 +63,6 @@ def test_runner_lives_on_it(
 
 @pytest.mark.parametrize("path", sorted(PACKAGES.iterdir()), ids=lambda path: path.name)
 def test_lists_are_sorted(path: Path) -> None:
-    """Each list of packages is sorted and names nothing twice, so that changes read well."""
+    """Each list of packages is sorted and has no duplicates, so that its diffs are short."""
     names = path.read_text().splitlines()
     assert names == sorted(set(names))

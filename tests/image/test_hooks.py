@@ -12,7 +12,7 @@ from tests.image.conftest import WORK
 from tests.image.engine import ROOT, Engine
 from tests.image.mirror import Mirror
 
-VERSION = "0.0.1"  # what the mirror has
+VERSION = "0.0.1"  # the version that the mirror has
 DOCKERFILE = ROOT / "deploy/kubernetes/arc/hooks.Dockerfile"
 HOOKS = "/home/runner/k8s"
 
@@ -29,7 +29,7 @@ def archive(releases: Mirror) -> tuple[str, str]:
 
 
 def build(docker: Engine, image: str, archive: tuple[str, str], context: Path) -> tuple[int, str]:
-    """Build it in an empty folder; return the exit code and what was said."""
+    """Build the image in an empty folder; return the exit code and the output."""
     url, checksum = archive
     arguments = {"BASE_IMAGE": image, "HOOKS_VERSION": VERSION, "HOOKS_URL": url}
     if checksum:
@@ -40,7 +40,7 @@ def build(docker: Engine, image: str, archive: tuple[str, str], context: Path) -
 
 
 def test_hooks(docker: Engine, image: str, archive: tuple[str, str], tmp_path: Path) -> None:
-    """The hooks lie where the chart looks; jobs can read them and not change them."""
+    """The hooks are where the chart expects them; jobs can read and not change them."""
     code, output = build(docker, image, archive, tmp_path)
     assert code == 0, output
     run = ("run", "--rm", "gh-runner-test:hooks", "exec", "--", "setpriv", "--reuid=runner")
@@ -54,7 +54,7 @@ def test_hooks(docker: Engine, image: str, archive: tuple[str, str], tmp_path: P
 def test_checksum(
     checksum: str, docker: Engine, image: str, archive: tuple[str, str], tmp_path: Path
 ) -> None:
-    """An archive that nobody vouches for is not taken."""
+    """An archive with another checksum, or without one, is refused."""
     code, output = build(docker, image, (archive[0], checksum), tmp_path)
     assert code != 0
     assert ("checksum of the archive is missing" if not checksum else "FAILED") in output

@@ -1,4 +1,4 @@
-"""A runner's life in a container, from `docker run --env-file` to GitHub's list without it."""
+"""A runner's life in a container, from `docker run --env-file` until it is off GitHub's list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.image.conftest import StartRunner
 from tests.image.engine import Engine
 
 STUBBORN = "trap '' INT TERM; echo deaf; while :; do sleep 0.2; done"
-STOP_SECONDS = 10  # after which `docker stop` kills
+STOP_SECONDS = 10  # then `docker stop` kills
 
 
 def test_job(start: StartRunner, github: Simulator) -> None:
@@ -25,7 +25,7 @@ def test_job(start: StartRunner, github: Simulator) -> None:
 
 
 def test_stop(docker: Engine, start: StartRunner, github: Simulator) -> None:
-    """`docker stop` has ten seconds for an idle, a busy and a deaf runner: all of them are gone."""
+    """`docker stop` gives ten seconds: enough for an idle, a busy, a stubborn runner to leave."""
     jobs = [github.queue_job(run, labels=["busy"]) for run in ("echo asleep; sleep 60", STUBBORN)]
     containers = [start(scale=1, RUNNER_LABELS="busy") for _ in jobs]
     containers.append(start(scale=1, RUNNER_NAME="idle"))
@@ -55,7 +55,7 @@ def test_drain(start: StartRunner, github: Simulator) -> None:
 
 
 def test_last_sentence(start: StartRunner, github: Simulator, tmp_path: Path) -> None:
-    """The file that Kubernetes mounts says how it ended, whatever a job has written there."""
+    """The file that Kubernetes mounts has the cause of the end, even if a job wrote into it."""
     file = tmp_path / "termination-log"
     file.touch()
     file.chmod(0o666)
@@ -69,12 +69,12 @@ def test_last_sentence(start: StartRunner, github: Simulator, tmp_path: Path) ->
     container = start(*mounted, GITHUB_PERSONAL_TOKEN=wrong)
     assert container.wait() == 77, container.logs()
     assert "401" in file.read_text()
-    assert "GITHUB_PERSONAL_TOKEN" in file.read_text()  # what to do about it
+    assert "GITHUB_PERSONAL_TOKEN" in file.read_text()  # the hint
     assert wrong not in file.read_text()
 
 
 def test_kill_and_start(start: StartRunner, github: Simulator) -> None:
-    """After `docker kill` and `docker start` GitHub lists exactly one runner, the living one."""
+    """After `docker kill` and `docker start` GitHub lists one runner, the one that lives."""
     container = start()
     first = github.wait_for("session_opened")
     container.kill()
@@ -90,7 +90,7 @@ def test_kill_and_start(start: StartRunner, github: Simulator) -> None:
 
 
 def test_health(start: StartRunner, github: Simulator) -> None:
-    """HEALTHCHECK finds a runner that waits for a job healthy."""
+    """HEALTHCHECK reports a runner that waits for a job as healthy."""
     container = start("--health-interval", "200ms")
     github.wait_for("session_opened")
     container.wait_for_health("healthy")

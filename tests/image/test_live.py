@@ -1,4 +1,4 @@
-"""The scenarios that are meant for github.com, on a stand-in for it."""
+"""The scenarios for github.com, run on the simulator."""
 
 from __future__ import annotations
 
@@ -47,6 +47,6 @@ def test_scenario(
     run_options: RunOptions,
     github: Simulator,
 ) -> None:
-    """What is asked of github.com holds on the stand-in, so the program that asks works."""
+    """Each scenario holds on the simulator, which shows that the scenario's own code works."""
     options = [*run_options(RUNNER_CANCEL_TIMEOUT="1"), "--network", network, image]
     scenario(Stage(StandIn(github), docker, options, "live", pause=0.1))

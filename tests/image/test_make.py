@@ -32,7 +32,7 @@ def make(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def build_args(docker: Engine, system: str, releases: Mirror) -> Iterator[str]:
-    """What leads the builds to the tests' servers; what they made is removed."""
+    """Build arguments with the tests' servers; the images that they make are removed."""
     given = {**releases.build_args(""), "UBUNTU_IMAGE": system}
     del given["BASE_IMAGE"]
     words = [f"--build-arg {name}={value}" for name, value in given.items()]
@@ -48,7 +48,7 @@ def test_run_builds_and_runs(
     build_args: str,
     image: str,
 ) -> None:
-    """`make run` builds the image that is not there yet, then is a runner with these settings."""
+    """`make run` builds the image if there is none, and starts a runner with these settings."""
     job = github.queue_job()
     _, env_file, *options = *run_options(), "--network", network
     variables = [f"ENV_FILE={env_file}", f"IMAGE={NAME}", "VARIANT=slim"]
@@ -59,13 +59,13 @@ def test_run_builds_and_runs(
     assert labels["org.opencontainers.image.base.name"] == f"{NAME}-base:ubuntu-slim"
     assert labels["gh-runner.runner.version"] == VERSION
     assert labels["gh-runner.runner.released"] == RELEASED
-    # Nothing was built anew but, perhaps, the layer with the program.
+    # Every layer came from the cache, except perhaps the one with the program.
     layers = [docker.image(name)["RootFS"]["Layers"] for name in (f"{NAME}:ubuntu-slim", image)]
     assert layers[0][:-1] == layers[1][:-1]
 
 
 def test_run_needs_an_env_file(tmp_path: Path) -> None:
-    """Without settings `make run` says where they belong."""
+    """Without an env file `make run` says how to make one."""
     done = make("run", f"ENV_FILE={tmp_path}/none")
     assert done.returncode != 0
     assert "copy .env-example and fill it in" in done.stdout
@@ -73,7 +73,7 @@ def test_run_needs_an_env_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", ["BASE=windows", "VARIANT=huge"])
 def test_image_names_what_it_can_build(wrong: str) -> None:
-    """A base or a variant that does not exist is refused with those that do."""
+    """An unknown base or variant is refused, and the error lists those that exist."""
     done = make("image", wrong)
     assert done.returncode != 0
     assert "BASE is ubuntu or fedora" in done.stdout or "VARIANT is full or slim" in done.stdout
@@ -89,7 +89,7 @@ esac
 
 
 def test_run_takes_sysbox(tmp_path: Path) -> None:
-    """Where the engine knows sysbox, the runner is run by it."""
+    """If the engine has sysbox, `make run` uses it."""
     fake = tmp_path / "docker"
     fake.write_text(FAKE_DOCKER)
     fake.chmod(0o755)

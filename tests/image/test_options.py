@@ -1,4 +1,4 @@
-"""Containers started with other options of `docker run` than the usual ones."""
+"""Containers with unusual options of `docker run`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REFUSED = {
 
 
 def on_a_terminal(engine: Engine, *arguments: str, typed: str) -> tuple[int, str]:
-    """Run a shell on a terminal of its own and type something; its exit code and its output."""
+    """Run a shell on a terminal of its own, type something, return its exit code and output."""
     here, there = pty.openpty()
     process = subprocess.Popen(
         [engine.program, *arguments], stdin=there, stdout=there, stderr=there
@@ -45,18 +45,18 @@ def on_a_terminal(engine: Engine, *arguments: str, typed: str) -> tuple[int, str
     try:
         while part := os.read(here, 4096):
             output += part
-            # Not earlier: while the client changes the terminal's mode it can take what is typed
-            # for the end of its input, and the shell's terminal is hung up.
+            # Only now: while the client changes the terminal's mode, it can take typed text for the
+            # end of its input, and hang up the shell's terminal.
             if PROMPT in output and not is_typed:
                 is_typed = bool(os.write(here, typed.encode()))
-    except OSError:  # EIO: nobody has the other end any more
+    except OSError:  # EIO: no process has the other end open any more
         pass
     os.close(here)
     return process.wait(), output.decode(errors="replace")
 
 
 def test_command(docker: Engine, image: str) -> None:
-    """`docker run IMAGE COMMAND` runs a command in place of the runner, and has its exit code."""
+    """`docker run IMAGE COMMAND` runs that command, and ends with its exit code."""
     assert docker("run", "--rm", image, "id", "--user", "--name") == "root"
     assert docker.attempt("run", "--rm", image, "bash", "-c", "exit 7").returncode == 7
 
@@ -81,7 +81,7 @@ def test_exec(docker: Engine, start: StartRunner, github: Simulator) -> None:
 
 
 def test_lives(docker: Engine, start: StartRunner, github: Simulator) -> None:
-    """With other options too a container takes a job, another is stopped idle; nothing is left."""
+    """With each set of options one container does a job, and an idle one stops; nothing is left."""
     jobs, busy, idle = {}, {}, {}
     for name, options in OPTIONS.items():  # they all live side by side
         jobs[name] = github.queue_job(labels=[name])
@@ -98,7 +98,7 @@ def test_lives(docker: Engine, start: StartRunner, github: Simulator) -> None:
 
 
 def test_refusals(start: StartRunner, github: Simulator) -> None:
-    """Where a runner could not live the container says why, with 78, and registers nothing."""
+    """A container in which no runner can live says why, ends with 78, and registers nothing."""
     containers = {word: start(*options) for word, options in REFUSED.items()}
     for word, container in containers.items():
         assert container.wait() == 78, word
@@ -109,7 +109,7 @@ def test_refusals(start: StartRunner, github: Simulator) -> None:
 def test_strangers_survive_pid_host(
     docker: Engine, image: str, start: StartRunner, github: Simulator
 ) -> None:
-    """With --pid=host a stop in a job ends the job's processes, and nobody else's."""
+    """With --pid=host a stop during a job ends the job's processes and no others."""
     bystander = Container(docker, "--entrypoint", "sleep", image, "1000", wait=False)
     try:
         github.queue_job("echo begun; sleep 60")

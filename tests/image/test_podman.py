@@ -37,7 +37,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.fixture(scope="module")
 def podman_image(podman: Engine, docker: Engine, image: str) -> str:
-    """The image in podman's own store; it stays there until there is a newer one."""
+    """The image in podman's own store, where it stays until there is a newer one."""
     name = f"localhost/{image}"
     before = podman.image(name)["Id"] if podman.has_image(name) else ""
     if before != docker.image(image)["Id"].removeprefix("sha256:"):
@@ -83,7 +83,7 @@ def test_stop_in_a_job(start_podman: StartRunner, github: Simulator) -> None:
 
 
 def test_health(podman: Engine, start_podman: StartRunner, github: Simulator) -> None:
-    """Podman finds the runner healthy; without systemd it has to be told to look."""
+    """The runner is healthy under podman; without systemd a user has to start the check."""
     container = start_podman()
     github.wait_for("session_opened")
     podman("healthcheck", "run", container.id)

@@ -1,4 +1,4 @@
-"""What is tried before it is published, and what users pull then, with a real engine."""
+"""The check of an image before it is published, and what users pull afterwards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.release.registry import registry
 
 
 def tried(docker: Engine, image: str) -> subprocess.CompletedProcess[str]:
-    """Try an image, as the workflow does before anybody else sees it."""
+    """Check an image as the workflow does before it is published."""
     return subprocess.run(
         [ROOT / "scripts/try-image", image],
         env={"PATH": "/usr/bin:/bin", "DOCKER": docker.program},
@@ -28,7 +28,7 @@ def tried(docker: Engine, image: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_runner_passes(docker: Engine, image: str) -> None:
-    """An image that can be a runner passes, and its runner is named."""
+    """An image that can be a runner passes, and the output names its runner."""
     done = tried(docker, image)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{image} is a runner: 2.336.0\n"
@@ -36,7 +36,7 @@ def test_a_runner_passes(docker: Engine, image: str) -> None:
 
 @contextmanager
 def changed(docker: Engine, image: str, name: str, *lines: str) -> Iterator[str]:
-    """Make an image that differs from another one."""
+    """Make an image that has more Dockerfile lines than another one."""
     tag = f"gh-runner-test-bad:{name}"
     dockerfile = "\n".join([f"FROM {image}", *lines])
     docker("build", "--tag", tag, "-", input=dockerfile)
@@ -57,7 +57,7 @@ def changed(docker: Engine, image: str, name: str, *lines: str) -> Iterator[str]
     ids=["listener", "day", "sudo", "release", "entrypoint", "exit-code"],
 )
 def test_what_is_no_runner(docker: Engine, image: str, lines: list[str], reason: str) -> None:
-    """An image that lacks something is refused, by what it lacks."""
+    """An image that lacks something is refused, and the error names what it lacks."""
     with changed(docker, image, "tried", *lines) as bad:
         done = tried(docker, bad)
     assert done.returncode == 1
@@ -66,7 +66,7 @@ def test_what_is_no_runner(docker: Engine, image: str, lines: list[str], reason:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[str]:
-    """A users' repository, in a registry on loopback that docker pushes to."""
+    """A repository for users, in a registry on loopback to which docker pushes."""
     with registry(tmp_path) as address:
         yield f"{address}/acme/gh-runner"
 
@@ -89,7 +89,7 @@ def push(docker: Engine, repository: str, key: str) -> None:
 
 
 def test_docker_pulls_what_was_published(docker: Engine, repository: str) -> None:
-    """What `docker push` brought has its names afterwards, and they move with the next version."""
+    """A pushed build gets its names, which move to the next version; docker can pull them."""
     layers = {}
     for version in ("1.2.3", "1.2.4"):
         push(docker, repository, version)

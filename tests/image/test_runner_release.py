@@ -1,4 +1,4 @@
-"""Which release of GitHub's runner a build takes: the Dockerfile with a stand-in for GitHub."""
+"""Which release of GitHub's runner the Dockerfile takes, with a stand-in for GitHub's API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOBODY = "http://127.0.0.1:1"
 
 
 def written(docker: Engine, image: str) -> dict[str, str]:
-    """Return what an image tells of its runner."""
+    """Return what an image says about its runner."""
     lines = docker("run", "--rm", image, "cat", "/etc/gh-runner-release").splitlines()
     return dict(line.split("=", 1) for line in lines)
 
@@ -26,7 +26,7 @@ def written(docker: Engine, image: str) -> dict[str, str]:
 def test_github_s_release_and_digest(
     docker: Engine, slim_base: str, releases: Mirror, pinned: dict[str, str]
 ) -> None:
-    """The newest release, or the one that is named, with GitHub's digest."""
+    """The build takes the newest release, or the one that is named, with GitHub's digest."""
     done = docker.build(TAG, build_args=releases.asked_args(slim_base, **pinned))
     assert done.returncode == 0, done.stdout
     assert written(docker, TAG) == {
@@ -40,7 +40,7 @@ def test_github_s_release_and_digest(
 def test_asking_again_downloads_nothing_again(
     docker: Engine, slim_base: str, releases: Mirror
 ) -> None:
-    """A new RUNNER_LOOKUP asks GitHub; the same release keeps its layer."""
+    """With a new RUNNER_LOOKUP the build asks GitHub again; the same release keeps its layer."""
     layers = []
     for lookup in ("monday", "tuesday"):
         args = releases.asked_args(slim_base, RUNNER_LOOKUP=lookup)
@@ -52,7 +52,7 @@ def test_asking_again_downloads_nothing_again(
 
 
 def test_an_archive_that_is_another_one(docker: Engine, slim_base: str, releases: Mirror) -> None:
-    """An archive that does not have GitHub's digest becomes no image."""
+    """If the archive does not have GitHub's digest, the build fails."""
     done = docker.build(TAG, build_args=releases.asked_args(slim_base, "api-lying"))
     assert done.returncode != 0
     assert f"has the checksum {releases.sha256}, but RUNNER_SHA256 is 0000" in done.stdout
@@ -62,7 +62,7 @@ def test_an_archive_that_is_another_one(docker: Engine, slim_base: str, releases
 def test_the_api_cannot_be_reached(
     docker: Engine, slim_base: str, releases: Mirror, pinned: dict[str, str]
 ) -> None:
-    """The build says so, and names the settings that do without it."""
+    """If the API cannot be reached, the error names the settings that need no request."""
     args = releases.asked_args(slim_base, **pinned) | {"RUNNER_API_URL": NOBODY}
     done = docker.build(TAG, build_args=args)
     assert done.returncode != 0
@@ -73,7 +73,7 @@ def test_the_api_cannot_be_reached(
 def test_the_checksum_of_another_architecture(
     docker: Engine, slim_base: str, releases: Mirror
 ) -> None:
-    """Of checksums by architecture the right one counts; where it is not there, nothing does."""
+    """Of several checksums the one for this architecture counts; without one the build fails."""
     for sha256, words in (
         (f"x64={'0' * 64},arm64={'0' * 64}", "but RUNNER_SHA256 is 0000"),
         (f"{'arm64' if releases.arch == 'x64' else 'x64'}={releases.sha256}", "no checksum of"),
@@ -85,7 +85,7 @@ def test_the_checksum_of_another_architecture(
 
 
 def test_a_life_tells_its_runner(start: StartRunner, github: Simulator) -> None:
-    """The log's first event has version and day of the runner that is in the image."""
+    """The log's first event has the version and the date of the runner in the image."""
     github.queue_job()
     container = start(RUNNER_LOG_FORMAT="json")
     assert container.wait() == 0
@@ -97,7 +97,7 @@ def test_a_life_tells_its_runner(start: StartRunner, github: Simulator) -> None:
 def test_check_tells_its_runner(
     docker: Engine, image: str, network: str, run_options: RunOptions
 ) -> None:
-    """`gh-runner check` has version and day as well, and how many days are left."""
+    """`gh-runner check` also prints version and date, and how many days are left."""
     options = [*run_options(), "--network", network]
     done = docker.attempt("run", "--rm", *options, image, "check")
     assert f"{VERSION} of {RELEASED}: GitHub gives it" in done.stdout, done.stdout

@@ -1,6 +1,6 @@
-"""What a job can find of the secrets, as its own user and as root by sudo: nothing.
+"""A job finds none of the secrets, neither as its own user nor as root by sudo.
 
-All the time a health check is going on, and something that `docker exec` has started.
+At every moment a health check runs, and a process that `docker exec` has started.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TOKEN_FILE = {"GITHUB_PERSONAL_TOKEN_FILE": FILE}
 UNTIL_JOB = {"RUNNER_ENVFILE": FILE, "RUNNER_CREDENTIAL": "until-job"}
 PTRACE = ("--cap-add", "SYS_PTRACE")
 REMOVE_TOKEN = "remove token"
-SIDE_BY_SIDE = 3  # lives; more would not be faster on two cores, and a stop is in a hurry
+SIDE_BY_SIDE = 3  # lives; more are no faster on two cores, and a stop has a time limit
 KINDS = {
     *("PAT", "App key", "runner key", "JIT configuration"),
     *(f"{kind} token" for kind in ("registration", "remove", "installation")),
@@ -32,13 +32,13 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Way:
-    """How a container gets its secret, whose place in the settings or the file is marked by {}."""
+    """How a container gets its secret; {} in the settings or in the file is its place."""
 
     settings: Mapping[str, str]
     file: str = ""
     mode: int = 0o644
     options: tuple[str, ...] = ()
-    users: set[int] = field(default_factory=lambda: {RUNNER, ROOT})  # whom a job can be
+    users: set[int] = field(default_factory=lambda: {RUNNER, ROOT})  # user ids that a job can have
     withheld: str = "setpcap"  # the capability that jobs lack
 
     def start(self, cell: Cell, secret: str) -> Cell:
@@ -71,7 +71,7 @@ WAYS = {
 
 
 def secret_for(way: Way, cell: Cell, github: Simulator) -> str:
-    """Return a secret that GitHub knows and the cell looks for."""
+    """Make a secret that GitHub accepts and that the cell looks for."""
     if way is APP:
         secret, needles = of_app(github)
     else:
@@ -83,7 +83,7 @@ def secret_for(way: Way, cell: Cell, github: Simulator) -> str:
 
 
 def lived(way: Way, cell: Cell) -> dict[str, set[Finding]]:
-    """Live a life that is stopped in a job; return what is found at each moment of it."""
+    """Run a life that is stopped during a job; return what is found in each phase of it."""
     idle = [cell.idle().look(user="runner")]
     if ROOT in way.users and way is not GIVEN_TO_ROOT:
         idle.append(cell.look_without(way.withheld))
@@ -105,9 +105,9 @@ def lived(way: Way, cell: Cell) -> dict[str, set[Finding]]:
 
 
 def test_nothing_is_found(start: StartRunner, github: Simulator, tmp_path: Path) -> None:
-    """No secret is found, whichever way it came in: when idle, in a job, during the removal."""
+    """No secret is found, by whichever way it came in: when idle, in a job, during the removal."""
     cells = {}
-    for number, (name, way) in enumerate(WAYS.items()):  # they come up side by side
+    for number, (name, way) in enumerate(WAYS.items()):  # start side by side
         cell = cells[name] = Cell(github, start, tmp_path / f"way-{number}", way.users)
         way.start(cell, secret_for(way, cell, github))
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
@@ -118,17 +118,17 @@ def test_nothing_is_found(start: StartRunner, github: Simulator, tmp_path: Path)
         for moment, findings in moments.items()
         for finding in findings
     }
-    # In exchange for the credential a job finds, while it runs, what can only remove runners.
+    # With until-job a running job finds the remove-token, which can do nothing but remove runners.
     known = {f for f in found if f[0].startswith("until-job") and f[2].startswith(REMOVE_TOKEN)}
     assert found - known == set()
-    # Root with CAP_SYS_PTRACE does find it: so the probe looks into PID 1.
+    # Root with CAP_SYS_PTRACE does find it, which proves that the probe looks into PID 1.
     assert ("until-job, SYS_PTRACE for jobs", "fd of PID 1") in {(f[0], f[3]) for f in known}
     needles = {needle.rstrip(" 0123456789") for cell in cells.values() for needle in cell.needles}
     assert needles == KINDS
 
 
 def test_removal_of_an_idle_runner(start: StartRunner, github: Simulator, tmp_path: Path) -> None:
-    """When no job has come, only config.sh's own environment has the remove-token."""
+    """If no job has come, the remove-token is in config.sh's environment and nowhere else."""
     cell = Cell(github, start, tmp_path / "idle", ENVIRONMENT.users)
     ENVIRONMENT.start(cell, secret_for(ENVIRONMENT, cell, github)).idle()
     with cell.stopping():
@@ -141,7 +141,7 @@ def test_removal_of_an_idle_runner(start: StartRunner, github: Simulator, tmp_pa
 
 
 def test_probe_is_not_blind(start: StartRunner, github: Simulator, tmp_path: Path) -> None:
-    """What has no more power than the job is found out: so is a secret in an environment."""
+    """The probe finds a secret in the environment of a process with no more power than a job."""
     cell = Cell(github, start, tmp_path / "blind", ENVIRONMENT.users)
     ENVIRONMENT.start(cell, secret_for(ENVIRONMENT, cell, github)).idle()
     cell.run("sleep", "2000", user="runner")
@@ -152,7 +152,7 @@ def test_probe_is_not_blind(start: StartRunner, github: Simulator, tmp_path: Pat
 
 
 def test_probe_reads_pid_1(start: StartRunner, github: Simulator, tmp_path: Path) -> None:
-    """Whom no capability is withheld from, like root with CAP_SYS_PTRACE, finds it in PID 1."""
+    """A probe that has CAP_SYS_PTRACE finds the secret in PID 1."""
     cell = Cell(github, start, tmp_path / "open", GIVEN_TO_ROOT.users)
     GIVEN_TO_ROOT.start(cell, secret_for(GIVEN_TO_ROOT, cell, github)).idle()
     assert ("PAT", "fd of PID 1") in cell.look_without("setpcap").found

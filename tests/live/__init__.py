@@ -1,1 +1,1 @@
-"""A runner's life on github.com itself, for whoever has a repository there to try it in."""
+"""A runner's life on github.com itself, in a repository of the person who runs these tests."""

@@ -1,4 +1,4 @@
-"""`python -m tests.live IMAGE`: run the scenarios on github.com, with containers of that image.
+"""`python -m tests.live IMAGE` runs the scenarios on github.com, with containers of that image.
 
 Environment: LIVE_TOKEN (may administer the repository's runners), GITHUB_TOKEN (may start
 workflows), GITHUB_REPOSITORY, GITHUB_REF_NAME, GITHUB_API_URL, GITHUB_SERVER_URL, GITHUB_RUN_ID,

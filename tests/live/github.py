@@ -1,4 +1,4 @@
-"""github.com's REST API, as far as the scenarios look at it."""
+"""The part of github.com's REST API that the scenarios use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class GitHub:
     """One repository; `token` may administer its runners, `jobs_token` may start workflows."""
 
     def __init__(self, api: str, repository: str, ref: str, token: str, jobs_token: str) -> None:
-        """Talk to nobody yet."""
+        """Keep the values; no request is sent."""
         self._actions = f"{api}/repos/{repository}/actions"
         self._ref = ref
         self._token = token
@@ -66,7 +66,7 @@ class GitHub:
 
 
 def from_environment() -> GitHub:
-    """Return the repository that a workflow of its own runs in; LIVE_TOKEN is its only addition."""
+    """Return the repository of the workflow that runs this; LIVE_TOKEN is the only addition."""
     return GitHub(
         os.environ["GITHUB_API_URL"],
         os.environ["GITHUB_REPOSITORY"],

@@ -1,4 +1,4 @@
-"""`python -m tests.live.job LABEL KIND PREFIX`: a job for a runner that somebody else has started.
+"""`python -m tests.live.job LABEL KIND PREFIX` gives a job to a runner that runs elsewhere.
 
 Ends with 0 once the job has succeeded and its runner, whose name begins with PREFIX, is off
 GitHub's list. Environment: as `python -m tests.live`.

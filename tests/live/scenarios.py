@@ -1,4 +1,4 @@
-"""What must hold wherever the runner is registered: on github.com as on a stand-in for it."""
+"""What must hold for each runner, whether it is registered on github.com or on the simulator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 from tests.image.engine import Container, Engine
 
-STOP_SECONDS = 10  # after which `docker stop` kills
+STOP_SECONDS = 10  # then `docker stop` kills
 PATIENCE = 300.0  # seconds that GitHub may take for a job to be handed out or to have a result
 
 
@@ -18,7 +18,7 @@ Scenario = Callable[["Stage"], None]
 
 
 def wait_until(what: str, holds: Callable[[], bool], pause: float = 3.0) -> None:
-    """Look every so many seconds until something holds; AssertionError if it does not."""
+    """Look every `pause` seconds until `holds` is true; AssertionError after PATIENCE."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s: {what}"
@@ -26,7 +26,7 @@ def wait_until(what: str, holds: Callable[[], bool], pause: float = 3.0) -> None
 
 
 class Hub(Protocol):
-    """GitHub, as far as the scenarios look at it."""
+    """The part of GitHub that the scenarios use."""
 
     def runners(self) -> dict[str, str]:
         """Return the status of each runner on the list, by its name."""
@@ -40,17 +40,17 @@ class Hub(Protocol):
 
 @dataclass(frozen=True)
 class Stage:
-    """A hub, and how a container is started whose runner registers there."""
+    """A hub, and the way to start a container whose runner registers there."""
 
     hub: Hub
     engine: Engine
     options: Sequence[str]  # of `docker run`, and the image
-    name: str  # what no other runner's name and label begins with
+    name: str  # no other runner's name or label begins with it
     pause: float = 3.0  # seconds between two looks
 
     @contextmanager
     def runner(self, scenario: str) -> Iterator[tuple[Container, str]]:
-        """Start a container; yield it and the name of its runner, which is its label as well."""
+        """Start a container; yield it and the name of its runner, which is also its label."""
         name = f"{self.name}-{scenario}"
         settings = ["--env", f"RUNNER_NAME={name}", "--env", f"RUNNER_LABELS={name}"]
         container = Container(self.engine, *settings, *self.options)
@@ -60,11 +60,11 @@ class Stage:
             container.remove()
 
     def until(self, what: str, holds: Callable[[], bool]) -> None:
-        """Wait until something holds; AssertionError if it does not."""
+        """Wait until `holds` is true; AssertionError if it does not become so."""
         wait_until(what, holds, self.pause)
 
     def listed(self, name: str) -> list[str]:
-        """Return the status of each runner on the list that a container made."""
+        """Return the status of each listed runner that a container of this stage made."""
         return [status for known, status in self.hub.runners().items() if known.startswith(name)]
 
 
@@ -87,7 +87,7 @@ def idle(stage: Stage) -> None:
 
 
 def endless(stage: Stage) -> None:
-    """A runner is stopped in a job that would not end: the job has a result in the end."""
+    """A runner is stopped during a job that would never end; the job still gets a result."""
     with stage.runner("endless") as (container, name):
         stage.hub.dispatch(name, "endless")
         stage.until("the job runs", lambda: stage.hub.job(name)[0] == "in_progress")

@@ -1,4 +1,4 @@
-"""How the scenarios for github.com ask its REST API."""
+"""The requests that the scenarios send to github.com."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def github() -> GitHub:
 
 @responses.activate
 def test_all_pages_of_runners_are_read() -> None:
-    """A long list of runners is read to its end, with the token that may see it."""
+    """All pages of the list of runners are read, with the token that may see them."""
     names = [f"r{number}" for number in range(PAGE + 1)]
     for page in (names[:PAGE], names[PAGE:]):
         shown = [{"name": name, "status": "online"} for name in page]
@@ -32,7 +32,7 @@ def test_all_pages_of_runners_are_read() -> None:
 
 @responses.activate
 def test_a_job_is_started_by_its_workflow() -> None:
-    """A job is a run of the workflow, for one label."""
+    """A job is a run of the workflow with the label as its input."""
     responses.post(f"{ACTIONS}/workflows/live-job.yml/dispatches", status=204)
     github().dispatch("live-1", "quick")
     request = responses.calls[0].request
@@ -45,7 +45,7 @@ def test_a_job_is_started_by_its_workflow() -> None:
 
 @responses.activate
 def test_a_job_is_found_by_its_label() -> None:
-    """The run whose title is the label tells the job's status; before there is one, nothing."""
+    """The run whose title is the label has the job's status; without such a run it is empty."""
     runs = [{"id": 1, "display_title": "live-1"}, {"id": 2, "display_title": "live-2"}]
     responses.get(RUNS, json={"workflow_runs": []})
     responses.get(RUNS, json={"workflow_runs": runs})
