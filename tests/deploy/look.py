@@ -1,11 +1,11 @@
-"""A job that looks for the credential wherever a job can."""
+"""A job that looks for the credential in every place that a job can read."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# As its user and, if it may, as root. The token is disguised here and goes to grep by a pipe:
-# neither this script nor a command line holds it.
+# Looks as the job's user and, if possible, as root. The token is disguised (rot13) and goes to grep
+# through a pipe, so that neither this script nor a command line contains it.
 LOOK = r"""
 places="/proc/[0-9]*/environ /proc/[0-9]*/cmdline /run /etc /tmp /home /root /srv /var/lib /dev/shm
     /gh-runner"
@@ -20,7 +20,7 @@ echo looked
 
 
 def assert_nothing_found(job: dict[str, Any], *, as_root: bool | None = None) -> None:
-    """Judge the job LOOK; `as_root` says whether it was to be able to become root."""
+    """Judge the job LOOK; `as_root` is whether it should have become root, None if either."""
     assert job["result"] == "succeeded", job
     assert "looked" in job["log"]
     assert "found" not in job["log"], job["log"]

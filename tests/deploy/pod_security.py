@@ -1,4 +1,4 @@
-"""Kubernetes' Pod Security Standards, read from their table: what each forbids of a pod."""
+"""The Pod Security Standards of Kubernetes: a table of the values that each of them allows."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from tests.deploy import kubernetes
 from tests.deploy.kubernetes import Object
 
-LEVELS = ("privileged", "baseline", "restricted")  # each forbids what the one before it does, too
+LEVELS = ("privileged", "baseline", "restricted")  # each forbids more than the one before it
 _CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 
 
 def violations(pod: Object, level: str) -> list[str]:
-    """Return each field that the standard does not allow, with its value."""
+    """Return path and value of each field that the standard forbids."""
     table = kubernetes.data("pod-security-standards")
     stricter = LEVELS[1 : LEVELS.index(level) + 1]
     return [
@@ -40,7 +40,7 @@ def _is_allowed(pod: Object, control: Object, value: Any) -> bool:
 
 
 def _fields(pod: Object, pattern: str) -> Iterator[tuple[str, Any]]:
-    """Yield path and value of each field; None for one that is left out."""
+    """Yield path and value of each field that fits the pattern; None for a missing one."""
     if "*ontainers" in pattern:
         for kind in _CONTAINERS:
             yield from _fields(pod, pattern.replace("*ontainers", kind))

@@ -1,12 +1,12 @@
 """Pods of deploy/kubernetes, run by `podman kube play` in the guest.
 
-Podman is not Kubernetes. What it does otherwise is put right here, and nothing else is changed:
+Podman is not Kubernetes. These differences are made up for, and nothing else is changed:
 
-- an `emptyDir` in memory would be each container's own: it is a volume on disk;
-- a volume would be root's, 0755: it gets Kubernetes' mode, 0777;
-- `fsGroup` and the owner of a Secret in a user namespace are unknown: the Secret is readable;
-- a sidecar (an init container with `restartPolicy`) is unknown: it is one more container;
-- memory cannot be limited where the guest has no controller for it; there are no GPUs.
+- podman gives each container its own `emptyDir` in memory: volumes on disk replace it;
+- podman's volumes are root's with mode 0755: they get Kubernetes' mode, 0777;
+- podman ignores `fsGroup`, and a Secret's owner in a user namespace: all may read the Secret;
+- podman knows no sidecars (init containers with `restartPolicy`): they become containers;
+- where the guest has no memory controller, memory limits are left out; so are GPUs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SECRET = "gh-runner"
 SIDECAR_IMAGE = "docker.io/library/docker:29-dind"
 MESSAGES = "/run/termination-messages"  # in the guest; a file for each container
 PROBE = "/run/probe"
-QUICK = 10  # seconds, for what has not to wait for anything
+QUICK = 10  # seconds, for steps that wait for nothing
 OURS = {"GITHUB_OWNER": "acme", "GITHUB_REPOSITORY": "shop"}
 
 
@@ -49,11 +49,11 @@ def secret(name: str = SECRET, **data: str) -> Object:
 class Pod:
     """A pod in the guest for as long as the context lasts; only one at a time.
 
-    `objects` are the ConfigMaps and Secrets that it refers to.
+    `objects` are the ConfigMaps and Secrets that it uses.
     """
 
     def __init__(self, guest: Guest, name: str, pod: Object, image: str, *objects: Object) -> None:
-        """Say what pod it is; nothing runs yet."""
+        """Prepare the pod; nothing runs yet."""
         self._guest = guest
         self.name = name.replace("/", "-")
         self._objects = objects
@@ -63,7 +63,7 @@ class Pod:
         self._names = [one["name"] for one in kubernetes.containers(self._pod)]
 
     def _adapt(self, image: str) -> None:
-        """Put right what podman does otherwise, and let the tests look in."""
+        """Make up for podman's differences, and mount what the tests need."""
         spec = self._pod["spec"]
         limited = "memory" in self._guest.run("cat", "/sys/fs/cgroup/cgroup.controllers").split()
         private = "fsGroup" in spec.get("securityContext", {}) or spec.get("hostUsers") is False
@@ -92,7 +92,7 @@ class Pod:
         spec["volumes"].append(_path("probe", PROBE, "Directory"))
 
     def _show(self, container: Object) -> None:
-        """Give a container the file that the kubelet would, and what the probe needs."""
+        """Mount the termination message's file, which a kubelet would, and the probe."""
         name = f"message-{container['name']}"
         self._pod["spec"]["volumes"].append(_path(name, self._message(container["name"]), "File"))
         container.setdefault("volumeMounts", [])
@@ -105,7 +105,7 @@ class Pod:
         return f"{MESSAGES}/{self.name}-{container}"
 
     def __enter__(self) -> Self:
-        """Start it; a pod whose init containers fail is there, too."""
+        """Start it; the pod is made even if its init containers fail."""
         guest = self._guest
         for one in kubernetes.containers(self._pod):
             guest.write(self._message(one["name"]), "", mode=0o666)
@@ -120,7 +120,7 @@ class Pod:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove all that it was made of."""
+        """Print its logs, and remove the pod with all that belongs to it."""
         print(self.output, *map(self.logs, self._names), sep="\n")  # noqa: T201 - pytest shows it
         guest = self._guest
         guest.run("podman", "pod", "rm", "--force", "--time", "0", self.name, check=False)
@@ -145,7 +145,7 @@ class Pod:
     def stop(self) -> float:
         """Stop the runner with the grace period that the pod asks for; return the seconds.
 
-        Not `podman pod stop`, which takes the network away while a job is still running.
+        `podman pod stop` is not used: it removes the network while a job is still running.
         """
         begin = time.monotonic()
         self._guest.run("podman", "stop", self._container(RUNNER), timeout=self.grace + QUICK)
@@ -160,12 +160,12 @@ class Pod:
         return self._guest.run("podman", "logs", self._container(container), check=False)
 
     def message(self, container: str = RUNNER) -> str:
-        """Return what `kubectl describe pod` would show as the container's message."""
+        """Return the container's message, as `kubectl describe pod` shows it."""
         return self._guest.run("cat", self._message(container))
 
     @property
     def grace(self) -> int:
-        """Seconds after which a stop would kill."""
+        """The seconds after which Kubernetes would kill the pod."""
         seconds: int = self._pod["spec"]["terminationGracePeriodSeconds"]
         return seconds
 

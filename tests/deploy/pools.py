@@ -1,4 +1,4 @@
-"""The ways to keep a number of runners alive on one host, each as its user starts and stops it."""
+"""The ways to keep a number of runners alive on one host, each started as its page says."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SETTINGS = {"GITHUB_URL": "https://github.com/acme/shop"}
 
 
 def documented(section: str, page: str = "deploy/README.md") -> str:
-    """Return the commands of a section of a page, as they stand there."""
+    """Return the commands in a section of a page."""
     text = (ROOT / page).read_text()
     found = re.search(
         rf"^#+ {re.escape(section)}$.*?^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
@@ -38,58 +38,58 @@ def listening(github: Simulator, number: int, after: int = 0) -> int:
 
 
 class Pool(ABC):
-    """Runners of one kind. `user` is whose engine runs them: root's, if it is empty."""
+    """Runners of one kind. `user` runs the engine; an empty one means root."""
 
     engine = "docker"
     user = ""
     sudo = False  # whether jobs may become root
-    stop_seconds = 20.0  # within which an idle or busy pool must be gone
-    retry_seconds = 1e9  # the pause after a wrong token
-    dies_with_its_client = False  # what is killed so stays on the list, as after a loss of power
-    killed_at_once: ClassVar = {"client": 1, "engine": 2}  # how many runners that ends
+    stop_seconds = 20.0  # an idle or busy pool must have ended by then
+    retry_seconds = 1e9  # the pause after a wrong token; practically for ever
+    dies_with_its_client = False  # a killed client takes its runner along, which stays on the list
+    killed_at_once: ClassVar = {"client": 1, "engine": 2}  # runners that each victim takes along
 
     def __init__(self, guest: Guest) -> None:
-        """Say on which machine."""
+        """Choose the machine; nothing is installed."""
         self.guest = guest
 
     @abstractmethod
     def install(self) -> None:
-        """Put the files into their places; nothing runs yet."""
+        """Install the files; nothing runs yet."""
 
     @abstractmethod
     def uninstall(self) -> None:
-        """Take them away again."""
+        """Remove the files."""
 
     @abstractmethod
     def configure(self, token: str = TOKEN, **settings: str) -> None:
-        """Write the settings and the token, for all that is started from now on."""
+        """Write settings and token for all runners that start from now on."""
 
     @abstractmethod
     def start(self, number: int) -> None:
-        """Let there be so many runners, more or fewer than before."""
+        """Make this the number of runners: start some, or stop some."""
 
     @abstractmethod
     def begin_stop(self) -> None:
-        """Tell all of them to stop, without waiting for it."""
+        """Begin to stop all of them, without waiting."""
 
     @abstractmethod
     def wait_stopped(self) -> None:
-        """Wait until the engine says that all are gone."""
+        """Wait until the engine has no containers of the pool."""
 
     @abstractmethod
     def status(self) -> str:
-        """Return what an operator is told who asks for the state of the first runner."""
+        """Return what the engine's own command shows about the first runner."""
 
     @abstractmethod
     def kill(self, victim: str) -> bool:
         """Kill the `client` of one container, or the `engine`; False if there is none."""
 
     def after_boot(self) -> None:
-        """Do what an operator has to do after each boot: nothing."""
+        """Do what an operator has to do after each boot; nothing by default."""
         return
 
     def stop(self) -> float:
-        """Stop all and return the seconds that it took."""
+        """Stop all of them, and return the seconds that it took."""
         begin = time.monotonic()
         self.begin_stop()
         self.wait_stopped()
@@ -100,7 +100,7 @@ class Pool(ABC):
         return set(self.call("ps", "--quiet", "--no-trunc").split())
 
     def inspect(self) -> str:
-        """Return all that the engine tells of the containers."""
+        """Return everything that the engine's `inspect` prints about the containers."""
         return self.call("inspect", *self.containers())
 
     def call(self, *words: str) -> str:
@@ -120,12 +120,12 @@ class Systemd(Pool):
     units = "/etc/systemd/system"
 
     def install(self) -> None:
-        """Run the commands of the page, each section's in turn."""
+        """Run the commands of the page, section by section."""
         for section in self.sections:
             self.guest.run("sh", "-ec", f"cd {DEPLOY}/..\n{documented(section)}")
 
     def uninstall(self) -> None:
-        """Remove the units; the next pool has some of the same name."""
+        """Remove the units, because the next pool has units of the same names."""
         self.systemctl("disable", "--now", "gh-runner.target")
         self.guest.run("systemctl", "stop", "gh-runner-secret.socket", check=False)
         self.guest.run("sh", "-c", f"rm -rf {self.etc}/*/*/gh-runner* {self.etc}/gh-runner")
@@ -145,7 +145,7 @@ class Systemd(Pool):
         self.guest.run(*encrypt, input=token)
 
     def start(self, number: int) -> None:
-        """Enable and start instances from 1 on; disable and stop those with a higher number."""
+        """Enable and start the instances 1 to `number`; disable and stop the others."""
         wanted = [f"gh-runner@{index}.service" for index in range(1, number + 1)]
         now = self.running()
         self.leave(*[unit for unit in now if unit not in wanted])
@@ -157,12 +157,12 @@ class Systemd(Pool):
             self.systemctl("enable", "--now", *units)
 
     def leave(self, *units: str) -> None:
-        """Stop instances for good."""
+        """Stop instances, and disable them."""
         if units:
             self.systemctl("disable", "--now", *units)
 
     def running(self) -> list[str]:
-        """Return the instances that systemd knows of, also failed ones."""
+        """Return the instances that systemd has loaded, failed ones included."""
         listed = ["list-units", "--all", "--plain", "--no-legend", "gh-runner@*.service"]
         return [line.split()[0] for line in self.systemctl(*listed).splitlines()]
 
@@ -171,7 +171,7 @@ class Systemd(Pool):
         self.systemctl("stop", "--no-block", "gh-runner@*.service")
 
     def wait_stopped(self) -> None:
-        """Wait for systemd, and let nothing start at the next boot."""
+        """Wait for systemd, and disable the instances."""
         self.leave(*self.running())
         self.systemctl("reset-failed", check=False)
 
@@ -188,13 +188,13 @@ class Systemd(Pool):
         return True
 
     def systemctl(self, *words: str, check: bool = True) -> str:
-        """Run systemctl, the user's if the pool is one's."""
+        """Run systemctl; with --user if the pool is a user's."""
         manager = ["systemctl", "--user"] if self.user else ["systemctl"]
         return self.guest.run(*manager, *words, user=self.user, check=check)
 
 
 class SystemdSudo(Systemd):
-    """The same; jobs may become root."""
+    """The template unit with docker, whose jobs may become root."""
 
     sudo = True
 
@@ -202,12 +202,12 @@ class SystemdSudo(Systemd):
 
 
 class SystemdSocket(Systemd):
-    """The same; a service decrypts the credential with a key that only memory has."""
+    """The template unit with docker; a service decrypts its credential with a key in memory."""
 
     sections = ("systemd", "A credential that is not on the disk")
 
     def encrypt(self, token: str) -> None:
-        """Encrypt with the key that the operator types after each boot."""
+        """Encrypt the token with a key that the operator types after each boot."""
         self._type_key()
         command = documented("Encrypt with a key of one's own")
         self.guest.run("sh", "-ec", command, input=token)
@@ -229,12 +229,12 @@ class Podman(Systemd):
 
 
 class Quadlet(Systemd):
-    """Podman's own kind of unit."""
+    """Quadlets, podman's own kind of unit."""
 
     engine = "podman"
     sections: tuple[str, ...] = ("Podman 4.4 or later: quadlet",)
     containers_directory = "/etc/containers/systemd"
-    dies_with_its_client = True  # conmon, in one control group with the container
+    dies_with_its_client = True  # conmon is in the container's control group
 
     def enter(self, *units: str) -> None:
         """Link the instances, which makes units of them."""
@@ -256,7 +256,7 @@ class Quadlet(Systemd):
 
 
 class QuadletRootless(Quadlet):
-    """The same, of a user who is not root."""
+    """Quadlets of a user who is not root."""
 
     user = "ci"
     etc = "/home/ci/.config"
@@ -264,7 +264,7 @@ class QuadletRootless(Quadlet):
     containers_directory = "/home/ci/.config/containers/systemd"
 
     def install(self) -> None:
-        """Make the user as root, and then be that user."""
+        """Make the user as root, then install the files as that user."""
         self.guest.run("sh", "-ec", f"cd {DEPLOY}/..\n{documented('Rootless')}")
         commands = f"cd {DEPLOY}/..\n{documented('As that user')}"
         self.guest.run("sh", "-ec", commands, user=self.user)
@@ -281,11 +281,11 @@ class Swarm(Pool):
         self.guest.run("docker", "swarm", "init", "--advertise-addr", "127.0.0.1")
 
     def uninstall(self) -> None:
-        """Leave the swarm, and all that it has."""
+        """Leave the swarm, which deletes all that it has."""
         self.guest.run("docker", "swarm", "leave", "--force")
 
     def configure(self, token: str = TOKEN, **settings: str) -> None:
-        """Remember the settings, which the stack takes from the environment; make the secret."""
+        """Keep the settings, which the stack takes from the environment; make the secret."""
         self.guest.run("docker", "secret", "rm", "github-token", check=False)
         self.guest.run("bash", "-ec", documented("Swarm"), input=token + "\n")
         self._given = {**SETTINGS, "IMAGE": IMAGE, **settings}
@@ -305,7 +305,7 @@ class Swarm(Pool):
         self.guest.run("docker", "stack", "rm", "--detach=true", "ci", check=False)
 
     def wait_stopped(self) -> None:
-        """Wait for the containers, and for the network, which a new stack would miss."""
+        """Wait for containers and network: a new stack fails while the network is being removed."""
         self.begin_stop()
         until(lambda: not self.containers())
         until(lambda: "ci_default" not in self.call("network", "ls"))
@@ -318,7 +318,7 @@ class Swarm(Pool):
         return True
 
     def status(self) -> str:
-        """Return what the swarm tells of the tasks, and what the service has printed."""
+        """Return the swarm's list of tasks and the service's log."""
         tasks = self.guest.run("docker", "service", "ps", "--no-trunc", "ci_runner", check=False)
         return tasks + self.guest.run("docker", "service", "logs", "ci_runner", check=False)
 

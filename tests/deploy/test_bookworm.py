@@ -25,7 +25,7 @@ def old_guest(docker: Engine, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.mark.parametrize("kind", [Systemd, SystemdSudo, Podman])
 def test_unit(old_guest: Guest, kind: type[Systemd]) -> None:
-    """Each unit has nothing wrong for its systemd, and its runners live as on a newer host."""
+    """Its systemd finds nothing wrong in the unit, whose runners live as on a newer host."""
     pool = kind(old_guest)
     pool.install()
     pool.configure()

@@ -25,14 +25,14 @@ def compose(guest: Guest, *words: str) -> str:
 
 
 def containers(guest: Guest) -> dict[str, dict[str, Any]]:
-    """Return what the engine knows of each container, ended ones too, by its id."""
+    """Return the engine's data on each container by id, ended ones included."""
     ids = compose(guest, "ps", "--all", "--quiet").split()
     found = json.loads(guest.run("docker", "inspect", *ids)) if ids else []
     return {container["Id"]: container for container in found}
 
 
 def codes(guest: Guest) -> list[int]:
-    """Return the exit code of each container, as soon as all have ended."""
+    """Return the exit code of each container once all have ended."""
     until(lambda: all(c["State"]["Status"] == "exited" for c in containers(guest).values()))
     return [container["State"]["ExitCode"] for container in containers(guest).values()]
 
@@ -81,7 +81,7 @@ def test_job_replacement_stop(guest: Guest, github: Simulator, up: Up) -> None:
 
 @pytest.mark.exhaustive
 def test_the_same_container_again(guest: Guest, github: Simulator, up: Up) -> None:
-    """A container that is started again, which Compose would do, has no credential any more."""
+    """A container that is started a second time, as Compose can do, has no credential left."""
     up()
     listening(github, 2)
     compose(guest, "stop")
@@ -106,7 +106,7 @@ def test_drain(guest: Guest, github: Simulator, up: Up) -> None:
 
 @pytest.mark.exhaustive
 def test_no_job(guest: Guest, github: Simulator, up: Up) -> None:
-    """A runner whose job never comes leaves by itself."""
+    """A runner that gets no job leaves by itself after RUNNER_IDLE_TIMEOUT."""
     up(RUNNER_IDLE_TIMEOUT="2")
     assert codes(guest) == [0, 0]
     assert github.runners() == []
@@ -114,7 +114,7 @@ def test_no_job(guest: Guest, github: Simulator, up: Up) -> None:
 
 @pytest.mark.exhaustive
 def test_wrong_token(guest: Guest, github: Simulator, up: Up) -> None:
-    """A wrong token is tried once by each, which ends with 77 and says so."""
+    """With a wrong token each container tries once, ends with 77, and says so."""
     up(token="ghp_wrong")
     assert codes(guest) == [77, 77]
     assert "refused the credential" in compose(guest, "logs")
@@ -124,7 +124,7 @@ def test_wrong_token(guest: Guest, github: Simulator, up: Up) -> None:
 
 @pytest.mark.exhaustive
 def test_registry_is_down(guest: Guest, github: Simulator, up: Up) -> None:
-    """Without its registry `up` says so, and starts what is there if it is told to."""
+    """If the registry is down, `up` says so, and can be told to start the image that is here."""
     guest.run("systemctl", "stop", "docker-registry")
     try:
         with pytest.raises(AssertionError, match="connection refused"):
@@ -137,7 +137,7 @@ def test_registry_is_down(guest: Guest, github: Simulator, up: Up) -> None:
 
 @pytest.mark.exhaustive
 def test_engine_is_killed(guest: Guest, github: Simulator, up: Up) -> None:
-    """A killed engine stops what it finds when it is back; nothing stays on the list."""
+    """After a crash the engine stops its containers when it is back; none stays on the list."""
     up()
     listening(github, 2)
     guest.run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", "docker.service")

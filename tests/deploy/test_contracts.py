@@ -1,4 +1,4 @@
-"""Programs that start our image without being ours, each by what it tells the engine."""
+"""Other projects' programs start our image; each test does what one tells the engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.life import until
 
 
 def jit_configuration(github: Simulator, name: str) -> str:
-    """Register a runner as a launcher does, and return what it hands to the container."""
+    """Register a runner as a launcher does, and return the configuration for its container."""
     address = urlsplit(github.url).netloc
     connection = http.client.HTTPConnection(address)
     body = {"name": name, "runner_group_id": 1, "labels": ["self-hosted"]}
@@ -37,7 +37,7 @@ def jit_configuration(github: Simulator, name: str) -> str:
         ["/home/runner/run.sh"],
         # runscaler with a volume that its runners share.
         ["sh", "-c", "sudo chown -R 1001:123 /shared && /home/runner/run.sh"],
-        # Ours, which lets no job see the configuration.
+        # Ours: the program, which hides the configuration from jobs.
         [],
     ],
     ids=["scaleset", "runscaler", "no command"],
@@ -45,7 +45,7 @@ def jit_configuration(github: Simulator, name: str) -> str:
 def test_jit_configuration(guest: Guest, github: Simulator, command: list[str]) -> None:
     """A container that gets a JIT configuration takes one job and ends with 0."""
     configuration = jit_configuration(github, "launched")
-    # The image of the tests names its GitHub, which the configuration does as well.
+    # The tests' image sets GITHUB_API_URL, which the configuration has as well.
     options = ["--name=launched", "--env=GITHUB_API_URL="]
     options += [f"--env=ACTIONS_RUNNER_INPUT_JITCONFIG={configuration}"]
     if command:
@@ -63,7 +63,7 @@ def test_jit_configuration(guest: Guest, github: Simulator, command: list[str]) 
 
 
 def test_other_variables(guest: Guest, github: Simulator) -> None:
-    """What starts myoung34's image starts ours, with the variables that it has for that."""
+    """A program that starts myoung34's image can start ours with the same variables."""
     settings = {
         "REPO_URL": SETTINGS["GITHUB_URL"],
         "ACCESS_TOKEN": TOKEN,

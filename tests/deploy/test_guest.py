@@ -1,4 +1,4 @@
-"""The guest itself."""
+"""The guest that the other tests use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ URL = SETTINGS["GITHUB_URL"]
 
 
 def test_a_runner_in_each_engine(guest: Guest, github: Simulator) -> None:
-    """What the guest is for works with no deploy file at all: a runner registers, and is gone."""
+    """In each engine of the guest a runner registers, does a job, and is off the list."""
     for engine in ("docker", "podman"):
         settings = {"GITHUB_URL": URL, "GITHUB_PERSONAL_TOKEN": TOKEN}
         given = [f"--env={name}={value}" for name, value in settings.items()]
@@ -25,7 +25,7 @@ def test_a_runner_in_each_engine(guest: Guest, github: Simulator) -> None:
 
 @pytest.mark.parametrize("hiding", ["echo $token >/tmp/x", "env TOKEN=$token sleep 30 & sleep 1"])
 def test_the_look_finds(guest: Guest, github: Simulator, hiding: str) -> None:
-    """The job that looks for the token finds one that is there."""
+    """The job LOOK finds a token that another process or file has."""
     disguised = "token=$(tr a-z n-za-m <<<tuc_fvzhyngbe)\n"
     job = github.queue_job(f"{disguised}{hiding}\n{LOOK}")
     settings = [f"--env=GITHUB_PERSONAL_TOKEN={TOKEN}", f"--env=GITHUB_URL={URL}"]

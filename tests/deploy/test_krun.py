@@ -1,6 +1,6 @@
-"""deploy/krun/orchestrator with podman and our image, and an ordinary runtime in krun's place.
+"""deploy/krun/orchestrator with podman and our image, and with runc in krun's place.
 
-The microVM itself is what that leaves out; test_krun_vm.py has one.
+So there is no microVM here; test_krun_vm.py has one.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def podman(docker: Engine, tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.fixture(scope="module")
 def hub(docker: Engine) -> Iterator[Simulator]:
-    """A GitHub at an address of the host that podman's containers reach, too."""
+    """A GitHub at an address of the host that podman's containers reach."""
     name = f"gh-runner-test-krun-{os.getpid()}"
     docker("network", "create", name)
     bridge: list[dict[str, Any]] = json.loads(docker("network", "inspect", name))
@@ -70,7 +70,7 @@ class Pool:
     """The orchestrator with podman and runc."""
 
     def __init__(self, podman: Engine, hub: Simulator, directory: Path) -> None:
-        """Prepare it; the simulated runner takes no time but for a cancel."""
+        """Prepare it; the simulated runner is fast, except when a job is cancelled."""
         self._podman, self.hub, self.directory = podman, hub, directory
         self._process: subprocess.Popen[bytes] | None = None
         times = asdict(Distribution.scaled(hub.url, 0, cancel_scale=1))
@@ -113,16 +113,16 @@ class Pool:
 
     @property
     def log(self) -> str:
-        """All that it and its runners have printed."""
+        """Everything that it and its runners have printed."""
         return (self.directory / "log").read_text(errors="replace")
 
     def containers(self) -> list[dict[str, Any]]:
-        """Return what podman knows of its containers, running or not."""
+        """Return podman's data on its containers, running or not."""
         known: list[dict[str, Any]] = json.loads(self._podman("ps", "--all", "--format", "json"))
         return [found for found in known if found["Names"][0].startswith(self.prefix)]
 
     def end(self) -> None:
-        """Leave nothing of a failed test."""
+        """Remove all that a failed test has left."""
         if self._process:
             self._process.kill()
             self._process.wait()
@@ -134,9 +134,9 @@ class Pool:
 
 @pytest.fixture
 def pool(podman: Engine, hub: Simulator, tmp_path: Path) -> Iterator[Pool]:
-    """A pool whose GitHub knows of no runner and no job."""
+    """A pool whose GitHub has no runners and no jobs."""
     hub.reset()
-    hub.settings(session_seconds=2.0)  # after which one that was killed is offline
+    hub.settings(session_seconds=2.0)  # a killed runner is offline after so many seconds
     made = Pool(podman, hub, tmp_path)
     yield made
     made.end()
@@ -164,7 +164,7 @@ def test_register_job_replacement_and_stop(pool: Pool, hub: Simulator) -> None:
 
 
 def test_stop_in_a_job(pool: Pool, hub: Simulator) -> None:
-    """A stop cancels the job, which is reported, and takes the runner off the list."""
+    """A stop cancels the job, reports it, and takes the runner off the list."""
     job = hub.queue_job("echo begun; sleep 60")
     pool.start(env={"RUNNER_CANCEL_TIMEOUT": "1"})
     hub.wait_for("job_output", timeout=60)
@@ -200,7 +200,7 @@ def test_wrong_token(pool: Pool, hub: Simulator) -> None:
 
 
 def test_resources_and_mounts(pool: Pool, hub: Simulator, tmp_path: Path) -> None:
-    """Processors, memory, labels, name and a cache arrive where they belong."""
+    """Processors, memory, labels, name and cache reach the container or the runner."""
     cache = tmp_path / "cache"
     cache.mkdir()
     words = ("-c", "1", "-m", "512", "-L", "gpu", "-u", "runner", "-M", f"{cache}:/opt/cache")
@@ -211,7 +211,7 @@ def test_resources_and_mounts(pool: Pool, hub: Simulator, tmp_path: Path) -> Non
     assert user == "runner"
     assert name.startswith(f"{pool.prefix}-1-")
     assert (cache / "hit").exists()
-    listening(hub, 1, done["id"])  # the next one, which stays
+    listening(hub, 1, done["id"])  # the next runner, which stays
     limits = json.loads(pool._podman("inspect", pool.containers()[0]["Id"]))[0]["HostConfig"]
     assert limits["Memory"] == 512 * 2**20
     assert limits["NanoCpus"] == 10**9
@@ -219,7 +219,7 @@ def test_resources_and_mounts(pool: Pool, hub: Simulator, tmp_path: Path) -> Non
 
 
 def test_scope_group_and_secret(pool: Pool, hub: Simulator, tmp_path: Path) -> None:
-    """An organization's runner goes into its group, and is stopped by a secret of the user's."""
+    """An organization's runner joins its group, and stops at the user's own secret."""
     hub.add_group("builders")
     (tmp_path / "secret").write_text("correct-horse-battery\n")
     words = ("-s", "org", "-p", "acme", "-G", "builders", "-S", f"@{tmp_path}/secret", "-U")
@@ -241,7 +241,7 @@ def test_the_checkout_in_the_images_place(pool: Pool, hub: Simulator) -> None:
 
 
 def test_a_runner_that_is_killed(pool: Pool, hub: Simulator, podman: Engine) -> None:
-    """As with a microVM whose monitor ends: another one comes, and the old one is swept."""
+    """After a kill, as when a microVM's monitor dies, a new runner comes; the old one is swept."""
     pool.start()
     last = listening(hub, 1)
     (old,) = hub.runners()
@@ -255,7 +255,7 @@ def test_a_runner_that_is_killed(pool: Pool, hub: Simulator, podman: Engine) -> 
 
 @pytest.mark.parametrize("victim", ["client", "monitor"])
 def test_an_engine_that_is_killed(pool: Pool, hub: Simulator, victim: str) -> None:
-    """Without podman's client or conmon the runner is neither forgotten nor left on the list."""
+    """After a kill of podman's client or conmon no runner is forgotten, or left on the list."""
     pool.start()
     last = listening(hub, 1)
     (container,) = pool.containers()
@@ -275,7 +275,7 @@ def test_an_engine_that_is_killed(pool: Pool, hub: Simulator, victim: str) -> No
 
 
 def test_power_cut(pool: Pool, hub: Simulator, podman: Engine) -> None:
-    """Orchestrator and containers die at once: the next one leaves no trace of them."""
+    """After orchestrator and containers died at once, the next orchestrator clears up."""
     pool.start("-n", "2")
     last = listening(hub, 2)
     pool.signal(signal.SIGKILL).wait()
@@ -290,7 +290,7 @@ def test_power_cut(pool: Pool, hub: Simulator, podman: Engine) -> None:
 
 
 def test_a_killed_orchestrator(pool: Pool, hub: Simulator) -> None:
-    """What a killed one has left is stopped in order by the next, before it starts its own."""
+    """After the orchestrator was killed, the next one first stops its containers in order."""
     pool.start()
     last = listening(hub, 1)
     pool.signal(signal.SIGKILL).wait()
@@ -304,7 +304,7 @@ def test_a_killed_orchestrator(pool: Pool, hub: Simulator) -> None:
 
 
 def test_two_with_one_prefix(pool: Pool, hub: Simulator) -> None:
-    """The end of one does not touch the other's runner."""
+    """The end of one orchestrator leaves the other one's runner alone."""
     pool.start()
     last = listening(hub, 1)
     (first,) = hub.runners()
@@ -326,7 +326,7 @@ def test_two_with_one_prefix(pool: Pool, hub: Simulator) -> None:
 def test_docker_in_a_microvm(
     podman: Engine, tmp_path: Path, words: list[str], network: str
 ) -> None:
-    """`docker` gives a container the network of its machine, unless another one is asked for."""
+    """`docker` gives a container the network of its machine, unless told otherwise."""
     socket = tmp_path / "podman.sock"
     with podman.open("system", "service", "--time=0", f"unix://{socket}"):
         until(socket.exists)
@@ -338,7 +338,7 @@ def test_docker_in_a_microvm(
 
 
 def test_podman_in_a_microvm(podman: Engine) -> None:
-    """So does podman, by its configuration."""
+    """Podman does the same, by its configuration."""
     inside = Engine("podman", {"CONTAINERS_CONF": str(ROOT / "deploy/krun/containers.conf")})
     container = inside("create", IMAGE, "true")
     assert podman("inspect", "--format", "{{.HostConfig.NetworkMode}}", container) == "host"

@@ -1,6 +1,6 @@
-"""krun.conf on the unit and on the quadlet: what systemd does for a runner in a microVM.
+"""krun.conf added to the unit and to the quadlet: how systemd runs a runner in a microVM.
 
-A program by the name of krun starts ordinary containers here, so the files are used as they are.
+A program called krun starts ordinary containers here, so that the files are used as they are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.deploy.look import LOOK, assert_nothing_found
 from tests.deploy.pools import DEPLOY, IMAGE, TOKEN, Podman, Quadlet, Systemd, documented, listening
 from tests.support.life import until
 
-# The image has no podman, and the guest no controller of memory.
+# The image has no podman, and the guest no memory controller.
 POOL = f"IMAGE={IMAGE}\nRUN_OPTIONS=--env=RUNNER_ENGINE=none --memory=0\n"
 KRUN = """#!/bin/sh
 [ "$1" != --version ] || { echo "crun version 1.21"; echo "+SYSTEMD +LIBKRUN"; exit 0; }
@@ -25,10 +25,10 @@ exec crun "$@"
 
 
 class _Krun(Systemd):
-    """What the drop-in adds to a pool of units."""
+    """Adds the drop-in to a pool of units."""
 
     def install(self) -> None:
-        """Install the units, and then what docs/krun.md says."""
+        """Install the units, then follow docs/krun.md."""
         super().install()
         commands = documented("With systemd", "docs/krun.md")
         self.guest.run("sh", "-ec", f"cd {DEPLOY}/..\n{commands}")
@@ -44,7 +44,7 @@ class KrunQuadlet(_Krun, Quadlet):
 
 @pytest.fixture(scope="module", autouse=True)
 def _krun(guest: Guest) -> Iterator[None]:
-    """Install what stands in for krun and for KVM."""
+    """Install a stand-in for krun, and a device in KVM's place."""
     guest.write("/usr/local/bin/krun", KRUN, 0o755)
     guest.run("mknod", "-m", "666", "/dev/kvm", "c", "1", "3")
     yield
@@ -62,7 +62,7 @@ def installed(guest: Guest, request: pytest.FixtureRequest) -> Iterator[Systemd]
 
 @pytest.fixture
 def pool(installed: Systemd, github: Simulator) -> Iterator[Systemd]:
-    """A pool that nobody has started yet."""
+    """A pool of which nothing has been started."""
     assert github.runners() == []
     installed.configure()
     installed.guest.write(f"{installed.etc}/gh-runner/pool.conf", POOL)
@@ -72,18 +72,18 @@ def pool(installed: Systemd, github: Simulator) -> Iterator[Systemd]:
 
 
 def journal(guest: Guest) -> str:
-    """Return what the units have said."""
+    """Return the log of the units."""
     return guest.run("journalctl", "--no-pager", "--output=cat", "--unit=gh-runner@*", check=False)
 
 
 def shared(guest: Guest, instance: int = 1) -> str:
-    """Return what lies in the shared folder."""
+    """Return the names in the folder that host and microVM share."""
     folder = f"/run/gh-runner/{instance}/machine/shared"
     return guest.run("ls", "-A", folder, f"{folder}/state", check=False)
 
 
 def test_job_replacement_stop(pool: Systemd, github: Simulator) -> None:
-    """Runners register, take a job that finds no credential, and stop by the file: list empty."""
+    """Runners register, do a job that finds no credential, and end at the stop file."""
     pool.start(2)
     last = listening(github, 2)
     assert "--annotation krun.cpus=2" in " ".join(
@@ -118,7 +118,7 @@ def test_stop_of_a_busy_runner(pool: Systemd, github: Simulator) -> None:
 
 @pytest.mark.exhaustive
 def test_wrong_token(pool: Systemd, github: Simulator) -> None:
-    """A wrong token stays failed after one try."""
+    """With a wrong token the unit fails after one try, and is not started again."""
     pool.encrypt("ghp_wrong")
     pool.start(1)
     until(lambda: "status=77" in pool.status())
@@ -145,7 +145,7 @@ def test_wrong_token(pool: Systemd, github: Simulator) -> None:
 def test_what_is_missing_is_told(
     pool: Systemd, github: Simulator, break_it: str, mend_it: str, said: str
 ) -> None:
-    """Without KVM or krun the unit says so in a sentence, before anything is started."""
+    """Without KVM or krun the unit says so in one sentence, and starts nothing."""
     pool.guest.run("sh", "-c", break_it)
     try:
         pool.systemctl("start", "gh-runner@1.service", check=False)

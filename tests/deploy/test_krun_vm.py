@@ -1,7 +1,7 @@
-"""A runner's life in a real virtual machine: our image as its root, a stop by file.
+"""A runner's life in a real virtual machine with our image as its root; a file stops it.
 
-What QEMU has in common with krun is what matters here: a kernel of its own, a folder shared by
-virtiofs, which tells nobody of a new file, and no way in for a signal.
+What matters here QEMU has in common with krun: a kernel of its own, a folder shared by virtiofs,
+which reports no new file to programs inside, and no way to send a signal.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BOOT_SECONDS = 300  # a machine without KVM on a loaded host; 10 s on an idle on
 
 @dataclass(frozen=True)
 class Disk:
-    """What every machine is started from."""
+    """The kernel and the root of every machine."""
 
     kernel: Path
     root: Path
@@ -44,7 +44,7 @@ class Disk:
 
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Simulator]:
-    """A GitHub on the host's loopback interface, which QEMU's network leads to."""
+    """A GitHub on the host's loopback interface, which guests of QEMU's network reach."""
     with Simulator() as running:
         yield running
 
@@ -76,7 +76,7 @@ def disk(
 
 @pytest.fixture
 def folder(hub: Simulator, tmp_path: Path) -> Folder:
-    """The folder of one machine, as the orchestrator makes it; a GitHub without runners."""
+    """The folder of one machine, as the orchestrator makes it; GitHub has no runners."""
     hub.reset()
     made = Folder(tmp_path / "vm")
     settings = {
@@ -102,13 +102,13 @@ def add(folder: Folder, **settings: str) -> None:
 
 
 def listening(vm: Machine, folder: Folder) -> None:
-    """Wait until its runner listens; told with what is on its console if it does not."""
+    """Wait until its runner listens; if it does not, the error has the console's output."""
     until(lambda: folder.phase() == "listening" or not vm.is_on, BOOT_SECONDS)
     assert vm.is_on, vm.console[-3000:]
 
 
 def completed(vm: Machine, hub: Simulator, job_id: str) -> None:
-    """Wait until a job is over; told with what is on the console if it does not end."""
+    """Wait until a job is over; if it does not end, the error has the console's output."""
     try:
         hub.wait_for("job_completed", job_id=job_id, timeout=BOOT_SECONDS)
     except TimeoutError:
@@ -117,7 +117,7 @@ def completed(vm: Machine, hub: Simulator, job_id: str) -> None:
 
 @pytest.mark.parametrize("parameters", [(), ("POWER_OFF=1",)], ids=["PID 1", "below an init"])
 def test_a_life(disk: Disk, hub: Simulator, folder: Folder, parameters: tuple[str, ...]) -> None:
-    """Registered, a job, idle again, the stop file: off the list, 143, and the machine is off."""
+    """A runner does a job, is idle again, ends at the stop file with 143; the machine is off."""
     add(folder, RUNNER_EPHEMERAL="0")
     with machine.machine(disk.kernel, disk.root, folder.shared, *parameters) as vm:
         listening(vm, folder)
@@ -134,7 +134,7 @@ def test_a_life(disk: Disk, hub: Simulator, folder: Folder, parameters: tuple[st
 
 
 def test_an_ephemeral_job(disk: Disk, hub: Simulator, folder: Folder) -> None:
-    """After its one job the machine switches itself off, with 0."""
+    """After its one job the machine switches itself off, with exit code 0."""
     job = hub.queue_job("echo hello")
     with machine.machine(disk.kernel, disk.root, folder.shared) as vm:
         assert vm.wait(BOOT_SECONDS) == 0, vm.console[-3000:]
@@ -155,7 +155,7 @@ def test_a_stop_in_a_job(disk: Disk, hub: Simulator, folder: Folder) -> None:
 
 
 def test_a_wrong_secret(disk: Disk, hub: Simulator, folder: Folder) -> None:
-    """What a job writes there does not stop the runner; the host's file then does."""
+    """A stop file that a job writes does not stop the runner; the host's file does."""
     add(folder, RUNNER_EPHEMERAL="0")
     with machine.machine(disk.kernel, disk.root, folder.shared) as vm:
         listening(vm, folder)

@@ -1,4 +1,4 @@
-"""The manifests of deploy/kubernetes: valid, complete, and of one mind with the runner."""
+"""The manifests of deploy/kubernetes: valid, complete, and consistent with the runner."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.deploy.kubernetes import FOLDER, KUSTOMIZATIONS, ROOT, Object
 
 VERSIONS = ("1.30", "1.34", "1.37")
 KEDA = [name for name in KUSTOMIZATIONS if "keda" in name]
-STOP_SECONDS = 10  # that a stop needs beside the drain
+STOP_SECONDS = 10  # a stop takes so long beside the drain
 LONGEST_JOB = 6 * 3600  # seconds, as on GitHub's own machines
 
-# What the runner's environment may hold beside the settings.
+# Variables beside the settings that the runner's environment may have.
 OTHER_VARIABLES = {
     "DOCKER_HOST",
     "NVIDIA_DRIVER_CAPABILITIES",
@@ -31,7 +31,7 @@ OTHER_VARIABLES = {
 
 
 def validated(directory: Path, version: str, *files: Object) -> subprocess.CompletedProcess[str]:
-    """Run kubernetes-validate on objects, as strictly as it can."""
+    """Run kubernetes-validate on objects, with its strictest options."""
     paths = []
     for number, content in enumerate(files):
         kind, name = content["kind"], content["metadata"]["name"]
@@ -43,7 +43,7 @@ def validated(directory: Path, version: str, *files: Object) -> subprocess.Compl
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_valid(version: str, tmp_path: Path) -> None:
-    """Kubernetes knows each object, each field and each value; what KEDA makes is a Job."""
+    """Kubernetes knows each object, field and value; the objects that KEDA makes are Jobs."""
     known, ours = [], set()
     for folder in KUSTOMIZATIONS:
         made = kubernetes.objects(folder)
@@ -58,7 +58,7 @@ def test_valid(version: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("field", ["terminationGracePeriod", "hostUser", "restartPolicie"])
 def test_misspelt(field: str, tmp_path: Path) -> None:
-    """A misspelt field of a pod does not pass for a valid one."""
+    """A pod with a misspelt field is not valid."""
     pod = kubernetes.pod("base")
     wrong = {**pod, "spec": {**pod["spec"], field: True}}
     done = validated(tmp_path, VERSIONS[-1], wrong)
@@ -68,7 +68,7 @@ def test_misspelt(field: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS)
 def test_one_namespace(folder: str) -> None:
-    """Everything is put into the namespace that is made for it."""
+    """Every object is in the namespace that the kustomization makes."""
     name = kubernetes.find(folder, "Namespace")["metadata"]["name"]
     others = [o for o in kubernetes.objects(folder) if o["kind"] != "Namespace"]
     assert {o["metadata"].get("namespace") for o in others} == {name}
@@ -76,7 +76,7 @@ def test_one_namespace(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS)
 def test_settings_exist(folder: str) -> None:
-    """Each variable is a setting, a secret's file, or known to be for somebody else."""
+    """Each variable is a setting, a secret's file, or one of OTHER_VARIABLES."""
     known = {*variables()}
     known |= {f"{name}_FILE" for name in SECRETS} | OTHER_VARIABLES
     assert kubernetes.settings(folder).keys() <= known
@@ -84,7 +84,7 @@ def test_settings_exist(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS)
 def test_time_to_stop(folder: str) -> None:
-    """The kubelet kills ten seconds after the longest drain, not earlier."""
+    """The kubelet kills ten seconds after the longest drain, and not before."""
     drain = int(kubernetes.settings(folder)["RUNNER_DRAIN_TIMEOUT"])
     grace = kubernetes.pod(folder)["spec"]["terminationGracePeriodSeconds"]
     assert grace == drain + STOP_SECONDS
@@ -95,7 +95,7 @@ JOBS = [name for name in KUSTOMIZATIONS if name != "overlays/deployment"]
 
 @pytest.mark.parametrize("folder", JOBS)
 def test_time_to_work(folder: str) -> None:
-    """A runner leaves by itself, and the Job's deadline cuts no job of six hours short."""
+    """A runner without a job leaves by itself; the Job's deadline allows a job of six hours."""
     settings, job = kubernetes.settings(folder), kubernetes.job(folder)
     assert job is not None
     idle, drain = (int(settings[f"RUNNER_{name}_TIMEOUT"]) for name in ("IDLE", "DRAIN"))
@@ -107,7 +107,7 @@ def test_time_to_work(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", JOBS)
 def test_tries(folder: str) -> None:
-    """A new pod follows a failure that may pass, and none what an operator has to cure."""
+    """After a failure that may pass a new pod is made; after one for an operator, none is."""
     job = kubernetes.job(folder)
     assert job is not None
     spec = job["spec"]
@@ -125,7 +125,7 @@ def test_tries(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS)
 def test_not_moved(folder: str) -> None:
-    """No autoscaler empties the node of a running job for economy."""
+    """No autoscaler removes the node of a running job to save money."""
     annotations = kubernetes.pod(folder)["metadata"]["annotations"]
     assert annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
     assert annotations["karpenter.sh/do-not-disrupt"] == "true"
@@ -133,7 +133,7 @@ def test_not_moved(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS)
 def test_last_words(folder: str) -> None:
-    """The end of the log stands in for a message that nobody could write any more."""
+    """If no message could be written, the pod's message is the end of the log."""
     pod = kubernetes.pod(folder)
     ours = [one for one in kubernetes.containers(pod) if one["image"].endswith(":ubuntu")]
     wanted = [one for one in ours if one["name"] in {"credential", "runner"}]
@@ -142,7 +142,7 @@ def test_last_words(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS)
 def test_resources(folder: str) -> None:
-    """The memory that a runner may use is reserved for it, and its processor is not throttled."""
+    """The runner's memory is reserved for it, and its processor time has no limit."""
     resources = kubernetes.container(kubernetes.pod(folder))["resources"]
     assert resources["limits"]["memory"] == resources["requests"]["memory"]
     assert "cpu" not in resources["limits"]
@@ -150,7 +150,7 @@ def test_resources(folder: str) -> None:
 
 
 def test_restricted() -> None:
-    """Without root: the image's user runner, no sudo, no capability."""
+    """Without root, the pod has the image's user, no sudo and no capability."""
     pod = kubernetes.pod("overlays/restricted")
     assert pod["spec"]["securityContext"]["runAsUser"] == 1001
     runner = kubernetes.container(pod)
@@ -161,7 +161,7 @@ def test_restricted() -> None:
 
 
 def test_docker_paths() -> None:
-    """What the engine mounts into a job's containers lies at the same paths on either side."""
+    """Folders that the engine mounts into a job's containers have one path on both sides."""
     pod = kubernetes.pod("overlays/docker")
     runner, engine, copy = (
         {m["name"]: m["mountPath"] for m in kubernetes.container(pod, name)["volumeMounts"]}
@@ -179,14 +179,14 @@ def test_docker_paths() -> None:
 
 
 def test_sysbox_is_insisted_on() -> None:
-    """Where sysbox is not in force the pod ends with 69, and takes no job that needs Docker."""
+    """Where sysbox does not run the pod, it ends with 69, and takes no job that needs Docker."""
     assert kubernetes.settings("overlays/sysbox")["RUNNER_ENGINE"] == "docker"
     assert kubernetes.pod("overlays/sysbox")["spec"]["runtimeClassName"] == "sysbox-runc"
 
 
 @pytest.mark.parametrize("folder", KEDA)
 def test_keda_names(folder: str) -> None:
-    """Each field of KEDA's objects, and each parameter of its scaler, is one that it knows."""
+    """KEDA knows each field of its objects, and each parameter of its scaler."""
     facts = kubernetes.data("keda")
     scaled, trusted = (kubernetes.find(folder, k) for k in ("ScaledJob", "TriggerAuthentication"))
     spec = scaled["spec"]
@@ -211,7 +211,7 @@ def test_keda_names(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", KEDA)
 def test_keda_counts_what_the_runner_takes(folder: str) -> None:
-    """KEDA starts a runner for the jobs that it can take: same owner, same labels."""
+    """KEDA counts the jobs that its runners can do: same owner, same labels."""
     scaled, settings = kubernetes.find(folder, "ScaledJob"), kubernetes.settings(folder)
     spec, facts = scaled["spec"], kubernetes.data("keda")["github-runner"]
     metadata = spec["triggers"][0]["metadata"]
@@ -230,7 +230,7 @@ def test_keda_counts_what_the_runner_takes(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", KEDA)
 def test_keda_leaves_jobs_alone(folder: str) -> None:
-    """A change of the ScaledJob ends no running job; what is over does not pile up."""
+    """A changed ScaledJob ends no running job, and old Jobs are deleted."""
     spec = kubernetes.find(folder, "ScaledJob")["spec"]
     assert spec["rollout"]["strategy"] == "gradual"
     assert "scalingStrategy" not in spec
@@ -241,7 +241,7 @@ def test_keda_leaves_jobs_alone(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", KEDA)
 def test_keda_shares_the_app(folder: str) -> None:
-    """KEDA and the runner read one key, from one Secret."""
+    """KEDA and the runner take their key from one Secret."""
     reference = kubernetes.find(folder, "TriggerAuthentication")["spec"]["secretTargetRef"][0]
     spec = kubernetes.pod(folder)["spec"]
     (secret,) = (v["secret"]["secretName"] for v in spec["volumes"] if "secret" in v)
@@ -252,7 +252,7 @@ def test_keda_shares_the_app(folder: str) -> None:
 
 
 def test_deployment_starts_again() -> None:
-    """What a restarted container needs is still there: its credential is not deleted."""
+    """A restarted container still has its credential, because that is not deleted."""
     pod = kubernetes.pod("overlays/deployment")
     assert pod["spec"]["restartPolicy"] == "Always"
     assert pod["spec"].get("initContainers", []) == []
@@ -262,14 +262,14 @@ def test_deployment_starts_again() -> None:
 
 
 def test_each_overlay_is_a_component() -> None:
-    """Whatever can be built alone can also be combined in an overlay of one's own."""
+    """Each overlay is also a component, so that overlays can be combined."""
     components = {path.parent.name for path in FOLDER.glob("components/*/kustomization.yaml")}
     alone = {Path(name).name for name in KUSTOMIZATIONS} - {"base", "keda-arm64"}
     assert alone == components - {"app"}
 
 
 def test_documented_overlay(tmp_path: Path) -> None:
-    """The overlay of the documentation can be built, and says what it is meant to say."""
+    """The overlay in the documentation can be built, and has the values that it sets."""
     text = (ROOT / "docs/kubernetes.md").read_text()
     found = re.search(r"```yaml\n(# kustomization\.yaml\n.*?)```", text, re.DOTALL)
     assert found is not None
@@ -284,7 +284,7 @@ def test_documented_overlay(tmp_path: Path) -> None:
 
 
 def test_documented_components() -> None:
-    """The documentation has a row for each component that one may add, and for each frame."""
+    """The documentation has a row for each component, and for each frame of a pod."""
     text = (ROOT / "docs/kubernetes.md").read_text()
     names = {path.parent.name for path in FOLDER.glob("components/*/kustomization.yaml")}
     frames = {"deployment", "keda"}

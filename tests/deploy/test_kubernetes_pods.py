@@ -1,4 +1,4 @@
-"""Every pod of deploy/kubernetes, run: it registers, takes a job that finds nothing, and ends."""
+"""Every pod of deploy/kubernetes runs: it registers, does a job that finds nothing, and ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEPLOYMENT, DOCKER, RESTRICTED, SYSBOX = (
     f"overlays/{name}" for name in ("deployment", "docker", "restricted", "sysbox")
 )
 USER_NAMESPACES = "overlays/user-namespaces"
-# As far as podman is concerned, these are the base's pod, or another one's.
+# For podman these pods are the same as the base's, or as another overlay's.
 ALIKE = {f"overlays/{name}" for name in ("arm64", "gpu", "keda-arm64", "sysbox")}
 LIVES = [
     pytest.param(name, marks=pytest.mark.exhaustive) if name in ALIKE else name
@@ -35,7 +35,7 @@ LIVES = [
 ]
 PLACES = "/credential /dev /etc /home /root /run /tmp /var/log /var/tmp"
 LOOK = f"python3 -I /probe/probe.py /probe/needles {PLACES}"
-# What Kubernetes sets in each pod of a namespace where a Service is called "github".
+# The variables that Kubernetes sets in each pod of a namespace with a Service called "github".
 SERVICE = {
     "GITHUB_PORT": "tcp://10.96.12.34:443",
     "GITHUB_PORT_443_TCP": "tcp://10.96.12.34:443",
@@ -51,7 +51,7 @@ Play = Callable[..., Pod]
 
 @pytest.fixture(scope="module")
 def sidecar_image(guest: Guest) -> str:
-    """An engine's image with the name of the sidecar's: the guest's own system."""
+    """The guest's own system as an image with the name of the sidecar's."""
     image = "podman import --quiet --change ENV=PATH=/usr/sbin:/usr/bin:/sbin:/bin -"
     guest.run(
         *("sh", "-c", f"tar -C / -c usr etc bin sbin lib lib64 | {image} {pods.SIDECAR_IMAGE}")
@@ -61,14 +61,14 @@ def sidecar_image(guest: Guest) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def _user_namespaces(guest: Guest) -> None:
-    """What podman gives the pods with `hostUsers: false`; the kubelet finds ids by itself."""
+    """Prepare podman for `hostUsers: false`; a kubelet chooses user ids by itself."""
     for file in ("/etc/subuid", "/etc/subgid"):
         guest.run("sh", "-c", f"echo containers:1000000:1000000 >>{file}")
 
 
 @pytest.fixture
 def play(guest: Guest, github: Simulator, tmp_path: Path) -> Iterator[Play]:
-    """Start a pod with a credential that GitHub knows, and that the probe looks for."""
+    """Start a pod with a credential that GitHub accepts and that the probe looks for."""
     with ExitStack() as exits:
 
         def start(
@@ -97,9 +97,9 @@ def play(guest: Guest, github: Simulator, tmp_path: Path) -> Iterator[Play]:
 
 @pytest.mark.parametrize("folder", LIVES)
 def test_life(folder: str, play: Play, github: Simulator, sidecar_image: str) -> None:
-    """It is ready, its job finds no credential, it ends with 0 and says so, and is off the list."""
+    """It gets ready, its job finds no credential, it ends with 0, and is off the list."""
     assert sidecar_image
-    # sysbox is not here; that it is insisted on is a test of its own.
+    # sysbox is not here; test_no_sysbox is about that.
     settings = {"RUNNER_ENGINE": "none"} if folder == SYSBOX else {}
     pod = play(folder, **settings)
     github.wait_for("listening")
@@ -117,7 +117,7 @@ def test_life(folder: str, play: Play, github: Simulator, sidecar_image: str) ->
 
 
 def test_sudo(play: Play, github: Simulator) -> None:
-    """A job may install packages: give files to others, set their modes, without a complaint."""
+    """A job can install packages: chown and chmod work, without a warning."""
     pod = play("base")
     change = "touch mine; sudo -n chown games:mail mine && sudo -n chmod 2755 mine"
     job = github.queue_job(f"{change} && stat --format 'mode %a' mine")
@@ -135,7 +135,7 @@ def test_sudo(play: Play, github: Simulator) -> None:
     ],
 )
 def test_stop_when_idle(folder: str, play: Play, github: Simulator, sidecar_image: str) -> None:
-    """Who waits for a job leaves at once, however long the drain, and is off the list."""
+    """An idle runner leaves at once, however long the drain is, and is off the list."""
     assert sidecar_image
     pod = play(folder)
     github.wait_for("listening")
@@ -147,7 +147,7 @@ def test_stop_when_idle(folder: str, play: Play, github: Simulator, sidecar_imag
 
 @pytest.mark.parametrize("folder", ["base", RESTRICTED, DEPLOYMENT])
 def test_stop_in_a_job(folder: str, play: Play, github: Simulator) -> None:
-    """A job goes on while the pod is being deleted, and is reported before it is killed."""
+    """While the pod is being deleted its job goes on, and is reported before the pod is killed."""
     pod = play(folder)
     job = github.queue_job("echo begun; sleep 2; echo done")
     github.wait_for("job_output")
@@ -159,7 +159,7 @@ def test_stop_in_a_job(folder: str, play: Play, github: Simulator) -> None:
 
 
 def test_drain_is_over(play: Play, github: Simulator) -> None:
-    """A job that is still there when the drain is over is cancelled and reported."""
+    """A job that still runs when the drain is over is cancelled and reported."""
     pod = play("base", RUNNER_DRAIN_TIMEOUT="1", RUNNER_CANCEL_TIMEOUT="1")
     job = github.queue_job("echo begun; sleep 600")
     github.wait_for("job_output")
@@ -170,7 +170,7 @@ def test_drain_is_over(play: Play, github: Simulator) -> None:
 
 
 def test_deployment(play: Play, github: Simulator) -> None:
-    """The container starts again for each job: its credential is still there, and out of reach."""
+    """The container is started for each job; the credential is kept, and no job can read it."""
     pod = play(DEPLOYMENT)
     jobs = []
     for _ in range(2):
@@ -187,12 +187,12 @@ def test_deployment(play: Play, github: Simulator) -> None:
 
 
 def test_docker_beside_it(play: Play, github: Simulator, sidecar_image: str) -> None:
-    """A job reaches the engine, which sees the work folder and the runner's Node.js."""
+    """A job reaches the engine, which has the work folder and the runner's Node.js."""
     assert sidecar_image
     pod = play(DOCKER)
     ask = "curl --silent --fail --unix-socket ${DOCKER_HOST#unix://} http://engine/version"
     job = github.queue_job(
-        # A kubelet starts the runner only once the engine answers; podman starts both at once.
+        # A kubelet starts the runner once the engine answers; podman starts both at once.
         f"for _ in $(seq 100); do {ask} && break || sleep 0.2; done; id; ls -ln /run/docker;"
         f"{ask} && echo here >file; for _ in $(seq 100); do [ -e seen ] && break || sleep 0.1; done"
     )
@@ -209,7 +209,7 @@ def test_docker_beside_it(play: Play, github: Simulator, sidecar_image: str) -> 
 
 @pytest.mark.parametrize("given", [[], [pods.secret(tokn="x")]], ids=["no Secret", "another key"])
 def test_no_secret(given: list[Object], guest: Guest, github: Simulator) -> None:
-    """Without the key that is asked for the pod ends at once, and says how to make the Secret."""
+    """Without the key in the Secret the pod ends at once, and says how to make the Secret."""
     objects = [pods.configuration("base"), *given]
     with Pod(guest, "base", kubernetes.pod("base"), IMAGE, *objects) as pod:
         assert pod.exit_code("credential") == ExitCode.CONFIG
@@ -221,7 +221,7 @@ def test_no_secret(given: list[Object], guest: Guest, github: Simulator) -> None
 
 
 def test_wrong_token(play: Play, github: Simulator) -> None:
-    """A token that GitHub refuses: the message says so and what to do, and shows no token."""
+    """If GitHub refuses the token, the message says so with a hint, and shows no token."""
     wrong = f"ghp_{secrets.token_hex(18)}"
     pod = play("base", given=pods.secret(token=wrong))
     assert pod.wait() == ExitCode.REFUSED
@@ -232,7 +232,7 @@ def test_wrong_token(play: Play, github: Simulator) -> None:
 
 
 def test_no_sysbox(play: Play, github: Simulator) -> None:
-    """Where sysbox is not in force, the pod says that its engine did not start; no job is taken."""
+    """Without sysbox the pod says that its engine did not start, and takes no job."""
     pod = play(SYSBOX)
     assert pod.wait() == ExitCode.ENGINE, pod.logs()
     assert "docker" in pod.message()
@@ -240,7 +240,7 @@ def test_no_sysbox(play: Play, github: Simulator) -> None:
 
 
 def test_service_called_github(play: Play, github: Simulator) -> None:
-    """The variables of a Service called github, where somebody lets them in, are no settings."""
+    """The variables of a Service called github, if they get into the pod, are no settings."""
 
     def let_in(pod: Object) -> None:
         env = [{"name": name, "value": value} for name, value in SERVICE.items()]

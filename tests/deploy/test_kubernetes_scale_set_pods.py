@@ -27,14 +27,14 @@ __all__ = ["sidecar_image"]
 
 NAME = "set-abcde-runner-fghij"
 JIT, KEY = "ACTIONS_RUNNER_INPUT_JITCONFIG", "jitToken"
-WITHIN = 20.0  # seconds; a configuration that cannot be used any more must not wait for anything
+WITHIN = 20.0  # seconds; a configuration that is used up must end the pod without any wait
 
 
 class Controller:
-    """What the controller asks of GitHub: a runner that is registered, and rid of."""
+    """The controller's requests to GitHub: register a runner, delete it."""
 
     def __init__(self, github: Simulator) -> None:
-        """Take the credential that the simulator always knows."""
+        """Use the credential that the simulator always accepts."""
         self._runners = f"{github.url}/repos/acme/shop/actions/runners"
         self._headers = {"Authorization": "Bearer ghp_simulator"}
 
@@ -53,14 +53,14 @@ class Controller:
 
 
 def as_controller(template: Object) -> Object:
-    """Give the container `runner` what the controller appends to its environment."""
+    """Add the variables that the controller adds to the container `runner`."""
     made = copy.deepcopy(template)
     reference = {"secretKeyRef": {"name": NAME, "key": KEY}}
     kubernetes.container(made)["env"] += [
         {"name": JIT, "valueFrom": reference},
         {"name": "GITHUB_ACTIONS_RUNNER_EXTRA_USER_AGENT", "value": "actions-runner-controller/1"},
         {"name": "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE", "value": "1"},
-        # The guest's image says where GitHub is, and so does the configuration.
+        # The guest's image names its GitHub, and so does the configuration.
         {"name": "GITHUB_API_URL", "value": ""},
         {"name": "GITHUB_ALLOW_HTTP", "value": ""},
     ]
@@ -68,7 +68,7 @@ def as_controller(template: Object) -> Object:
 
 
 def as_chart(template: Object) -> Object:
-    """Add what the chart adds to the pod in the mode "dind"."""
+    """Add to the pod what the chart adds in the mode "dind"."""
     made, facts = copy.deepcopy(template), FACTS["dind"]
     spec, runner = made["spec"], kubernetes.container(made)
     copied = {"name": "dind-externals", "mountPath": "/home/runner/tmpDir"}
@@ -100,13 +100,13 @@ def as_chart(template: Object) -> Object:
 
 @pytest.fixture
 def controller(github: Simulator) -> Controller:
-    """The controller's side of GitHub."""
+    """A controller for this GitHub."""
     return Controller(github)
 
 
 @pytest.fixture
 def play(guest: Guest, tmp_path: Path) -> Iterator[Callable[[Object, str], Pod]]:
-    """Start a pod with a JIT configuration, which the probe looks for."""
+    """Start a pod with a JIT configuration that the probe looks for."""
     with ExitStack() as exits:
 
         def start(template: Object, encoded: str) -> Pod:
@@ -123,7 +123,7 @@ Play = Callable[[Object, str], Pod]
 
 
 def test_job(play: Play, controller: Controller, github: Simulator) -> None:
-    """Exit code 0 after a job, for which the controller deletes the runner; nothing is found."""
+    """The pod ends with 0 after a job that found nothing, and the controller deletes the runner."""
     _, encoded = controller.register()
     running = play(pod(PLAIN), encoded)
     github.wait_for("listening")
@@ -137,7 +137,7 @@ def test_job(play: Play, controller: Controller, github: Simulator) -> None:
 
 
 def test_idle(play: Play, controller: Controller, github: Simulator) -> None:
-    """143 when an idle pod is deleted, and the registration is there for the next pod."""
+    """A deleted idle pod ends with 143, and its registration stays for the next pod."""
     number, encoded = controller.register()
     with_first = play(pod(PLAIN), encoded)
     github.wait_for("listening")
@@ -147,7 +147,7 @@ def test_idle(play: Play, controller: Controller, github: Simulator) -> None:
 
 
 def test_removed_first(play: Play, controller: Controller, github: Simulator) -> None:
-    """Scaling down takes the runner off the list first and then deletes the pod: it ends."""
+    """When scaling down, the runner is off the list before the pod is deleted: it still ends."""
     number, encoded = controller.register()
     running = play(pod(PLAIN), encoded)
     github.wait_for("listening")
@@ -158,7 +158,7 @@ def test_removed_first(play: Play, controller: Controller, github: Simulator) ->
 
 
 def test_used_twice(play: Play, guest: Guest, controller: Controller, github: Simulator) -> None:
-    """A pod with a configuration that was used ends at once, and does not hold its slot."""
+    """A pod whose configuration was used before ends at once, and frees its slot."""
     _, encoded = controller.register()
     github.queue_job()
     with Pod(
@@ -171,7 +171,7 @@ def test_used_twice(play: Play, guest: Guest, controller: Controller, github: Si
 
 
 def test_drain(play: Play, controller: Controller, github: Simulator) -> None:
-    """A job goes on while the node is drained, which GitHub's own image would cancel."""
+    """While a node is drained the job goes on; GitHub's own image would cancel it."""
     _, encoded = controller.register()
     running = play(pod(PLAIN), encoded)
     job = github.queue_job("echo begun; sleep 2; echo done")

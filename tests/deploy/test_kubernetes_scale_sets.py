@@ -1,4 +1,4 @@
-"""The values for GitHub's scale sets: the chart's names, and the pod that comes out of them."""
+"""The values for GitHub's scale sets: the chart's names, and the pods that it makes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILES = [PLAIN, *MODES.values()]
 
 
 def merged(below: Object, above: Object) -> Object:
-    """Lay values over others as helm does: maps are merged, anything else is replaced."""
+    """Merge values as helm does: maps are merged, anything else is replaced."""
     return below | {
         name: merged(below[name], value)
         if isinstance(value, dict) and isinstance(below.get(name), dict)
@@ -30,7 +30,7 @@ def merged(below: Object, above: Object) -> Object:
 
 
 def values(name: str) -> Object:
-    """Return what helm makes of values.yaml and the file of one mode after it."""
+    """Return values.yaml merged with the file of one mode."""
     files = [PLAIN] if name == PLAIN else [PLAIN, name]
     found: Object = {}
     for file in files:
@@ -39,18 +39,18 @@ def values(name: str) -> Object:
 
 
 def pod(name: str) -> Object:
-    """Return the pod of a scale set, as far as the values say it."""
+    """Return the pod of a scale set, as far as the values describe it."""
     return kubernetes.pod_of_template(values(name)["template"])
 
 
 def environment(name: str) -> dict[str, str]:
-    """Return what the values put into the runner's environment."""
+    """Return the runner's environment in the values."""
     return {entry["name"]: entry["value"] for entry in kubernetes.container(pod(name))["env"]}
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_names(name: str) -> None:
-    """The chart knows each value; the controller finds its container."""
+    """The chart has each value, and the controller finds its container."""
     found = values(name)
     assert found.keys() <= set(FACTS["values"])
     assert found.get("containerMode", {}).keys() <= set(FACTS["containerMode"])
@@ -61,7 +61,7 @@ def test_names(name: str) -> None:
 
 @pytest.mark.parametrize(("mode", "name"), MODES.items())
 def test_modes(mode: str, name: str) -> None:
-    """Each mode is one that the chart has."""
+    """The chart has each mode."""
     assert values(name)["containerMode"]["type"] == mode
     assert mode in FACTS["modes"]
 
@@ -75,7 +75,7 @@ def test_valid(version: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_pod(name: str) -> None:
-    """The pod is the one of the Job, as far as the controller leaves it to us."""
+    """The pod is that of the Job, except for what the controller decides."""
     ours, base = pod(name), kubernetes.pod("base")
     assert violations(ours, "baseline") == []
     assert ours["metadata"]["annotations"] == base["metadata"]["annotations"]
@@ -92,13 +92,13 @@ def test_pod(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_who_is_pid_1(name: str) -> None:
-    """PID 1 is ours: the chart's default, GitHub's script, does not take its place."""
+    """PID 1 is our program, and not GitHub's script, which is the chart's default."""
     assert kubernetes.container(pod(name))["command"] == ["/usr/local/bin/gh-runner"]
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_nothing_but_the_configuration(name: str) -> None:
-    """No credential, and nothing that the JIT configuration says already."""
+    """The values set no credential, and nothing that the JIT configuration has already."""
     given = environment(name)
     assert not [variable for variable in given if variable.startswith("GITHUB_")]
     assert not given.keys() & {"RUNNER_LABELS", "RUNNER_NAME", "RUNNER_GROUP", "RUNNER_TOKEN"}
@@ -106,7 +106,7 @@ def test_nothing_but_the_configuration(name: str) -> None:
 
 
 def test_state_off_the_shared_folder() -> None:
-    """In dind mode the runner's state is not where the chart mounts a volume for both."""
+    """In dind mode the runner's state is outside of the volume that the chart mounts twice."""
     covered = Path(FACTS["dind"]["mounts"]["dind-sock"])
     assert covered == Path("/var/run")  # a link to /run in the image
     state = Path(environment(MODES["dind"])["RUNNER_STATE_DIR"])
@@ -130,7 +130,7 @@ def test_hooks_where_the_chart_looks() -> None:
 
 
 def test_merging_is_helms() -> None:
-    """A list in the later file replaces the earlier one; a map is added to."""
+    """A list in the later file replaces the earlier list; a map is merged."""
     below = {"template": {"spec": {"a": 1, "list": [1, 2]}, "x": 1}}
     before = copy.deepcopy(below)
     above = {"template": {"spec": {"list": [3]}}}

@@ -1,4 +1,4 @@
-"""What Kubernetes would admit: the pods against the Pod Security Standards' own table."""
+"""The pods of deploy/kubernetes, judged by the table of the Pod Security Standards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENFORCE = "pod-security.kubernetes.io/enforce"
 PRIVILEGED = {"overlays/docker"}
 RESTRICTED = {"overlays/restricted"}
 
-# Of what GitHub publishes as its own, and of what clouds and clusters have inside.
+# Addresses that GitHub publishes as its own, and addresses inside clouds and clusters.
 GITHUB = ("140.82.112.3", "185.199.108.133", "20.201.28.151", "2606:50c0:8000::153")
 GITHUB_BY_NAT64 = "64:ff9b::8c52:7003"
 METADATA = (
@@ -35,13 +35,13 @@ def level(folder: str) -> str:
 
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS)
 def test_admitted(folder: str) -> None:
-    """Each pod asks for nothing that the standard of its namespace forbids."""
+    """Each pod is allowed by the standard that its namespace enforces."""
     assert violations(kubernetes.pod(folder), level(folder)) == []
 
 
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS)
 def test_strictest(folder: str) -> None:
-    """No namespace is opened further than its pod needs: baseline, but where it cannot be."""
+    """No namespace allows more than its pod needs: baseline, wherever that is possible."""
     expected = "privileged" if folder in PRIVILEGED else "baseline"
     assert level(folder) == ("restricted" if folder in RESTRICTED else expected)
     stricter = LEVELS[LEVELS.index(level(folder)) + 1 :]
@@ -76,7 +76,7 @@ def set_context(**fields: Any) -> Callable[[Object], None]:
 
 
 def set_probe(pod: Object) -> None:
-    """Let the kubelet ask another machine than the pod."""
+    """Let the kubelet probe another machine than the pod."""
     kubernetes.container(pod)["livenessProbe"] = {"httpGet": {"host": "10.0.0.1", "port": 80}}
 
 
@@ -110,7 +110,7 @@ FORBIDDEN = {
 
 @pytest.mark.parametrize(("wanted", "name"), [(w, n) for w in FORBIDDEN for n in FORBIDDEN[w]])
 def test_table_bites(wanted: str, name: str) -> None:
-    """The reading of the table finds what each standard is there for."""
+    """Each standard finds the violation that it exists for."""
     pod = copy.deepcopy(kubernetes.pod("overlays/restricted"))
     assert violations(pod, "restricted") == []
     FORBIDDEN[wanted][name](pod)
@@ -119,7 +119,7 @@ def test_table_bites(wanted: str, name: str) -> None:
 
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS)
 def test_no_right_in_the_cluster(folder: str) -> None:
-    """A job finds no token of Kubernetes, and no Service's address in its environment."""
+    """A job finds no token for Kubernetes, and no Service's address in its environment."""
     spec = kubernetes.pod(folder)["spec"]
     account = kubernetes.find(folder, "ServiceAccount")
     assert spec["serviceAccountName"] == account["metadata"]["name"]
@@ -131,7 +131,7 @@ def test_no_right_in_the_cluster(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS)
 def test_secret_out_of_reach(folder: str) -> None:
-    """The Secret is mounted where no job runs, or jobs cannot become root, as whom it is read."""
+    """No job can read the Secret: it is mounted elsewhere, or jobs cannot become root."""
     pod = kubernetes.pod(folder)
     kinds = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
     env = [entry for one in kubernetes.containers(pod) for entry in one.get("env", [])]
@@ -142,7 +142,7 @@ def test_secret_out_of_reach(folder: str) -> None:
     if any("secret" in volume for volume in mounted):
         assert settings["RUNNER_SUDO"] == "0"
         assert kinds["secret"]["secret"]["defaultMode"] == 0o400
-        assert "fsGroup" not in pod["spec"]["securityContext"]  # the group could read it
+        assert "fsGroup" not in pod["spec"]["securityContext"]  # that group could read it
         assert runner["securityContext"]["allowPrivilegeEscalation"] is False
     else:
         assert settings["RUNNER_CREDENTIAL"] == "until-job"
@@ -150,7 +150,7 @@ def test_secret_out_of_reach(folder: str) -> None:
 
 
 def may_reach(policy: Object, address: str, port: int) -> bool:
-    """Whether a NetworkPolicy lets a pod open a TCP connection to an address."""
+    """Return whether a NetworkPolicy lets a pod open a TCP connection to an address."""
     target = ipaddress.ip_address(address)
 
     def within(cidr: str) -> bool:
@@ -170,7 +170,7 @@ def may_reach(policy: Object, address: str, port: int) -> bool:
 
 
 def test_network() -> None:
-    """A pod reaches GitHub, neither the cloud's metadata nor the cluster; nobody reaches it."""
+    """A pod reaches GitHub, but no cloud metadata and no cluster; nothing reaches the pod."""
     policy = kubernetes.find("base", "NetworkPolicy")
     assert all(may_reach(policy, address, 443) for address in (*GITHUB, GITHUB_BY_NAT64))
     assert not [found for found in (*METADATA, *INSIDE) if may_reach(policy, found, 80)]
@@ -182,7 +182,7 @@ def test_network() -> None:
 
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS)
 def test_network_policy_meets_the_pod(folder: str) -> None:
-    """The policy is of the pod's namespace, and its labels are the pod's."""
+    """The policy is in the pod's namespace, and selects the pod's labels."""
     policy, pod = kubernetes.find(folder, "NetworkPolicy"), kubernetes.pod(folder)
     assert policy["metadata"]["namespace"] == pod["metadata"]["namespace"]
     labels = policy["spec"]["podSelector"]["matchLabels"]

@@ -1,4 +1,4 @@
-"""Every way to keep runners alive on a host, through one runner's life and an operator's day."""
+"""Every way to keep runners alive on a host: a runner's life, and what an operator meets."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def installed(guest: Guest, request: pytest.FixtureRequest) -> Iterator[Pool]:
 
 @pytest.fixture
 def pool(installed: Pool, github: Simulator) -> Iterator[Pool]:
-    """A pool that nobody has started yet, and that is stopped at the end."""
+    """A pool of which nothing has been started; it is stopped at the end."""
     assert github.runners() == []
     installed.configure()
     yield installed
@@ -48,12 +48,12 @@ def pool(installed: Pool, github: Simulator) -> Iterator[Pool]:
 
 
 def test_job_replacement_stop(pool: Pool, github: Simulator) -> None:
-    """Runners register, take jobs that find no credential, are replaced, and go when told to."""
+    """Runners register, do jobs that find no credential, are replaced, and stop."""
     job_replacement_stop(pool, github)
 
 
 def test_stop_of_a_busy_pool(pool: Pool, github: Simulator) -> None:
-    """A stop in the middle of a job ends within its limit; the job has a result, nobody is left."""
+    """A stop during a job ends within its limit; the job has a result, and the list is empty."""
     pool.start(2)
     listening(github, 2)
     job = github.queue_job("echo begun; sleep 60")
@@ -65,7 +65,7 @@ def test_stop_of_a_busy_pool(pool: Pool, github: Simulator) -> None:
 
 @pytest.mark.exhaustive
 def test_drain(pool: Pool, github: Simulator) -> None:
-    """With a drain a stop lets the running job end, and starts no new one."""
+    """With a drain a stop lets the running job end, and starts no new runner."""
     pool.configure(RUNNER_DRAIN_TIMEOUT="10")
     pool.start(2)
     listening(github, 2)
@@ -78,7 +78,7 @@ def test_drain(pool: Pool, github: Simulator) -> None:
 
 @pytest.mark.exhaustive
 def test_scale(pool: Pool, github: Simulator) -> None:
-    """More runners come beside those that are there, and fewer leave the list."""
+    """A larger number adds runners, a smaller one takes some off the list."""
     pool.start(1)
     last = listening(github, 1)
     first = pool.containers()
@@ -94,12 +94,12 @@ def test_scale(pool: Pool, github: Simulator) -> None:
 
 @pytest.mark.exhaustive
 def test_wrong_token(pool: Pool, github: Simulator) -> None:
-    """A wrong token is hardly tried again, and the operator is told; the right one then works."""
+    """A wrong token is rarely tried again, and the operator sees why; the right one then works."""
     pool.configure(token="ghp_wrong")
     begin = time.monotonic()
     pool.start(1)
     until(lambda: "77" in pool.status())
-    time.sleep(5)  # in which nothing is to happen
+    time.sleep(5)  # nothing must happen in this time
     tries = [request for request in github.requests() if request["status"] == 401]
     assert len(tries) <= 1 + (time.monotonic() - begin) // pool.retry_seconds
     assert "ghp_wrong" not in pool.status()
@@ -114,8 +114,8 @@ def test_wrong_token(pool: Pool, github: Simulator) -> None:
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("victim", ["client", "engine"])
 def test_killed(pool: Pool, github: Simulator, victim: str) -> None:
-    """Whatever is killed, there are as many runners afterwards, and no more than that."""
-    github.settings(session_seconds=4)  # without a word for so long a runner is offline
+    """After a kill of client or engine there are as many runners as before, and no more."""
+    github.settings(session_seconds=4)  # a silent runner is offline after so many seconds
     pool.start(2)
     last = listening(github, 2)
     if not pool.kill(victim):
@@ -129,13 +129,13 @@ def test_killed(pool: Pool, github: Simulator, victim: str) -> None:
     until(lambda: states() == [*left, "online", "online"], 90)
     assert len(pool.containers()) == 2
     for runner in github.runners():
-        if runner["status"] == "offline":  # the sweep's task
+        if runner["status"] == "offline":  # left for `gh-runner sweep`
             github.delete_runner(runner["id"])
 
 
 @pytest.mark.exhaustive
 def test_reboot(pool: Pool, github: Simulator) -> None:
-    """A host that is booted anew takes its runners off the list before, and has new ones after."""
+    """A reboot takes the runners off the list, and starts new ones afterwards."""
     pool.start(2)
     last = listening(github, 2)
     pool.guest.power_off()
@@ -149,7 +149,7 @@ def test_reboot(pool: Pool, github: Simulator) -> None:
 
 @pytest.mark.exhaustive
 def test_loss_of_power(pool: Pool, github: Simulator) -> None:
-    """After a loss of power there are new runners; what is left on the list is offline."""
+    """After a loss of power new runners start; those left on the list are offline."""
     pool.start(2)
     last = listening(github, 2)
     before = {runner["id"] for runner in github.runners()}
@@ -158,6 +158,6 @@ def test_loss_of_power(pool: Pool, github: Simulator) -> None:
     pool.after_boot()
     listening(github, 2, last)
     for runner in before:
-        with contextlib.suppress(RuntimeError):  # the sweep was faster
+        with contextlib.suppress(RuntimeError):  # the timer's sweep was faster
             github.delete_runner(runner)
     assert len(pool.containers()) == 2

@@ -1,4 +1,4 @@
-"""`deploy/sysbox-check`. Sysbox itself is not at hand: what it mounts is told by a stand-in."""
+"""`deploy/sysbox-check`, with a stand-in for sysbox's mounts, since sysbox is not here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.deploy.guest import Guest
 from tests.deploy.pools import DEPLOY, IMAGE
 
 CHECK = f"{DEPLOY}/sysbox-check"
-# As sysbox's users show it in their reports (findmnt in a container).
+# From reports of sysbox's users (findmnt in a container).
 MOUNT = "620 612 0:52 /proc/sys /proc/sys rw,nosuid,relatime - fuse sysboxfs rw,user_id=0"
 
 
@@ -18,14 +18,14 @@ def test_not_in_force(guest: Guest) -> None:
 
 
 def test_runtime_that_docker_does_not_know(guest: Guest) -> None:
-    """A runtime that is not installed is no answer about the one that is."""
+    """If Docker does not know a runtime, the script says so, and does not judge the others."""
     done = guest.attempt(CHECK, "--runtime=sysbox-runc", IMAGE)
     assert done.returncode == 2
     assert "sysbox-runc" in done.stdout
 
 
 def test_in_force(guest: Guest) -> None:
-    """Where sysbox's file system is mounted it is in force."""
+    """If sysbox's file system is mounted, sysbox is in force."""
     guest.write("/opt/sysbox/docker", f"#!/bin/sh\necho '{MOUNT}'\n", 0o755)
     path = "PATH=/opt/sysbox:/usr/bin:/bin"
     assert guest.run("env", path, CHECK, IMAGE) == "sysbox is in force"

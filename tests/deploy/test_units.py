@@ -1,4 +1,4 @@
-"""The units themselves: what systemd and podman say of them, and of what an operator gets wrong."""
+"""The units: what systemd and podman report about them, and common mistakes of operators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GENERATOR = "/usr/lib/systemd/system-generators/podman-system-generator"
 
 @pytest.fixture
 def pool(guest: Guest, github: Simulator) -> Iterator[Systemd]:
-    """A pool with docker, installed and configured, that nobody has started."""
+    """A pool with docker, installed and configured; nothing has been started."""
     assert github.runners() == []
     pool = Systemd(guest)
     pool.install()
@@ -29,19 +29,19 @@ def pool(guest: Guest, github: Simulator) -> Iterator[Systemd]:
 
 
 def refused(pool: Systemd, *words: str, timeout: float = 60) -> None:
-    """Wait until `systemctl status` of the first instance has these words."""
+    """Wait until `systemctl status` of the first instance contains these words."""
     pool.systemctl("start", "--no-block", "gh-runner@1.service", check=False)
     until(lambda: all(word in pool.status() for word in words), timeout)
 
 
 def restarts(pool: Systemd) -> int:
-    """Return how often systemd has started the first instance again, by itself."""
+    """Return how often systemd has restarted the first instance."""
     shown = ["show", "--value", "--property=NRestarts", "gh-runner@1.service"]
     return int(pool.systemctl(*shown))
 
 
 def test_verify(pool: Systemd) -> None:
-    """`systemd-analyze verify` has nothing to say about any unit."""
+    """`systemd-analyze verify` finds nothing wrong in any unit."""
     units = ["gh-runner@1.service", "gh-runner.target", "gh-runner-sweep@runner.service"]
     units += ["gh-runner-sweep@runner.timer", "gh-runner-secret.socket"]
     units += ["gh-runner-secret@1.service"]
@@ -53,7 +53,7 @@ def test_verify(pool: Systemd) -> None:
 
 
 def test_verify_podman(pool: Systemd) -> None:
-    """The same for podman's unit, and for what becomes of the quadlet."""
+    """The same holds for podman's unit, and for the unit that a quadlet becomes."""
     guest = pool.guest
     guest.run("cp", f"{DEPLOY}/podman/gh-runner@.service", "/etc/systemd/system/")
     assert guest.run("systemd-analyze", "verify", "gh-runner@1.service") == ""
@@ -66,7 +66,7 @@ def test_verify_podman(pool: Systemd) -> None:
 
 
 def test_target(pool: Systemd, github: Simulator) -> None:
-    """The target starts and stops all that is enabled."""
+    """The target starts and stops all enabled instances."""
     pool.systemctl("enable", "gh-runner@1.service", "gh-runner@2.service")
     pool.systemctl("start", "gh-runner.target")
     listening(github, 2)
@@ -76,7 +76,7 @@ def test_target(pool: Systemd, github: Simulator) -> None:
 
 @pytest.mark.exhaustive
 def test_another_repository_per_instance(pool: Systemd, github: Simulator) -> None:
-    """INSTANCE.env wins over runner.env, and its variables come on top."""
+    """INSTANCE.env overrides runner.env, and adds variables of its own."""
     other = "GITHUB_URL=https://github.com/acme/other\nRUNNER_LABELS=special\n"
     pool.guest.write("/etc/gh-runner/1.env", other)
     pool.start(2)
@@ -89,10 +89,10 @@ def test_another_repository_per_instance(pool: Systemd, github: Simulator) -> No
 
 @pytest.mark.exhaustive
 def test_sweep(pool: Systemd, github: Simulator) -> None:
-    """The timer's service removes what a loss of power has left on the list, and nothing else."""
+    """The timer's service removes only runners that a loss of power has left on the list."""
     pool.start(2)
     last = listening(github, 2)
-    github.settings(session_seconds=4)  # without a word for so long a runner is offline
+    github.settings(session_seconds=4)  # a silent runner is offline after so many seconds
     pool.guest.crash()
     pool.guest.boot()
     listening(github, 2, last)
@@ -108,7 +108,7 @@ def test_sweep(pool: Systemd, github: Simulator) -> None:
 
 @pytest.mark.exhaustive
 def test_no_settings(pool: Systemd, github: Simulator) -> None:
-    """An instance without any env file says which it wants, and takes the one that comes."""
+    """An instance without an env file says which one it needs, and starts once it is there."""
     settings = pool.guest.run("cat", "/etc/gh-runner/runner.env")
     pool.guest.run("rm", "/etc/gh-runner/runner.env")
     refused(pool, "there is neither /etc/gh-runner/runner.env nor /etc/gh-runner/1.env")
@@ -118,7 +118,7 @@ def test_no_settings(pool: Systemd, github: Simulator) -> None:
 
 @pytest.mark.exhaustive
 def test_wrong_settings(pool: Systemd) -> None:
-    """Wrong settings are told once, and stay failed."""
+    """With wrong settings the unit prints them once, and stays failed."""
     pool.configure(GITHUB_URL="https://github.com/", RUNNER_DRAIN_TIMEOUT="soon")
     refused(pool, "GITHUB_URL", "RUNNER_DRAIN_TIMEOUT", "failed", "status=78")
     assert restarts(pool) == 0
@@ -126,7 +126,7 @@ def test_wrong_settings(pool: Systemd) -> None:
 
 @pytest.mark.exhaustive
 def test_unreadable_credential(pool: Systemd) -> None:
-    """A credential that cannot be decrypted is named, and systemd gives up within a minute."""
+    """The error names the credential that cannot be decrypted; systemd gives up in a minute."""
     pool.guest.write("/etc/gh-runner/github-token.cred", "nonsense")
     refused(pool, "CREDENTIALS")
     until(lambda: "start-limit-hit" in pool.status() or "failed" in pool.status(), 90)
@@ -134,7 +134,7 @@ def test_unreadable_credential(pool: Systemd) -> None:
 
 @pytest.mark.exhaustive
 def test_no_engine(pool: Systemd, github: Simulator) -> None:
-    """Without an engine the pauses grow; once it is there again a runner comes."""
+    """Without an engine the pauses grow; a runner starts once the engine is back."""
     engine = ["docker.socket", "docker.service"]
     pool.systemctl("mask", "--now", "--runtime", *engine)
     try:
@@ -151,7 +151,7 @@ def test_no_engine(pool: Systemd, github: Simulator) -> None:
 
 @pytest.mark.exhaustive
 def test_registry_is_down(pool: Systemd, github: Simulator) -> None:
-    """Without its registry a pool goes on with the image that is here, and says so."""
+    """If the registry is down, a pool uses the image that is here, and says so."""
     pool.systemctl("stop", "docker-registry")
     try:
         pool.start(1)
@@ -166,7 +166,7 @@ def test_registry_is_down(pool: Systemd, github: Simulator) -> None:
 
 @pytest.mark.exhaustive
 def test_new_image(pool: Systemd, github: Simulator) -> None:
-    """The next job's container is made from what the tag says by then."""
+    """The container of the next job is made from the image that the tag has then."""
     guest = pool.guest
     pool.start(1)
     last = listening(github, 1)
@@ -186,7 +186,7 @@ def test_new_image(pool: Systemd, github: Simulator) -> None:
 
 @pytest.mark.exhaustive
 def test_mounted_socket(pool: Systemd, github: Simulator) -> None:
-    """RUN_OPTIONS reach the engine: here they give jobs the host's Docker."""
+    """RUN_OPTIONS are passed to the engine; in this test they give jobs the host's Docker."""
     options = "--volume=/var/run/docker.sock:/var/run/docker.sock --env=RUNNER_ENGINE=auto"
     pool.guest.write("/etc/gh-runner/pool.conf", f"IMAGE={IMAGE}\nRUN_OPTIONS={options}\n")
     pool.start(1)
@@ -198,7 +198,7 @@ def test_mounted_socket(pool: Systemd, github: Simulator) -> None:
 
 @pytest.mark.exhaustive
 def test_old_version(pool: Systemd, github: Simulator) -> None:
-    """A runner that GitHub no longer accepts is tried again after the longest pause."""
+    """If GitHub refuses the runner's version, the next try comes after the longest pause."""
     github.deprecate("2.336.0", told_at="poll")
     refused(pool, "it ended with 7 (1 in a row)")
     waiting = next(line for line in pool.status().splitlines() if "waiting" in line)
@@ -207,7 +207,7 @@ def test_old_version(pool: Systemd, github: Simulator) -> None:
 
 @pytest.mark.exhaustive
 def test_growing_pauses(pool: Systemd, github: Simulator) -> None:
-    """Failures are followed by longer and longer pauses; a restart by hand waits for nothing."""
+    """The pause grows with each failure; a restart by hand does not wait for it."""
     pool.configure(GITHUB_TIMEOUT="1")
     github.fault(path="registration-token", times=0, status=503)
     pool.systemctl("start", "--no-block", "gh-runner@1.service")
@@ -228,7 +228,7 @@ def test_growing_pauses(pool: Systemd, github: Simulator) -> None:
 
 @pytest.mark.exhaustive
 def test_second_pool_of_the_same_names(pool: Systemd, github: Simulator) -> None:
-    """A container of somebody else's with that name is left alone, and the status names it."""
+    """A foreign container with an instance's name is left alone, and the status names it."""
     guest = pool.guest
     theirs = guest.run("docker", "run", "--detach", "--name=gh-runner-1", IMAGE, "sleep", "1000")
     try:
@@ -241,7 +241,7 @@ def test_second_pool_of_the_same_names(pool: Systemd, github: Simulator) -> None
 
 @pytest.mark.exhaustive
 def test_old_podman(pool: Systemd) -> None:
-    """A podman that is too old is named with the version that it takes."""
+    """If podman is too old, the error names its version and the oldest that works."""
     guest = pool.guest
     guest.run("cp", f"{DEPLOY}/podman/gh-runner@.service", "/etc/systemd/system/")
     guest.write("/opt/old/podman", "#!/bin/sh\necho 3.0.1\n", 0o755)
@@ -254,7 +254,7 @@ def test_old_podman(pool: Systemd) -> None:
 
 @pytest.mark.exhaustive
 def test_stop_while_it_waits(pool: Systemd, github: Simulator) -> None:
-    """A stop in the middle of a long pause is done at once."""
+    """A stop during a long pause is done at once."""
     github.deprecate("2.336.0", told_at="poll")
     refused(pool, "it ended with 7 (1 in a row)")
     assert pool.stop() < 5

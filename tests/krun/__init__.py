@@ -1,1 +1,1 @@
-"""The orchestrator of microVMs, with stand-ins for the programs that it starts."""
+"""The orchestrator of microVMs, with stand-ins for the programs that it calls."""

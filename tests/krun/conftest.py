@@ -1,4 +1,4 @@
-"""An orchestrator, and what its programs were told."""
+"""An orchestrator, and the calls that it has made."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ ENGINES = Path(__file__).parent / "fakes/engines.py"
 
 
 class Orchestrator:
-    """One run of the program, on a PATH that has stand-ins only."""
+    """The program on a PATH that has stand-ins only."""
 
     def __init__(self, directory: Path) -> None:
-        """Make the stand-ins; an image is here, and no registry."""
+        """Make the stand-ins; there is an image, and no registry."""
         self.directory, self.fake = directory, directory / "fake"
         self.shared = directory / "shared"
         self.bin = directory / "bin"
@@ -93,11 +93,11 @@ class Orchestrator:
 
     @property
     def log(self) -> str:
-        """All that was printed."""
+        """Everything that was printed."""
         return (self.directory / "log").read_text()
 
     def calls(self, program: str = "", command: str = "") -> list[list[str]]:
-        """Return the words of each call of a program, with a certain first word."""
+        """Return the words of each call; `program` and `command`, its first word, select some."""
         return [
             call["words"]
             for call in self._lines("calls")
@@ -105,11 +105,11 @@ class Orchestrator:
         ]
 
     def environments(self) -> list[dict[str, str]]:
-        """Return the environments of all calls."""
+        """Return the environment of each call."""
         return [call["environment"] for call in self._lines("calls")]
 
     def seen(self) -> list[dict[str, Any]]:
-        """Return what each microVM was told: settings, arguments, pid."""
+        """Return what each microVM was given: settings, arguments, pid."""
         return self._lines("seen")
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
@@ -118,12 +118,12 @@ class Orchestrator:
         return [json.loads(line) for line in lines]
 
     def until_listening(self, number: int = 1) -> Orchestrator:
-        """Wait until so many microVMs have been seen to listen."""
+        """Wait until this number of microVMs has been seen to listen."""
         until(lambda: self.log.count("listening for a job") >= number)
         return self
 
     def folders(self) -> list[Path]:
-        """Return the folders of microVMs that are there."""
+        """Return the folders of microVMs that exist."""
         return sorted(path.parent for path in self.shared.glob("*/*/record.json"))
 
     def alive(self) -> list[int]:
@@ -131,7 +131,7 @@ class Orchestrator:
         return [life["pid"] for life in self.seen() if is_alive(life["pid"])]
 
     def end(self) -> None:
-        """Kill all that a failed test has left."""
+        """Kill and remove what a failed test has left."""
         for process in self.processes:
             process.kill()
             process.wait()
@@ -141,7 +141,7 @@ class Orchestrator:
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether a process is there and no zombie."""
+    """Return whether a process exists and is no zombie."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().split(")")[-1].split()[0] != "Z"
     return False
@@ -166,7 +166,7 @@ def token(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def new_orchestrator(tmp_path: Path) -> Iterator[Callable[[], Orchestrator]]:
-    """Return a maker of orchestrators, each with its own stand-ins."""
+    """Return a function that makes orchestrators, each with its own stand-ins."""
     made: list[Orchestrator] = []
 
     def make() -> Orchestrator:
@@ -183,5 +183,5 @@ def new_orchestrator(tmp_path: Path) -> Iterator[Callable[[], Orchestrator]]:
 
 @pytest.fixture
 def orchestrator(new_orchestrator: Callable[[], Orchestrator]) -> Orchestrator:
-    """Return one whose podman and runtime are stand-ins."""
+    """An orchestrator with stand-ins for podman and its runtime."""
     return new_orchestrator()

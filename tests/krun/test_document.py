@@ -1,4 +1,4 @@
-"""docs/krun.md tells what the orchestrator does."""
+"""docs/krun.md has the orchestrator's own help."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ BEGIN, END = "<!-- made by `orchestrator -h`: begin -->\n", "<!-- end -->\n"
 
 
 def test_the_options_are_those_of_the_program() -> None:
-    """The page has the help, word by word; see below how to renew it."""
+    """The page contains the help word by word; see below how to renew it."""
     assert renewed(PAGE.read_text()) == PAGE.read_text()
 
 
 def renewed(page: str) -> str:
-    """Return the page with the help made anew."""
+    """Return the page with the present help in it."""
     before, _, rest = page.partition(BEGIN)
     return f"{before}{BEGIN}\n```\n{usage()}```\n\n{END}{rest.partition(END)[2]}"
 

@@ -1,4 +1,4 @@
-"""The loops: what follows upon each end of a microVM, and upon a stop of the orchestrator."""
+"""The loops: what follows the end of a microVM, and a stop of the orchestrator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.life import until
 
 
 def test_a_new_microvm_for_each_job(orchestrator: Orchestrator) -> None:
-    """After a job the next microVM starts at once, with another name; -r limits their number."""
+    """After a job the next microVM starts at once under another name; -r is their number."""
     orchestrator.live({"seconds": 0.1})
     assert orchestrator.start(runner=("-r", "3")).wait() == 0
     runs = orchestrator.calls("podman", "run")
@@ -26,7 +26,7 @@ def test_a_new_microvm_for_each_job(orchestrator: Orchestrator) -> None:
 
 
 def test_failures_have_growing_pauses(orchestrator: Orchestrator) -> None:
-    """What fails is tried again after 1, 2, 4, … seconds; the code of the last one comes out."""
+    """After failures the pauses are 1, 2, 4, … seconds; the last exit code counts in the end."""
     orchestrator.live({"seconds": 0, "code": 75, "phases": []})
     begin = time.monotonic()
     assert orchestrator.start(runner=("-r", "3")).wait() == 75
@@ -36,7 +36,7 @@ def test_failures_have_growing_pauses(orchestrator: Orchestrator) -> None:
 
 
 def test_a_success_makes_the_pauses_short_again(orchestrator: Orchestrator) -> None:
-    """After a job the pauses begin anew."""
+    """After a job the pauses begin with the shortest again."""
     bad, good = {"seconds": 0, "code": 76}, {"seconds": 0}
     orchestrator.live(bad, good, bad)
     assert orchestrator.start(runner=("-r", "3")).wait() == 76
@@ -45,7 +45,7 @@ def test_a_success_makes_the_pauses_short_again(orchestrator: Orchestrator) -> N
 
 @pytest.mark.parametrize("code", [77, 78])
 def test_what_trying_cannot_help_ends_the_loop(orchestrator: Orchestrator, code: int) -> None:
-    """A wrong token or setting is tried once, by one loop."""
+    """A wrong token or setting is tried once, by one loop, and ends the orchestrator."""
     orchestrator.live({"seconds": 0, "code": code, "phases": []})
     assert orchestrator.start("-n", "3").wait() == code
     assert len(orchestrator.calls("podman", "run")) == 1
@@ -53,7 +53,7 @@ def test_what_trying_cannot_help_ends_the_loop(orchestrator: Orchestrator, code:
 
 
 def test_a_refused_version_is_pulled_first(orchestrator: Orchestrator) -> None:
-    """With 7 the next start waits for another image, and takes it at once if there is one."""
+    """After 7 the next start waits for a newer image, and comes at once if there is one."""
     (orchestrator.fake / "registry").write_text("sha256:old")
     orchestrator.live({"seconds": 0.5, "code": 7}, {"seconds": 0})
     orchestrator.start(runner=("-r", "2")).until_listening()
@@ -64,7 +64,7 @@ def test_a_refused_version_is_pulled_first(orchestrator: Orchestrator) -> None:
 
 
 def test_a_refused_version_is_not_started_again(orchestrator: Orchestrator) -> None:
-    """Where the registry has nothing newer the longest pause comes before the next start."""
+    """If the registry has no newer image, the next start comes after the longest pause."""
     (orchestrator.fake / "registry").write_text("sha256:old")
     orchestrator.live({"seconds": 0, "code": 7})
     orchestrator.start()
@@ -74,7 +74,7 @@ def test_a_refused_version_is_not_started_again(orchestrator: Orchestrator) -> N
 
 
 def test_a_registry_that_is_down(orchestrator: Orchestrator) -> None:
-    """Then the image that is here is used, with a warning."""
+    """If the registry is down, the local image is used, with a warning."""
     orchestrator.live({"seconds": 0})
     assert orchestrator.start(runner=("-r", "1")).wait() == 0
     assert "cannot be pulled" in orchestrator.log
@@ -82,7 +82,7 @@ def test_a_registry_that_is_down(orchestrator: Orchestrator) -> None:
 
 
 def test_no_image_at_all(orchestrator: Orchestrator) -> None:
-    """That is a failure with pauses: the registry may come back."""
+    """Without any image each try is a failure with a pause: the registry may come back."""
     (orchestrator.fake / "image").unlink()
     orchestrator.start()
     until(lambda: orchestrator.log.count("there is no image example.com/image:1") == 2)
@@ -93,7 +93,7 @@ def test_no_image_at_all(orchestrator: Orchestrator) -> None:
 
 @pytest.mark.parametrize("code", [130, 143])
 def test_a_stop_from_inside_ends_the_loop(orchestrator: Orchestrator, code: int) -> None:
-    """A microVM that somebody has stopped is not started again."""
+    """A microVM that was stopped from inside is not started again."""
     orchestrator.live({"seconds": 0, "code": code})
     assert orchestrator.start().wait() == 0
     assert len(orchestrator.calls("podman", "run")) == 1
@@ -101,7 +101,7 @@ def test_a_stop_from_inside_ends_the_loop(orchestrator: Orchestrator, code: int)
 
 
 def test_longest_life(orchestrator: Orchestrator) -> None:
-    """-k stops a microVM by its stop file, and the loop goes on with a new one at once."""
+    """-k stops a microVM by its stop file, and the loop starts a new one at once."""
     assert orchestrator.start(runner=("-k", "0.5", "-r", "2")).wait() == 0
     assert orchestrator.log.count("stopping it because of -k") == 2
     assert orchestrator.log.count("ended with 143") == 2
@@ -109,12 +109,12 @@ def test_longest_life(orchestrator: Orchestrator) -> None:
 
 
 def test_loops_start_one_after_the_other(orchestrator: Orchestrator) -> None:
-    """The next loop waits until the last one listens."""
+    """The next loop starts once the runner of the one before listens."""
     orchestrator.live({"phases": ["registering"]}, {})
     orchestrator.start("-n", "2", "-s", "100")
     until(lambda: len(orchestrator.seen()) == 1)
     (folder,) = orchestrator.folders()
-    time.sleep(1)  # long enough for a second one to come up
+    time.sleep(1)  # long enough for a second one to start
     assert len(orchestrator.calls("podman", "run")) == 1
     state = folder / "shared/state/state.json"
     state.write_text('{"phase": "listening"}')
@@ -123,7 +123,7 @@ def test_loops_start_one_after_the_other(orchestrator: Orchestrator) -> None:
 
 
 def test_one_bad_loop_does_not_hold_up_the_others(orchestrator: Orchestrator) -> None:
-    """-s is how long the next loop waits for the last one at most."""
+    """The next loop waits for the one before at most as long as -s says."""
     orchestrator.live({"phases": ["registering"]}, {})
     orchestrator.start("-n", "2", "-s", "0.5").until_listening()
     assert len(orchestrator.seen()) == 2
@@ -132,7 +132,7 @@ def test_one_bad_loop_does_not_hold_up_the_others(orchestrator: Orchestrator) ->
 
 @pytest.mark.parametrize("by_option", [True, False], ids=["option", "variable"])
 def test_without_isolation(orchestrator: Orchestrator, by_option: bool) -> None:
-    """-I starts loops -s seconds apart; no setting goes on a command line by that."""
+    """-I starts the loops -s seconds apart, and puts no setting on a command line."""
     orchestrator.live({"phases": ["registering"]})
     words = ["-n", "2", "-s", "0.5", *(["-I"] if by_option else [])]
     orchestrator.start(*words, env={} if by_option else {"ORCHESTRATOR_ISOLATION": "0"})
@@ -143,7 +143,7 @@ def test_without_isolation(orchestrator: Orchestrator, by_option: bool) -> None:
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_stop(orchestrator: Orchestrator, signum: int, code: int) -> None:
-    """A signal takes all microVMs down by their stop files, and leaves nothing behind."""
+    """A signal stops all microVMs by their stop files, and leaves nothing behind."""
     orchestrator.start("-n", "3").until_listening(3)
     assert orchestrator.signal(signum).wait() == code
     assert orchestrator.alive() == []
@@ -153,7 +153,7 @@ def test_stop(orchestrator: Orchestrator, signum: int, code: int) -> None:
 
 
 def test_stop_in_a_pause(orchestrator: Orchestrator) -> None:
-    """A signal while nothing runs ends it at once."""
+    """A signal during a pause ends it at once."""
     orchestrator.live({"seconds": 0, "code": 75})
     orchestrator.start()
     until(lambda: "the next one starts in 4 s" in orchestrator.log)
@@ -163,7 +163,7 @@ def test_stop_in_a_pause(orchestrator: Orchestrator) -> None:
 
 
 def test_stop_before_it_listens(orchestrator: Orchestrator) -> None:
-    """A microVM that still boots finds the stop file when it has come so far."""
+    """A microVM that still boots finds the stop file later, and stops then."""
     orchestrator.live({"phases": []})
     orchestrator.start()
     until(orchestrator.seen)
@@ -172,7 +172,7 @@ def test_stop_before_it_listens(orchestrator: Orchestrator) -> None:
 
 
 def test_a_drain_is_waited_for(orchestrator: Orchestrator) -> None:
-    """The runner's own limits of a stop are known."""
+    """The orchestrator waits as long as the runner's own time limits for a stop allow."""
     orchestrator.live({"drain": 2})
     env = {"RUNNER_DRAIN_TIMEOUT": "60"}
     orchestrator.start(env=env).until_listening()
@@ -182,7 +182,7 @@ def test_a_drain_is_waited_for(orchestrator: Orchestrator) -> None:
 
 
 def test_a_second_signal_hurries(orchestrator: Orchestrator) -> None:
-    """It is a second stop for the runner, too; what does not go then is killed, and told: 74."""
+    """A second signal writes a second stop file; microVMs that stay are killed, and 74 says so."""
     orchestrator.live({"deaf": True}, {"sweep": 1})
     env = {"RUNNER_STOP_TIMEOUT": "0", "RUNNER_DRAIN_TIMEOUT": "0", "ORCHESTRATOR_SWEEP": "0"}
     orchestrator.start(env=env).until_listening()
@@ -198,7 +198,7 @@ def test_a_second_signal_hurries(orchestrator: Orchestrator) -> None:
 
 
 def test_a_microvm_that_was_killed_is_swept(orchestrator: Orchestrator) -> None:
-    """A runner that could not deregister is taken off the list by another microVM, by its name."""
+    """A runner that was killed is taken off the list by another microVM, by its name."""
     orchestrator.live({}, {"sweep": 0}, {})
     orchestrator.start(env={"ORCHESTRATOR_SWEEP": "0.1"}).until_listening()
     (name,) = [folder.name for folder in orchestrator.folders()]
@@ -212,7 +212,7 @@ def test_a_microvm_that_was_killed_is_swept(orchestrator: Orchestrator) -> None:
 
 
 def test_power_off_is_no_success(orchestrator: Orchestrator) -> None:
-    """A microVM that a job has switched off ends with 0 too, but has not deregistered."""
+    """A microVM that a job switches off also ends with 0, but its runner is still listed."""
     orchestrator.live({"seconds": 0, "tidy": False}, {"sweep": 0})
     orchestrator.start(runner=("-r", "1"), env={"ORCHESTRATOR_SWEEP": "0"})
     assert orchestrator.wait() == 0
@@ -221,7 +221,7 @@ def test_power_off_is_no_success(orchestrator: Orchestrator) -> None:
 
 
 def kill_clients(orchestrator: Orchestrator) -> None:
-    """Kill each `podman run` of this orchestrator's."""
+    """Kill each `podman run` of this orchestrator."""
     children = Path(f"/proc/{orchestrator.processes[-1].pid}/task").glob("*/children")
     for pid in " ".join(path.read_text() for path in children).split():
         if b"\0run\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
@@ -229,7 +229,7 @@ def kill_clients(orchestrator: Orchestrator) -> None:
 
 
 def test_a_client_that_was_killed(orchestrator: Orchestrator) -> None:
-    """Without podman's client the microVM lives on and is watched on, and the loop goes on."""
+    """After podman's client was killed the loop still watches the microVM, and goes on."""
     orchestrator.live({"seconds": 4}, {"seconds": 0})
     orchestrator.start(runner=("-r", "2")).until_listening()
     (pid,) = orchestrator.alive()
@@ -241,7 +241,7 @@ def test_a_client_that_was_killed(orchestrator: Orchestrator) -> None:
 
 
 def test_stop_after_the_client_was_killed(orchestrator: Orchestrator) -> None:
-    """The stop file reaches the microVM all the same."""
+    """After podman's client was killed the stop file still reaches the microVM."""
     orchestrator.start().until_listening()
     kill_clients(orchestrator)
     until(lambda: "its client was killed; it lives on" in orchestrator.log)
@@ -250,7 +250,7 @@ def test_stop_after_the_client_was_killed(orchestrator: Orchestrator) -> None:
 
 
 def test_a_killed_orchestrator_leaves_nothing_to_the_next(orchestrator: Orchestrator) -> None:
-    """The next one ends what the killed one has left, before it starts anything."""
+    """After a kill the next orchestrator first ends the microVMs that are left."""
     orchestrator.start("-n", "2").until_listening(2)
     before = orchestrator.alive()
     orchestrator.signal(signal.SIGKILL).wait()
@@ -264,7 +264,7 @@ def test_a_killed_orchestrator_leaves_nothing_to_the_next(orchestrator: Orchestr
 
 
 def test_a_power_cut(orchestrator: Orchestrator) -> None:
-    """Orchestrator and microVMs are gone at once: the next one sweeps for the runners."""
+    """After a power cut the next orchestrator sweeps for the runners of all microVMs."""
     orchestrator.start().until_listening()
     orchestrator.signal(signal.SIGKILL).wait()
     os.kill(orchestrator.alive()[0], signal.SIGKILL)
@@ -276,7 +276,7 @@ def test_a_power_cut(orchestrator: Orchestrator) -> None:
 
 
 def test_a_sweep_that_is_interrupted(orchestrator: Orchestrator) -> None:
-    """A killed orchestrator's dead runner, which nobody has swept yet, is swept by the next one."""
+    """If a sweep was interrupted, the next orchestrator sweeps for that runner again."""
     orchestrator.start(env={"ORCHESTRATOR_SWEEP": "100"}).until_listening()
     os.kill(orchestrator.alive()[0], signal.SIGKILL)
     orchestrator.until_listening(2)
@@ -290,7 +290,7 @@ def test_a_sweep_that_is_interrupted(orchestrator: Orchestrator) -> None:
 
 
 def test_the_folders_of_others_are_left_alone(orchestrator: Orchestrator) -> None:
-    """What is in -d and was not made by an orchestrator is none of its business."""
+    """Folders in -d that no orchestrator has made are left alone."""
     for name in ("dpkg", "data.01234567"):
         (orchestrator.shared / name).mkdir(parents=True)
         (orchestrator.shared / name / "lock").touch()
@@ -301,7 +301,7 @@ def test_the_folders_of_others_are_left_alone(orchestrator: Orchestrator) -> Non
 
 
 def test_two_orchestrators_with_one_prefix(orchestrator: Orchestrator) -> None:
-    """The second one leaves the first one's microVMs alone, from its start to its end."""
+    """The second orchestrator never touches the first one's microVMs."""
     orchestrator.start().until_listening()
     (first,) = orchestrator.alive()
     orchestrator.start().until_listening(2)
@@ -315,24 +315,24 @@ def test_two_orchestrators_with_one_prefix(orchestrator: Orchestrator) -> None:
 
 
 def test_containers_are_known_by_their_id(orchestrator: Orchestrator) -> None:
-    """No list of containers is asked for, and each one that is removed is one of ours."""
+    """No list of containers is asked for, and only the orchestrator's own are removed."""
     orchestrator.live({"seconds": 0})
     assert orchestrator.start(runner=("-r", "2")).wait() == 0
     names = {option(run, "--name") for run in orchestrator.calls("podman", "run")}
     removed = {words[-1] for words in orchestrator.calls("podman", "rm")}
-    assert removed == names  # the stand-in's ids are its names
+    assert removed == names  # the stand-in's ids are names
     assert orchestrator.calls("podman", "ps") == []
 
 
 def tmpfs(orchestrator: Orchestrator) -> list[str]:
-    """Return a wrapper that runs a command with a folder of one page for the shared folders."""
+    """Return words that run a command with shared folders on a file system of one page."""
     orchestrator.shared.mkdir(mode=0o700)
     script = f'mount -t tmpfs -o size=64k,mode=0700 full {orchestrator.shared} && exec "$@"'
     return ["unshare", "--mount", "sh", "-c", script, "sh"]
 
 
 def test_a_full_shared_folder_starts_nothing(orchestrator: Orchestrator) -> None:
-    """Without room for the env file no microVM starts; it is told, and tried again."""
+    """If the env file cannot be written, no microVM starts; the log says so, and it tries again."""
     wrapper = tmpfs(orchestrator)
     full = f"cat /dev/zero >{orchestrator.shared}/full 2>/dev/null"
     wrapper[4] = wrapper[4].replace(
@@ -349,7 +349,7 @@ def test_a_full_shared_folder_starts_nothing(orchestrator: Orchestrator) -> None
 def test_a_folder_that_a_job_has_filled_does_not_prevent_the_stop(
     orchestrator: Orchestrator,
 ) -> None:
-    """The stop file was written when there was room."""
+    """A full folder does not prevent a stop: the file was made when there was room."""
     orchestrator.start(wrapper=tmpfs(orchestrator)).until_listening()
     (pid,) = orchestrator.alive()
     inside = Path(f"/proc/{pid}/root{orchestrator.shared}")
@@ -360,7 +360,7 @@ def test_a_folder_that_a_job_has_filled_does_not_prevent_the_stop(
 
 
 def test_a_shared_folder_that_is_gone(orchestrator: Orchestrator) -> None:
-    """A tidied-away folder is told; podman's own stop is what is left, and the loops go on."""
+    """If the folder is gone, the log says so, `podman stop` is used, and the loops go on."""
     orchestrator.start().until_listening()
     subprocess.run(["rm", "-rf", *orchestrator.shared.iterdir()], check=True)
     assert orchestrator.signal().wait() == 143
@@ -370,7 +370,7 @@ def test_a_shared_folder_that_is_gone(orchestrator: Orchestrator) -> None:
 
 
 def test_the_next_microvm_makes_the_folder_anew(orchestrator: Orchestrator) -> None:
-    """A loop survives that its folder was tidied away."""
+    """If the folder was deleted, the next microVM gets a new one."""
     orchestrator.live({"seconds": 1}, {})
     orchestrator.start().until_listening()
     subprocess.run(["rm", "-rf", *orchestrator.shared.iterdir()], check=True)
@@ -390,7 +390,7 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
 
 
 def replace(path: Path) -> Path:
-    """Take away what is there."""
+    """Remove a file, and return its path."""
     path.rename(path.with_name("away"))
     return path
 
@@ -399,7 +399,7 @@ def replace(path: Path) -> Path:
 def test_what_root_in_the_microvm_puts_there(
     orchestrator: Orchestrator, do: Callable[[Path], object]
 ) -> None:
-    """Nothing that a job leaves in the shared folder is followed, or keeps the host waiting."""
+    """Nothing that a job puts into the shared folder is followed, or makes the host wait."""
     hosts = Path("/etc/hosts").read_bytes()
     orchestrator.live({}, {"sweep": 0})
     env = {"ORCHESTRATOR_SWEEP": "0", "RUNNER_STOP_TIMEOUT": "0"}
@@ -414,7 +414,7 @@ def test_what_root_in_the_microvm_puts_there(
 
 
 def test_a_token_file_that_has_gone(orchestrator: Orchestrator) -> None:
-    """It is told at the next start, and tried again; the loop does not end of it."""
+    """If the token's file is gone, the log says so at the next start, and the loop tries again."""
     orchestrator.live({"seconds": 0.5})
     orchestrator.start().until_listening()
     orchestrator.token.unlink()

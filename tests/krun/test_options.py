@@ -1,4 +1,4 @@
-"""Each option and its variable, and what becomes of it."""
+"""Each option, the variable of the same meaning, and its effect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.krun.conftest import ORCHESTRATOR, ROOT, TOKEN, Orchestrator, option,
 def life(
     orchestrator: Orchestrator, *words: str, env: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[list[str], dict[str, str]]:
-    """Run one life with these words after the --; the words of `podman run`, and the settings."""
+    """Run one life; return the words of `podman run`, and the runner's settings."""
     orchestrator.live({"seconds": 0})
     assert orchestrator.start(runner=("-r", "1", *words), env=env).wait() == 0, orchestrator.log
     (run,) = orchestrator.calls("podman", "run")
@@ -33,7 +33,7 @@ def life(
 
 
 SETTINGS: dict[str, tuple[list[str], dict[str, str], dict[str, str]]] = {
-    # option: words, variables that say the same, settings of the runner
+    # option: words, variables of the same meaning, settings of the runner
     "-g": (["-g", "ghe.example"], {"RUNNER_GITHUB": "ghe.example"}, {"GITHUB_HOST": "ghe.example"}),
     "-G": (["-G", "builders"], {"RUNNER_GROUP": "builders"}, {"RUNNER_GROUP": "builders"}),
     "-G Default": (["-G", "Default"], {"RUNNER_GROUP": "Default"}, {"RUNNER_GROUP": ""}),
@@ -61,7 +61,7 @@ SETTINGS: dict[str, tuple[list[str], dict[str, str], dict[str, str]]] = {
 def test_settings_by_option(
     orchestrator: Orchestrator, words: list[str], env: dict[str, str], settings: dict[str, str]
 ) -> None:
-    """What an option says arrives as the runner's own setting; an option wins over a variable."""
+    """An option reaches the runner as a setting of its own, and wins over the variable."""
     others = {name: "1" if value in "01" else "otherwise" for name, value in env.items()}
     others.pop("RUNNER_SCOPE", None)
     _, found = life(orchestrator, *words, env=others if words else {})
@@ -72,15 +72,15 @@ def test_settings_by_option(
 def test_settings_by_variable(
     words: list[str], env: dict[str, str], settings: dict[str, str]
 ) -> None:
-    """A variable does the same where the option is not given."""
+    """Without the option the variable has the same effect."""
     del words
     found = configure([], {"RUNNER_PRINCIPAL": "acme/shop", "RUNNER_PAT": TOKEN, **env}).settings
-    if settings.keys() != {"RUNNER_LABELS"} or env:  # the labels of the image come at its start
+    if settings.keys() != {"RUNNER_LABELS"} or env:  # the image's labels are added at the start
         assert {name: found.get(name, "") for name in settings} == settings
 
 
 PODMAN: dict[str, tuple[list[str], dict[str, str], str, str]] = {
-    # option: words, variables that say the same, option of `podman run`, its value
+    # option: words, variables of the same meaning, option of `podman run`, its value
     "-c": (["-c", "4"], {"RUNNER_CPUS": "4"}, "--cpus", "4"),
     "no -c": ([], {}, "--cpus", "2"),
     "-m": (["-m", "2048"], {"RUNNER_MEMORY": "2048"}, "--memory", "2048m"),
@@ -100,13 +100,13 @@ def test_resources(
     value: str,
     by_option: bool,
 ) -> None:
-    """Processors, memory and name server are the engine's affair."""
+    """Processors, memory and name server become options of the engine."""
     run, _ = life(orchestrator, *words) if by_option else life(orchestrator, env=env)
     assert option(run, name) == value
 
 
 def test_image(orchestrator: Orchestrator) -> None:
-    """-i names the image, which is pulled before each start, and which nothing else is run from."""
+    """-i names the image, which is pulled before each start; no other image is run."""
     (orchestrator.fake / "registry").write_text("sha256:new")
     run, _ = life(orchestrator, "-i", "example.com/other:2")
     assert run[-1] == "example.com/other:2"
@@ -115,14 +115,14 @@ def test_image(orchestrator: Orchestrator) -> None:
 
 
 def test_local_image(orchestrator: Orchestrator) -> None:
-    """An image that was made on this host is not looked for elsewhere."""
+    """An image that was built on this host is not pulled."""
     life(orchestrator, "-i", "localhost/mine")
     assert orchestrator.calls("podman", "pull") == []
 
 
 @pytest.mark.parametrize("by_option", [True, False], ids=["option", "variable"])
 def test_mounts(orchestrator: Orchestrator, tmp_path: Path, by_option: bool) -> None:
-    """-M mounts, as often as it is given; without options every loop may write to it."""
+    """-M mounts a folder, and may be repeated; without options every loop may write to it."""
     lines = [f"{tmp_path}:/opt/hostedtoolcache", f"{tmp_path}:/cache:ro"]
     if by_option:
         run, _ = life(orchestrator, *(word for line in lines for word in ("-M", line)))
@@ -133,7 +133,7 @@ def test_mounts(orchestrator: Orchestrator, tmp_path: Path, by_option: bool) -> 
 
 
 def test_checkout(orchestrator: Orchestrator) -> None:
-    """-D runs the program of the checkout, mounted read-only, in place of the image's."""
+    """-D mounts the program of the checkout read-only, and runs it in place of the image's."""
     run, _ = life(orchestrator, "-D", "/checkout")
     assert f"{ROOT}:/checkout:ro,z" in options(run, "--volume")
     program = json.loads(option(run, "--entrypoint"))
@@ -146,7 +146,7 @@ def test_checkout(orchestrator: Orchestrator) -> None:
 
 
 def test_other_settings_are_passed_on(orchestrator: Orchestrator) -> None:
-    """Every setting of the runner's reaches it; what is ours, and the rest, does not."""
+    """Every setting of the runner reaches it; the orchestrator's own and others do not."""
     env = {
         "RUNNER_DRAIN_TIMEOUT": "60",
         "GITHUB_API_URL": "http://192.0.2.1/it's \\ odd",
@@ -164,7 +164,7 @@ def test_other_settings_are_passed_on(orchestrator: Orchestrator) -> None:
 
 
 def test_names(orchestrator: Orchestrator) -> None:
-    """-p before the -- begins the names; each microVM has one that no other has."""
+    """-p before the -- is the prefix of names; each microVM has a name of its own."""
     orchestrator.live({"seconds": 0})
     assert orchestrator.start("-p", "shop", "-n", "2", runner=("-r", "2")).wait() == 0
     names = [option(run, "--name") for run in orchestrator.calls("podman", "run")]
@@ -173,7 +173,7 @@ def test_names(orchestrator: Orchestrator) -> None:
 
 
 def test_log(orchestrator: Orchestrator, tmp_path: Path) -> None:
-    """-l takes a path, and -v tells more; without it only what is wrong is told."""
+    """-l is the path of the log, and -v adds messages; without -v only problems are logged."""
     orchestrator.live({"seconds": 0})
     orchestrator.start("-l", str(tmp_path / "a"), runner=("-r", "1")).wait()
     assert "starting" in (tmp_path / "a").read_text()
@@ -197,7 +197,7 @@ def test_help() -> None:
 
 
 def test_the_token_is_in_no_command_line(orchestrator: Orchestrator) -> None:
-    """Neither -T nor RUNNER_PAT puts it into an argument or the environment of any program."""
+    """With -T or RUNNER_PAT the token is in no argument and no environment of any program."""
     orchestrator.start(env={"RUNNER_PAT": "ghp_other"}).until_listening()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -212,7 +212,7 @@ def test_the_token_is_in_no_command_line(orchestrator: Orchestrator) -> None:
 
 
 def test_the_shared_folder_is_private(orchestrator: Orchestrator) -> None:
-    """Nobody else reads the env file; once it was read no file of the folder has the token."""
+    """No other user can read the env file; once it was read, no file has the token."""
     orchestrator.live({"leaves_settings": True})
     orchestrator.start(runner=("-r", "1")).until_listening()
     (folder,) = orchestrator.folders()
@@ -228,7 +228,7 @@ def test_the_shared_folder_is_private(orchestrator: Orchestrator) -> None:
 @pytest.mark.parametrize("variable", ["GITHUB_PERSONAL_TOKEN", "RUNNER_TOKEN"])
 @pytest.mark.parametrize("in_file", [True, False], ids=["file", "variable"])
 def test_other_credentials(orchestrator: Orchestrator, variable: str, in_file: bool) -> None:
-    """The runner's own variables name the credential as well, and the file that one stands in."""
+    """The runner's own variables also give the credential, or the file that contains it."""
     orchestrator.live({"seconds": 0})
     given = {f"{variable}_FILE": str(orchestrator.token)} if in_file else {variable: TOKEN}
     words = ["-R", "podman+runtime", "-d", str(orchestrator.shared), "--", "-r", "1"]
@@ -239,7 +239,7 @@ def test_other_credentials(orchestrator: Orchestrator, variable: str, in_file: b
 
 
 def test_a_token_that_is_renewed(orchestrator: Orchestrator) -> None:
-    """Each microVM gets what the token's file holds then."""
+    """Each microVM gets the token that the file contains at its start."""
     orchestrator.live({"seconds": 0.5}, {"seconds": 0})
     orchestrator.start(runner=("-r", "2"))
     orchestrator.until_listening()
@@ -250,7 +250,7 @@ def test_a_token_that_is_renewed(orchestrator: Orchestrator) -> None:
 
 
 def test_secret(orchestrator: Orchestrator, tmp_path: Path) -> None:
-    """The stop secret is a new one each time, or that of -S or RUNNER_SECRET."""
+    """The stop secret is a new one each time, unless -S or RUNNER_SECRET sets it."""
     orchestrator.live({"seconds": 0})
     assert orchestrator.start(runner=("-r", "2")).wait() == 0
     drawn = {seen["settings"]["RUNNER_STOP_SECRET"] for seen in orchestrator.seen()}
@@ -266,7 +266,7 @@ def test_secret(orchestrator: Orchestrator, tmp_path: Path) -> None:
 
 
 WRONG: dict[str, tuple[list[str], list[str], str]] = {
-    # what: words before the --, words after it, what is said
+    # option: words before the --, words after it, the message
     "-n": (["-n", "0"], [], "-n: 0 is not 1 or more"),
     "-n text": (["-n", "two"], [], "-n: 'two' is no whole number"),
     "-p": (["-p", "a b"], [], "-p: 'a b' must be"),
@@ -299,7 +299,7 @@ WRONG: dict[str, tuple[list[str], list[str], str]] = {
 
 @pytest.mark.parametrize(("ours", "theirs", "said"), WRONG.values(), ids=WRONG)
 def test_wrong_options(token: Path, ours: list[str], theirs: list[str], said: str) -> None:
-    """What is wrong is said by its letter."""
+    """The message about a wrong option names its letter."""
     usual = ["-T", f"@{token}", "-p", "acme/shop"]
     with pytest.raises(Problem) as problem:
         configure([*ours, "--", *usual, *theirs], {})
@@ -308,7 +308,7 @@ def test_wrong_options(token: Path, ours: list[str], theirs: list[str], said: st
 
 
 def test_all_problems_at_once(orchestrator: Orchestrator) -> None:
-    """One start is enough to learn of everything, with 78, before anything is started."""
+    """All problems are listed at once, with exit code 78, and nothing is started."""
     words = ("-c", "0", "-m", "1", "-M", "x", "-k", "x")
     assert orchestrator.start("-n", "0", "-s", "x", runner=words).wait() == 78
     for letter in "ncmMks":
@@ -327,7 +327,7 @@ BAD_VARIABLES: dict[str, tuple[dict[str, str], str]] = {
 
 @pytest.mark.parametrize(("env", "said"), BAD_VARIABLES.values(), ids=BAD_VARIABLES)
 def test_wrong_variables(token: Path, env: dict[str, str], said: str) -> None:
-    """A variable is named by its name."""
+    """The message about a wrong variable has its name."""
     with pytest.raises(Problem) as problem:
         configure(["--", "-T", f"@{token}", "-p", "acme/shop"], env)
     assert said in str(problem.value)
@@ -343,20 +343,20 @@ def test_wrong_variables(token: Path, env: dict[str, str], said: str) -> None:
     ],
 )
 def test_credential_is_needed(env: dict[str, str], said: str) -> None:
-    """None and two of them are refused."""
+    """No credential, and two of them, are refused."""
     with pytest.raises(Problem) as problem:
         configure(["--", "-p", "a/b"], env)
     assert said in str(problem.value)
 
 
 def test_log_that_cannot_be_written(orchestrator: Orchestrator) -> None:
-    """A log in no folder is refused."""
+    """A log in a folder that does not exist is refused."""
     assert orchestrator.start("-l", "/nowhere/log").wait() == 78
     assert "-l: /nowhere/log cannot be written" in orchestrator.log
 
 
 def folder_of_others(path: Path) -> None:
-    """Make a folder that everybody can write to."""
+    """Make a folder that all users can write to."""
     path.mkdir()
     path.chmod(0o777)
 
@@ -372,7 +372,7 @@ def folder_of_others(path: Path) -> None:
 def test_folder_that_cannot_be_used(
     orchestrator: Orchestrator, make: Callable[[Path], Any], said: str
 ) -> None:
-    """-d must be a folder of ours: secrets will lie there."""
+    """-d must be a folder of this user's alone, because secrets will be in it."""
     make(orchestrator.shared)
     assert orchestrator.start().wait() == 78
     assert f"-d: {orchestrator.shared}: {said}" in orchestrator.log
@@ -380,7 +380,7 @@ def test_folder_that_cannot_be_used(
 
 
 def test_python_is_all_that_it_needs() -> None:
-    """It runs outside of any environment of ours: the standard library is enough."""
+    """The program needs the standard library only."""
     clean = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-I", "-S", str(ORCHESTRATOR), "-h"],
@@ -396,7 +396,7 @@ def test_python_is_all_that_it_needs() -> None:
     "value", ["a b", "it's", "back\\slash", "$HOME", "# no", "two\nlines", '"']
 )
 def test_any_value_arrives(tmp_path: Path, value: str) -> None:
-    """The runner reads from the env file what was written into it."""
+    """The runner reads each value from the env file as it was given."""
     folder = Folder(tmp_path / "x")
     folder.make({"A": value, "B": "after"}, "secret")
     found = sources.read_env_file(f"{folder.shared}/runner.env", {})

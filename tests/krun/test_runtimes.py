@@ -1,4 +1,4 @@
-"""The runtimes: what must be there before anything starts, and what krun and krunvm are told."""
+"""The runtimes: what must exist before a start, and the arguments for krun and krunvm."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.krun.conftest import ROOT, Orchestrator, option, options
 from tests.support import unprivileged
 from tests.support.life import until
 
-# A /dev of the test's own, with or without /dev/kvm, whatever this machine has.
+# Gives a command its own /dev, with or without /dev/kvm, whatever this machine has.
 DEV = """
 mount -t tmpfs -o mode=755 dev /dev &&
 for device in 'null 1 3' 'zero 1 5' 'urandom 1 9' 'tty 5 0' 'random 1 8'; do
@@ -28,12 +28,12 @@ CLOSED_KVM = "mknod -m 600 /dev/kvm c 1 3 &&"
 
 
 def dev(script: str = "", become: str = "") -> list[str]:
-    """Return a wrapper that runs a command with such a /dev."""
+    """Return words that run a command with such a /dev."""
     return ["unshare", "--mount", "sh", "-c", f'{DEV} {script} exec {become} "$@"', "sh"]
 
 
 def give_to_nobody(orchestrator: Orchestrator) -> None:
-    """Let user 65534 run it, whatever the modes of the test's folders are."""
+    """Let user 65534 run the orchestrator, in spite of the modes of the test's folders."""
     subprocess.run(["chown", "-R", "65534", orchestrator.directory], check=True)
     for folder in orchestrator.directory.parents:
         if str(folder).startswith(tempfile.gettempdir() + "/"):
@@ -50,7 +50,7 @@ def with_krun(orchestrator: Orchestrator) -> Orchestrator:
 
 @pytest.mark.parametrize("runtime", ["", "podman", "podman+krun"])
 def test_krun(with_krun: Orchestrator, runtime: str) -> None:
-    """podman+krun is found by itself; processors and memory are the microVM's."""
+    """The runtime podman+krun is found; processors and memory are those of the microVM."""
     with_krun.live({"seconds": 0})
     words = ("-r", "1", "-c", "4", "-m", "2048")
     with_krun.start("-R", runtime, runner=words, wrapper=dev(KVM))
@@ -70,7 +70,7 @@ def test_krun(with_krun: Orchestrator, runtime: str) -> None:
 
 
 def test_another_engine(with_krun: Orchestrator) -> None:
-    """RUNNER_ENGINE of the operator's wins."""
+    """If the operator sets RUNNER_ENGINE, that is used."""
     with_krun.live({"seconds": 0})
     env = {"RUNNER_ENGINE": "none"}
     with_krun.start("-R", "podman+krun", runner=["-r", "1"], wrapper=dev(KVM), env=env)
@@ -79,7 +79,7 @@ def test_another_engine(with_krun: Orchestrator) -> None:
 
 
 def test_an_ordinary_runtime_needs_no_kvm(orchestrator: Orchestrator) -> None:
-    """With another runtime in krun's place a container is started, with the image's own engine."""
+    """Another runtime in krun's place runs a container, with the image's own engine."""
     orchestrator.live({"seconds": 0})
     orchestrator.start(runner=["-r", "1"], wrapper=dev())
     assert orchestrator.wait() == 0, orchestrator.log
@@ -87,7 +87,7 @@ def test_an_ordinary_runtime_needs_no_kvm(orchestrator: Orchestrator) -> None:
 
 
 def test_no_kvm(with_krun: Orchestrator) -> None:
-    """Without /dev/kvm one sentence says so, before anything is pulled or started."""
+    """Without /dev/kvm one sentence says so, and nothing is pulled or started."""
     with_krun.start("-R", "podman+krun", wrapper=dev())
     assert with_krun.wait() == 69
     assert with_krun.log.count("\n") == 1
@@ -96,7 +96,7 @@ def test_no_kvm(with_krun: Orchestrator) -> None:
 
 
 def test_kvm_of_somebody_else(with_krun: Orchestrator) -> None:
-    """A /dev/kvm that this user may not open is another sentence."""
+    """If this user may not open /dev/kvm, another sentence says that."""
     give_to_nobody(with_krun)
     with_krun.start("-R", "podman+krun", wrapper=dev(CLOSED_KVM, NOBODY))
     assert with_krun.wait() == 69, with_krun.log
@@ -104,14 +104,14 @@ def test_kvm_of_somebody_else(with_krun: Orchestrator) -> None:
 
 
 def test_no_krun(orchestrator: Orchestrator) -> None:
-    """A runtime that is not installed is named."""
+    """If a runtime is not installed, the error names it."""
     assert orchestrator.start("-R", "podman+krun").wait() == 69
     assert "podman+krun: there is no krun on PATH" in orchestrator.log
     assert orchestrator.calls() == []
 
 
 def test_krun_without_libkrun(orchestrator: Orchestrator) -> None:
-    """A crun that was built without libkrun starts containers, not microVMs: it is refused."""
+    """A crun without libkrun would start containers and not microVMs, so it is refused."""
     orchestrator.install("krun")
     assert orchestrator.start("-R", "podman+krun", wrapper=dev(KVM)).wait() == 69
     assert "was built without libkrun" in orchestrator.log
@@ -119,7 +119,7 @@ def test_krun_without_libkrun(orchestrator: Orchestrator) -> None:
 
 
 def test_no_podman(orchestrator: Orchestrator) -> None:
-    """So is podman."""
+    """If podman is not installed, the error names it."""
     (orchestrator.bin / "podman").unlink()
     empty = {"PATH": f"{orchestrator.bin}"}
     assert orchestrator.start(env=empty).wait() == 69
@@ -127,7 +127,7 @@ def test_no_podman(orchestrator: Orchestrator) -> None:
 
 
 def test_nothing_at_all(orchestrator: Orchestrator) -> None:
-    """Without krun and krunvm, and without -R, there is nothing to choose from."""
+    """Without krun, krunvm and -R the error says that there is no runtime."""
     assert orchestrator.start("-R", "").wait() == 69
     assert "neither krun (for podman) nor krunvm" in orchestrator.log
 
@@ -142,7 +142,7 @@ def with_krunvm(orchestrator: Orchestrator) -> Orchestrator:
 
 @pytest.mark.parametrize("runtime", ["", "krunvm"])
 def test_krunvm(with_krunvm: Orchestrator, tmp_path: Path, runtime: str) -> None:
-    """Krunvm makes, starts and deletes a microVM of the image's own program for each job."""
+    """Krunvm makes, starts and deletes a microVM with the image's program for each job."""
     with_krunvm.live({"seconds": 0})
     (with_krunvm.fake / "registry").write_text("sha256:new")
     words = ["-r", "2", "-c", "4", "-m", "2048", "-d", "9.9.9.9", "-M", f"{tmp_path}:/cache"]
@@ -161,7 +161,7 @@ def test_krunvm(with_krunvm: Orchestrator, tmp_path: Path, runtime: str) -> None
     assert {"RUNNER_ENVFILE=/gh-runner/runner.env", "RUNNER_STATE_DIR=/gh-runner/state"} <= set(
         options(start, "--env")
     )
-    assert "RUNNER_VERSION=2.336.0" in options(start, "--env")  # of the image
+    assert "RUNNER_VERSION=2.336.0" in options(start, "--env")  # from the image
     at = start.index(names[0])
     assert start[at : at + 4] == [names[0], "/usr/bin/env", "--", "--block-signal"]
     assert [words[1] for words in with_krunvm.calls("krunvm", "delete")] == names
@@ -169,7 +169,7 @@ def test_krunvm(with_krunvm: Orchestrator, tmp_path: Path, runtime: str) -> None
 
 
 def test_krunvm_without_root(with_krunvm: Orchestrator) -> None:
-    """It mounts the image, for which an ordinary user needs buildah's namespace."""
+    """An ordinary user's krunvm runs in buildah's namespace, since it mounts the image."""
     give_to_nobody(with_krunvm)
     with_krunvm.live({"seconds": 0})
     with_krunvm.start("-R", "krunvm", runner=["-r", "1"], wrapper=dev(KVM, NOBODY))
@@ -183,7 +183,7 @@ def test_krunvm_without_root(with_krunvm: Orchestrator) -> None:
 
 
 def test_krunvm_stop(with_krunvm: Orchestrator) -> None:
-    """Krunvm passes no signal on: the stop file is what stops its microVMs."""
+    """Krunvm passes no signal on, so that its microVMs are stopped by the stop file."""
     with_krunvm.start("-R", "krunvm", "-n", "2", wrapper=dev(KVM)).until_listening(2)
     assert with_krunvm.signal().wait() == 143
     assert with_krunvm.alive() == []
@@ -191,7 +191,7 @@ def test_krunvm_stop(with_krunvm: Orchestrator) -> None:
 
 
 def test_krunvm_killed_orchestrator(with_krunvm: Orchestrator) -> None:
-    """A microVM that lives on is known by the lock that it holds, and stopped by its file."""
+    """A living microVM of a killed orchestrator is found by its lock, and stopped by the file."""
     with_krunvm.start("-R", "krunvm", wrapper=dev(KVM)).until_listening()
     assert len(with_krunvm.alive()) == 1
     with_krunvm.signal(signal.SIGKILL).wait()
@@ -204,7 +204,7 @@ def test_krunvm_killed_orchestrator(with_krunvm: Orchestrator) -> None:
 
 
 def test_krunvm_that_does_not_stop(with_krunvm: Orchestrator) -> None:
-    """A deaf microVM is killed when its time is up, and its runner swept."""
+    """A microVM that does not stop is killed after its time, and its runner is swept."""
     with_krunvm.live({"deaf": True}, {"sweep": 0})
     env = {"RUNNER_STOP_TIMEOUT": "0", "ORCHESTRATOR_SWEEP": "0"}
     with_krunvm.start("-R", "krunvm", wrapper=dev(KVM), env=env).until_listening()
@@ -224,13 +224,13 @@ def test_krunvm_that_does_not_stop(with_krunvm: Orchestrator) -> None:
     ],
 )
 def test_what_krunvm_cannot_do(with_krunvm: Orchestrator, words: list[str], said: str) -> None:
-    """What it would do in another way than asked is refused."""
+    """An option that krunvm would handle differently is refused."""
     assert with_krunvm.start("-R", "krunvm", runner=words).wait() == 78
     assert said in with_krunvm.log
 
 
 def test_krunvm_needs_buildah(with_krunvm: Orchestrator) -> None:
-    """Both programs are looked for."""
+    """If krunvm or buildah is missing, the error names it."""
     (with_krunvm.bin / "buildah").unlink()
     env = {"PATH": f"{with_krunvm.bin}:/bin-of-nobody"}
     assert with_krunvm.start("-R", "krunvm", env=env).wait() == 69

@@ -1,1 +1,1 @@
-"""Our image as the root of a real virtual machine: QEMU in software, with a kernel of Debian's."""
+"""Our image as the root of a virtual machine: QEMU without KVM, and a kernel of Debian's."""

@@ -1,10 +1,10 @@
 #!/opt/gh-runner/bin/python -I
-"""The first program of the virtual machine: mounts, modules, network; then our image's own program.
+"""The first program of the virtual machine: mounts, modules, network; then the image's program.
 
-It does what libkrun's init does before a container's program, and becomes that program. Only with
-POWER_OFF=1 on the kernel's command line does it stay PID 1 itself, as libkrun's init does today,
-and switch the machine off in the end; otherwise our program is PID 1 and the kernel panics when it
-ends, which `panic=-1` makes a reboot, and QEMU's `-no-reboot` the end.
+It does what libkrun's init does before a container's program. Normally it then becomes that
+program, which is PID 1: the kernel panics when it ends, `panic=-1` turns that into a reboot, and
+QEMU's `-no-reboot` into the end. With POWER_OFF=1 on the kernel's command line it stays PID 1 as
+libkrun's init does today, starts the program as a child, and switches the machine off afterwards.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ import struct
 import time
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-MODULES = "/modules"  # files whose names begin with the order in which they are loaded
+MODULES = "/modules"  # the files' names begin with numbers: the order in which they are loaded
 FINIT_MODULE = {"x86_64": 313, "aarch64": 273}[os.uname().machine]
 SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK, SIOCADDRT = 0x8914, 0x8916, 0x891C, 0x890B
 IFF_UP_RUNNING = 0x41
@@ -30,7 +30,7 @@ def say(what: str) -> None:
 
 
 def check(result: int, what: str) -> None:
-    """Say what has failed: there is nobody else to find out."""
+    """Print what has failed, and go on: the console is all that a test sees."""
     if result:
         say(f"{what}: {os.strerror(ctypes.get_errno())}")
 
@@ -42,7 +42,7 @@ def mount(source: str, target: str, kind: str) -> None:
 
 
 def load_modules() -> None:
-    """Load what the kernel needs for its devices."""
+    """Load the modules that the kernel needs for its devices."""
     for name in sorted(os.listdir(MODULES)):
         descriptor = os.open(f"{MODULES}/{name}", os.O_RDONLY)
         check(LIBC.syscall(FINIT_MODULE, descriptor, b"", 0), f"module {name}")
@@ -50,12 +50,12 @@ def load_modules() -> None:
 
 
 def address(ip: str) -> bytes:
-    """Return a struct sockaddr_in."""
+    """Return the address as a struct sockaddr_in."""
     return struct.pack("HH4s8s", socket.AF_INET, 0, socket.inet_aton(ip), b"")
 
 
 def configure_network() -> None:
-    """Give the one interface the address that QEMU expects, and the way out."""
+    """Give the only interface its address and the default route of QEMU's network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         while not (names := [n for n in os.listdir("/sys/class/net") if n != "lo"]):
             time.sleep(0.01)
@@ -76,9 +76,9 @@ def configure_network() -> None:
 
 
 def main() -> None:
-    """Come up, and become or start our program."""
-    socket.sethostname("localhost")  # sudo looks it up
-    with open("/etc/hosts", "w") as hosts:  # a container's is made by its engine
+    """Set up the machine, then become or start the program."""
+    socket.sethostname("localhost")  # sudo resolves it
+    with open("/etc/hosts", "w") as hosts:  # an engine makes this file for containers
         hosts.write("127.0.0.1 localhost\n")
     mount("proc", "/proc", "proc")
     mount("sys", "/sys", "sysfs")

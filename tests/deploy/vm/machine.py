@@ -1,4 +1,4 @@
-"""A virtual machine of QEMU's, without KVM, whose root is a container image of ours."""
+"""A virtual machine of QEMU's, without KVM, whose root is our container image."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from tests.support.life import until
 
 HERE = Path(__file__).parent
 KERNEL = "linux-image-cloud-amd64"  # boots on QEMU with few drivers
-MEMORY = "4G"  # half of it is the root's, and a runner wants 1 GiB of that free
-# In the order in which they are loaded: what a module needs comes before it.
+MEMORY = "4G"  # the root takes half of it, and a runner wants 1 GiB of free memory
+# In the order of loading: a module comes after those that it needs.
 MODULES = [
     *("net/core/failover", "drivers/net/net_failover"),
     *("drivers/virtio/virtio_ring", "drivers/virtio/virtio"),
     *("drivers/virtio/virtio_pci_modern_dev", "drivers/virtio/virtio_pci_legacy_dev"),
     *("drivers/virtio/virtio_pci", "drivers/net/virtio_net", "fs/fuse/fuse", "fs/fuse/virtiofs"),
 ]
-# QEMU's own, and the one that has come after it.
+# The first is part of QEMU, the second its successor.
 VIRTIOFSD = {
     "/usr/lib/qemu/virtiofsd": ["-o", "source={}", "-o", "cache=none"],
     "/usr/libexec/virtiofsd": ["--shared-dir={}", "--cache=never"],
 }
-# What the kernel says when PID 1 ends: the wait status, in hexadecimal.
+# The kernel's message when PID 1 ends, with the wait status in hexadecimal.
 PANIC = re.compile(r"Attempted to kill init! exitcode=0x([0-9a-f]{8})")
 ENDED = re.compile(r"init: exit code (\d+)")
 
@@ -65,7 +65,7 @@ def root(docker: Engine, image: str, kernel: Path, directory: Path) -> Path:
     for number, name in enumerate(MODULES):
         source = modules / "kernel" / f"{name}.ko"
         shutil.copy(source, files / "modules" / f"{number:02}-{source.name}")
-    (files / "dev/console").unlink(missing_ok=True)  # Docker makes one that is no device
+    (files / "dev/console").unlink(missing_ok=True)  # Docker makes a file that is no device
     subprocess.run(["mknod", "-m", "600", files / "dev/console", "c", "5", "1"], check=True)
     archive = directory / "root.cpio"
     with archive.open("wb") as out:
@@ -76,24 +76,24 @@ def root(docker: Engine, image: str, kernel: Path, directory: Path) -> Path:
 
 
 class Machine:
-    """One that is switched on; `console` is all that it has printed."""
+    """A machine that is switched on; `console` is all that it has printed."""
 
     def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
-        """Take QEMU and the file that its serial line goes to."""
+        """Take QEMU's process, and the file with the output of the serial line."""
         self._process, self._output = process, output
 
     @property
     def console(self) -> str:
-        """What has come over the serial line."""
+        """The output of the serial line so far."""
         return self._output.read_text(errors="replace")
 
     @property
     def is_on(self) -> bool:
-        """Whether it has not switched itself off yet."""
+        """Whether it is still switched on."""
         return self._process.poll() is None
 
     def wait(self, timeout: float = 120) -> int:
-        """Wait until it is off, and return the exit code of our program in it."""
+        """Wait until it is off, and return the exit code of the program in it."""
         self._process.wait(timeout)
         if panic := PANIC.search(self.console):
             return int(panic[1], 16) >> 8
@@ -104,7 +104,7 @@ class Machine:
 
 @contextmanager
 def machine(kernel: Path, root: Path, shared: Path, *parameters: str) -> Iterator[Machine]:
-    """Switch one on that shares a folder; it is off when this ends."""
+    """Switch a machine on that shares a folder; it is off when the context ends."""
     with ExitStack() as exits:
         directory = Path(exits.enter_context(tempfile.TemporaryDirectory()))
         address = directory / "virtiofs"
@@ -131,7 +131,7 @@ def machine(kernel: Path, root: Path, shared: Path, *parameters: str) -> Iterato
 
 @contextmanager
 def _running(*words: Any, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program for as long as this lasts."""
+    """Run a program for as long as the context lasts."""
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, **options)
     try:
         yield process

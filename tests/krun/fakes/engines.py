@@ -1,7 +1,7 @@
-"""Stand-ins for podman, krun, krunvm and buildah: they write down what they are told.
+"""Stand-ins for podman, krun, krunvm and buildah, which record their arguments.
 
-As strict as the real ones where the orchestrator could be wrong: an option that is not known, an
-image that is not there, a name that is taken are refused.
+They refuse what the real ones refuse and an orchestrator could get wrong: unknown options, an image
+that is not there, a name that is taken.
 """
 
 import json
@@ -37,19 +37,19 @@ RUN_OPTIONS = {
 
 
 def refuse(words: str, code: int = 125) -> int:
-    """Say what is wrong, as a command does."""
+    """Print an error, as a command does, and return the exit code."""
     os.write(2, f"Error: {words}\n".encode())
     return code
 
 
 def say(words: str) -> int:
-    """Say a result."""
+    """Print a result, and return 0."""
     os.write(1, f"{words}\n".encode())
     return 0
 
 
 def parse(words: list[str], known: dict[str, int]) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the options, and the words from the first one that is none."""
+    """Return the options, and the words from the first that is no option."""
     given: dict[str, list[str]] = {}
     while words and words[0].startswith("-") and words[0] != "--":
         option = words.pop(0)
@@ -60,13 +60,13 @@ def parse(words: list[str], known: dict[str, int]) -> tuple[dict[str, list[str]]
 
 
 def image() -> str:
-    """Return the id of the image that is here; empty if none is."""
+    """Return the id of the local image; "" if there is none."""
     path = FAKE / "image"
     return path.read_text().strip() if path.exists() else ""
 
 
 def pull(words: list[str]) -> int:
-    """Bring the image that the registry has, if there is a registry."""
+    """Pull the image that the registry has, if there is a registry."""
     registry = FAKE / "registry"
     if not registry.exists():
         return refuse(f"{words[-1]}: pinging container registry: connection refused")
@@ -85,7 +85,7 @@ def start(name: str, shared: str, arguments: list[str]) -> subprocess.Popen[byte
 
 
 def pid_of(name: str) -> int:
-    """Return the pid of a microVM that lives; 0 if there is none."""
+    """Return the pid of a living microVM; 0 if there is none."""
     try:
         pid = int((RUNNING / name).read_text())
         os.kill(pid, 0)
@@ -97,7 +97,7 @@ def pid_of(name: str) -> int:
 
 
 def podman(words: list[str]) -> int:
-    """Be podman."""
+    """Act as podman."""
     command, *rest = words
     commands: dict[str, Callable[[list[str]], int]] = {
         "image": podman_image,
@@ -111,19 +111,19 @@ def podman(words: list[str]) -> int:
 
 
 def podman_container(words: list[str]) -> int:
-    """Be `podman container inspect`."""
+    """Act as `podman container inspect`."""
     return say("true" if pid_of(words[-1]) else "false")
 
 
 def podman_image(words: list[str]) -> int:
-    """Be `podman image inspect`."""
+    """Act as `podman image inspect`."""
     if not image():
         return refuse(f"{words[-1]}: image not known")
     return say(json.dumps([{"Id": image(), "Config": {"Env": ENVIRONMENT}}]))
 
 
 def end(name: str, signum: int) -> int:
-    """End a microVM with a signal, and return when it is gone."""
+    """Send a microVM a signal, and return once it has ended."""
     if pid := pid_of(name):
         os.kill(pid, signum)
         while pid_of(name):
@@ -132,7 +132,7 @@ def end(name: str, signum: int) -> int:
 
 
 def podman_run(words: list[str]) -> int:
-    """Be `podman run`: the container has the shared folder, and its end is ours."""
+    """Act as `podman run`: mount the shared folder, and end with the container's exit code."""
     options, rest = parse(words, RUN_OPTIONS)
     if not image():
         return refuse("image not known")
@@ -143,7 +143,7 @@ def podman_run(words: list[str]) -> int:
 
 
 def krunvm(words: list[str]) -> int:
-    """Be krunvm: `create` remembers what `start` needs; `start` is the microVM itself."""
+    """Act as krunvm: `create` stores what `start` needs; `start` is the microVM itself."""
     command = words.pop(0)
     if command == "create":
         rest, options = (
@@ -172,7 +172,7 @@ def krunvm(words: list[str]) -> int:
 
 
 def buildah(words: list[str]) -> int:
-    """Be buildah."""
+    """Act as buildah."""
     command = words.pop(0)
     if command == "unshare":
         os.execvp(words[0], words)
@@ -187,14 +187,14 @@ def buildah(words: list[str]) -> int:
 
 
 def krun(words: list[str]) -> int:
-    """Be crun under the name krun, with or without libkrun."""
+    """Act as crun under the name krun, with or without libkrun."""
     features = "+SYSTEMD +CAP +LIBKRUN" if (FAKE / "libkrun").exists() else "+SYSTEMD +CAP"
     say(f"crun version 1.20\n{features}")
     return 0 if words == ["--version"] else 1
 
 
 def main(program: str, words: list[str]) -> int:
-    """Write the command down, and do what that program does."""
+    """Record the command, and act as that program."""
     with (FAKE / "calls").open("a") as file:
         call = {"program": program, "words": words, "environment": dict(os.environ)}
         file.write(json.dumps(call) + "\n")

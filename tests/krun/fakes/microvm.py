@@ -1,7 +1,7 @@
 """A stand-in for a microVM and the runner in it: it reads and writes the shared folder.
 
-How each one behaves stands in $FAKE_DIR/lives, a line of JSON each; the last line is that of all
-further ones. What it was told goes to $FAKE_DIR/seen.
+Each line of $FAKE_DIR/lives is JSON, and plans one life; the last line plans all further ones.
+Settings and arguments are recorded in $FAKE_DIR/seen.
 """
 
 import fcntl
@@ -41,7 +41,7 @@ def main(shared: Path, arguments: list[str]) -> int:
 
 
 def next_line() -> str:
-    """Take the next line of the plan; the last one stays."""
+    """Take the next line of the plan; the last one is not removed."""
     path = FAKE / "lives"
     with path.open("r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -54,22 +54,22 @@ def next_line() -> str:
 
 
 def read_settings(path: Path) -> dict[str, str]:
-    """Return what an env file says; its values are in single quotes."""
+    """Return the variables of an env file; their values are in single quotes."""
     pairs = (line.split("=", 1) for line in path.read_text().splitlines())
     return {k: v[1:-1].replace("\\'", "'").replace("\\\\", "\\") for k, v in pairs}
 
 
 def enter(shared: Path, phase: str) -> None:
-    """Write state.json as the runner does: in one step."""
+    """Write state.json in one step, as the runner does."""
     try:
         (shared / "state/new").write_text(json.dumps({"phase": phase, "name": "x"}))
         (shared / "state/new").rename(shared / "state/state.json")
-    except OSError:  # somebody has taken the folder away
+    except OSError:  # the folder has been deleted
         pass
 
 
 def asked(shared: Path, settings: dict[str, str]) -> bool:
-    """Whether a stop file with the secret is there; it is deleted then."""
+    """Return whether there is a stop file with the secret, and delete it."""
     try:
         right = (shared / "stop").read_text().strip() == settings["RUNNER_STOP_SECRET"]
         if right:
