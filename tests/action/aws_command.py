@@ -1,7 +1,7 @@
-"""A stand-in for the `aws` command: the same words in, the same words out, at once.
+"""A stand-in for the `aws` command: it takes the same words, and answers at once.
 
-It takes exactly the options that the action gives, and shows its own command line and environment
-to the stand-in for ECS, where a test looks for secrets.
+It takes only the options that the action uses. It passes its command line and its environment to
+the stand-in for ECS, so that a test can look for secrets in them.
 """
 
 import http.client
@@ -34,7 +34,7 @@ def _options(words: list[str]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Ask the stand-in for ECS and print its answer."""
+    """Pass the command to the stand-in for ECS, and print its answer."""
     service, operation, *words = sys.argv[1:]
     options = _options(words)
     if not os.environ.get("AWS_ACCESS_KEY_ID"):

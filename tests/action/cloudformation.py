@@ -1,4 +1,4 @@
-"""CloudFormation's template, resolved as a stack with certain parameters would be."""
+"""CloudFormation's template, with its functions resolved for given parameters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PSEUDO = {
     "AWS::Region": REGION,
     "AWS::StackName": "stack",
 }
-# Where a name in the template is a name of the user's, and not of the API's.
+# Below these members the names are a user's, and not the API's.
 _FREE = ("Options",)
 
 
@@ -45,16 +45,16 @@ _Loader.add_multi_constructor("!", _function)
 
 
 def load() -> dict[str, Any]:
-    """The template with its functions spelt out."""
+    """Return the template with its functions in the long form."""
     template: dict[str, Any] = yaml.load(TEMPLATE.read_text(), _Loader)
     return template
 
 
 class Stack:
-    """What a stack with these parameters is made of."""
+    """The resources of a stack with these parameters."""
 
     def __init__(self, **parameters: str) -> None:
-        """Parameters that are not given have their defaults."""
+        """A parameter that is not given has its default."""
         self._template = load()
         defaults = {
             name: about.get("Default") for name, about in self._template["Parameters"].items()
@@ -71,16 +71,16 @@ class Stack:
                 self.resources[name] = found
 
     def properties(self, name: str) -> dict[str, Any]:
-        """The properties of one resource."""
+        """Return the properties of one resource."""
         found: dict[str, Any] = self.resources[name]["Properties"]
         return found
 
     def of_type(self, kind: str) -> list[dict[str, Any]]:
-        """The properties of all resources of a type, as AWS::IAM::Role."""
+        """Return the properties of all resources of a type, such as AWS::IAM::Role."""
         return [item["Properties"] for item in self.resources.values() if item["Type"] == kind]
 
     def task_definition(self, name: str) -> dict[str, Any]:
-        """A task definition as the request that registers it."""
+        """Return a task definition as the request that registers it."""
         found = as_request(self.properties(name))
         assert isinstance(found, dict)
         return found
@@ -149,7 +149,7 @@ class Stack:
 
 
 def as_request(value: Any) -> Any:
-    """Properties as members of a request: camelCase, and numbers where the template has text."""
+    """Return properties as members of a request: camelCase, and numbers for numeric texts."""
     if isinstance(value, list):
         return [as_request(item) for item in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The stand-in for ECS, GitHub, and a step that uses both."""
+"""The stand-ins for ECS and GitHub, and a step that uses both."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def ecs(ecs_of_session: Ecs) -> Ecs:
 def aws_command(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory for PATH with the stand-in for the aws command, and with a Python."""
     directory = tmp_path_factory.mktemp("bin")
-    # $STEP_PYTHON tries another one: the action says which is the oldest.
+    # $STEP_PYTHON is for the oldest Python that the action supports.
     python = os.environ.get("STEP_PYTHON", sys.executable)
     (directory / "python3").symlink_to(os.path.realpath(python))
     command = directory / "aws"
@@ -86,7 +86,7 @@ class Step:
         return self
 
     def wait(self, timeout: float = 120) -> Step:
-        """Wait for its end."""
+        """Wait until it has ended."""
         assert self.process is not None
         self.output, _ = self.process.communicate(timeout=timeout)
         self.code = self.process.returncode
@@ -95,7 +95,7 @@ class Step:
     def cancel(self) -> Step:
         """Cancel it as GitHub does: SIGINT, SIGTERM after 7.5 s, SIGKILL 2.5 s later.
 
-        Each goes to the process that was started, and not to those that it has started.
+        Each signal goes to the started process only, and not to its children.
         """
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
@@ -108,7 +108,7 @@ class Step:
 
     @property
     def outputs(self) -> dict[str, str]:
-        """What it has put out; later entries replace earlier ones."""
+        """The outputs that it has set; a later entry replaces an earlier one."""
         text = self.outputs_file.read_text() if self.outputs_file.exists() else ""
         found = re.findall(r"(?ms)^([^\n<]+)<<(\S+)\n(.*?)\n\2$", text)
         return {name: value for name, _, value in found}
@@ -121,7 +121,7 @@ class Step:
 
 
 def unescaped(text: str) -> str:
-    """What GitHub shows of a workflow command's text."""
+    """Return the text of a workflow command as GitHub shows it."""
     for code, character in (("%0A", "\n"), ("%0D", "\r"), ("%3A", ":"), ("%2C", ",")):
         text = text.replace(code, character)
     return text.replace("%25", "%")
@@ -137,7 +137,7 @@ class Steps:
         self.temporary = Path(environ["RUNNER_TEMP"])
 
     def where(self, **environ: str) -> Steps:
-        """Return a maker of steps whose environment differs; an empty variable is left out."""
+        """Return a maker of steps with these variables; one with an empty value is removed."""
         other = Steps({**self._environ, **environ}, self._directory)
         other.made = self.made
         return other
@@ -162,7 +162,7 @@ class Steps:
 
 @pytest.fixture
 def steps(ecs: Ecs, simulator: Simulator, aws_command: Path, tmp_path: Path) -> Iterator[Steps]:
-    """Return a maker of steps of one job. No secret may be where it does not belong."""
+    """Make steps of one job; afterwards fail if a secret is in a place where none belongs."""
     temporary = tmp_path / "temp"
     temporary.mkdir()
     environ = {
@@ -191,7 +191,7 @@ def steps(ecs: Ecs, simulator: Simulator, aws_command: Path, tmp_path: Path) -> 
 
 
 def _no_secret_is_astray(steps: Steps, ecs: Ecs, temporary: Path) -> None:
-    """The token is in no request, command line or log, a JIT configuration in overrides only."""
+    """Fail if the token is in a request, command line or log, or a JIT configuration in a log."""
     for call in ecs.calls:
         assert TOKEN not in json.dumps([call.request, call.argv, dict(call.environ)])
     for step in steps.made:
@@ -206,13 +206,13 @@ def _no_secret_is_astray(steps: Steps, ecs: Ecs, temporary: Path) -> None:
 
 
 def environment(request: Body) -> dict[str, str]:
-    """The variables that a RunTask overrides in its first container."""
+    """Return the variables that a RunTask request sets in its first container."""
     container = request["overrides"]["containerOverrides"][0]
     return {item["name"]: item["value"] for item in container["environment"]}
 
 
 def jit_configurations(ecs: Ecs) -> list[str]:
-    """What the tasks were given to be one runner once."""
+    """Return the JIT configurations in the requests for tasks."""
     requests = ecs.asked("ecs run-task")
     found = [environment(request).get("RUNNER_JITCONFIG", "") for request in requests]
     return [jit for jit in found if jit]
@@ -220,7 +220,7 @@ def jit_configurations(ecs: Ecs) -> list[str]:
 
 @pytest.fixture
 def listeners(ecs: Ecs) -> list[Listener]:
-    """Let each task that is started be a runner that goes online at once."""
+    """Let each started task be a runner that is online at once."""
     found: list[Listener] = []
 
     def run(_task: Body, request: Body) -> None:
@@ -233,7 +233,7 @@ def listeners(ecs: Ecs) -> list[Listener]:
 
 
 def until(condition: Any, seconds: float = 20.0) -> None:
-    """Wait until something is true; AssertionError if it never is."""
+    """Wait until a condition is true; AssertionError after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came true"

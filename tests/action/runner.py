@@ -1,4 +1,4 @@
-"""What runs in a task of the stand-in: a runner that GitHub lists, without a container."""
+"""The runner in a task of the stand-in: GitHub lists it, and there is no container."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Listener:
     """A listener with a JIT configuration: online once `open` has logged in."""
 
     def __init__(self, jit: str) -> None:
-        """`jit` is what the task was given."""
+        """`jit` is the configuration that the task was given."""
         files = {
             name: json.loads(base64.b64decode(content))
             for name, content in json.loads(base64.b64decode(jit)).items()
@@ -39,7 +39,7 @@ class Listener:
         self._session = self._ask("session", session)["session_id"]
 
     def take_job(self) -> dict[str, Any]:
-        """Wait for a job and take it; the runner is busy then."""
+        """Wait for a job and take it, so that the runner is busy."""
         query = f"sessionId={self._session}&status=Online&runnerVersion={VERSION}"
         message = self._ask(f"message?{query}")
         request = {"jobMessageId": message["runner_request_id"]}
@@ -57,7 +57,7 @@ class Listener:
 
 
 def register(github: Simulator, name: str, labels: Sequence[str]) -> Listener:
-    """Register a runner of acme/shop that no action has to do with; it is not online yet."""
+    """Register a runner of acme/shop that no action has started; it is offline."""
     url = f"{github.url}/repos/acme/shop/actions/runners/generate-jitconfig"
     body = {"name": name, "runner_group_id": 1, "labels": list(labels)}
     headers = {"Authorization": f"Bearer {TOKEN}", "User-Agent": "test"}

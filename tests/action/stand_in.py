@@ -1,8 +1,8 @@
-"""A stand-in for ECS, for what moto does not play: failures, clientToken, ends, limits, delays.
+"""A stand-in for ECS with what moto lacks: failures, clientToken, ends of tasks, limits, delays.
 
-Each request and each answer is held against botocore's model of the service, so the stand-in
-takes and says nothing that AWS would not. It speaks to the real `aws` command, and to the
-stand-in for that command in `aws_command.py`, which starts ten times faster.
+botocore's model of the service checks each request and each answer, so that both are ones that AWS
+could have. Its clients are the real `aws` command and the stand-in in `aws_command.py`, which
+starts ten times faster.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ class AwsFailure(Exception):
 
 @dataclass
 class Fault:
-    """What happens to the next `times` requests for an operation, after `skip` that it spares."""
+    """What happens to the next `times` requests for an operation, after `skip` good ones."""
 
     operation: str
     error: AwsFailure | None = None
     failures: Sequence[Body] = ()
     hold: threading.Event | None = None
-    after: bool = False  # it is carried out first, and only then
+    after: bool = False  # the request is carried out before it fails
     times: int = 1
     skip: int = 0
 
 
 @dataclass
 class Call:
-    """One request, with the command line and the environment that it was asked by."""
+    """One request, and the command line and environment of the command that sent it."""
 
     operation: str
     request: Body
@@ -71,12 +71,12 @@ class Call:
 
 @functools.cache
 def model(service: str) -> ServiceModel:
-    """Botocore's model of a service."""
+    """Return botocore's model of a service."""
     return botocore.session.get_session().get_service_model(service)
 
 
 def operation_model(service: str, name: str) -> OperationModel:
-    """The model of an operation, whose name is the command's: run-task."""
+    """Return the model of an operation, named as on the command line: run-task."""
     for known in model(service).operation_names:
         if xform_name(known, "-") == name:
             return model(service).operation_model(known)
@@ -84,13 +84,13 @@ def operation_model(service: str, name: str) -> OperationModel:
 
 
 def validate(shape: Any, value: Any) -> None:
-    """AssertionError with all that the model does not allow."""
+    """Raise AssertionError with everything that the model does not allow."""
     report = ParamValidator().validate(value, shape)
     assert not report.has_errors(), report.generate_report()
 
 
 class Ecs:
-    """Clusters, task definitions, tasks; and the little of EC2, CloudWatch and STS that we ask."""
+    """Clusters, task definitions, tasks; and the few calls of EC2, CloudWatch and STS in use."""
 
     def __init__(self) -> None:
         """Listen on any free port of this machine."""
@@ -120,11 +120,11 @@ class Ecs:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The address of this server."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def reset(self) -> None:
-        """Know nothing but the cluster `runners`; let go what is held."""
+        """Forget everything but the clusters, and let held requests go on."""
         for fault in getattr(self, "_faults", []):
             if fault.hold:
                 fault.hold.set()
@@ -139,12 +139,12 @@ class Ecs:
             self.logs: dict[tuple[str, str], list[str]] = {}
             self.subnets: list[Body] = []
             self.groups: list[Body] = []
-            self.unseen = 0  # DescribeTasks and StopTask do not know a task so many times
+            self.unseen = 0  # so often DescribeTasks and StopTask do not know a new task
             self._unseen: dict[str, int] = {}
             self.on_run: Callable[[Body, Body], None] = lambda _task, _request: None
 
     def fault(self, operation: str, **what: Any) -> Fault:
-        """Let something go wrong: see `Fault`. `error` may be a pair of code and message."""
+        """Add a fault: see `Fault`. `error` may be a pair of code and message."""
         error = what.pop("error", None)
         made = Fault(operation, error=AwsFailure(*error) if error else None, **what)
         if made.error:
@@ -154,14 +154,14 @@ class Ecs:
         return made
 
     def _check_error(self, operation: str, code: str) -> None:
-        """Every service may throttle, fail, or refuse a signature; the rest its model names."""
+        """Fail unless it is an error that every service has, or one in this operation's model."""
         service, name = operation.split()
         common = {"ThrottlingException", "ServerException", "ExpiredTokenException"}
         names = {shape.name for shape in operation_model(service, name).error_shapes}
         assert service == "ec2" or code in names | common, f"{operation} knows no {code}"
 
     def register(self, family: str = "gh-runner", **what: Any) -> Body:
-        """Register a task definition with a container `runner`, for Fargate; its body."""
+        """Register a Fargate task definition with a container `runner`; return its body."""
         container = {
             "name": what.pop("container", "runner"),
             "image": "gh-runner",
@@ -197,7 +197,7 @@ class Ecs:
         return body
 
     def end(self, arn: str, code: int | None = None, **what: Any) -> None:
-        """Let a task end: with its container's exit code, or before that ever ran."""
+        """End a task with its container's exit code; without one, before the container ran."""
         with self._lock:
             task = self.tasks[arn]
             task |= {"lastStatus": "STOPPED", "desiredStatus": "STOPPED", **what}
@@ -208,12 +208,12 @@ class Ecs:
 
     @property
     def running(self) -> list[str]:
-        """The tasks that nobody has stopped and that have not ended."""
+        """The tasks that were not stopped and have not ended."""
         with self._lock:
             return [arn for arn, task in self.tasks.items() if task["desiredStatus"] != "STOPPED"]
 
     def asked(self, operation: str) -> list[Body]:
-        """The requests for an operation."""
+        """Return the requests for an operation."""
         with self._lock:
             return [call.request for call in self.calls if call.operation == operation]
 
@@ -417,7 +417,7 @@ class Ecs:
 
 
 def _filtered(items: Sequence[Body], request: Body) -> list[Body]:
-    """What the filters leave: by tag, by the group's name, by the VPC."""
+    """Return the items that the filters select: by tag, by the group's name, by the VPC."""
     found = list(items)
     for wanted in request.get("Filters", []):
         name, values = wanted["Name"], wanted["Values"]
@@ -439,7 +439,7 @@ def _arn(kind: str) -> str:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """The real command's requests (AWS JSON 1.1), and those of the command's stand-in."""
+    """Takes requests of the real command (AWS JSON 1.1), and of the command's stand-in."""
 
     protocol_version = "HTTP/1.1"
 
@@ -461,7 +461,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(data)
         except OSError:
-            pass  # who has asked was killed meanwhile
+            pass  # the client was killed meanwhile
 
     def _call(self, body: Body) -> Call:
         target = self.headers.get("X-Amz-Target")

@@ -1,4 +1,4 @@
-"""Docker in the place of ECS's agent: tasks start with what their definition and RunTask say."""
+"""Plays ECS's agent: Docker runs tasks as their definition and RunTask say."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Body = dict[str, Any]
 
 
 def variables(definition: Body, container: str, overrides: Body) -> dict[str, str]:
-    """The environment of a container: the definition's, then the overrides'."""
+    """Return a container's environment: the definition's, overridden by RunTask's."""
     [known] = [item for item in definition["containerDefinitions"] if item["name"] == container]
     found = {item["name"]: item["value"] for item in known.get("environment", [])}
     for override in overrides.get("containerOverrides", []):
@@ -28,7 +28,7 @@ def variables(definition: Body, container: str, overrides: Body) -> dict[str, st
 
 
 def options(definition: Body, container: str, environment: Mapping[str, str]) -> list[str]:
-    """`docker run`'s options for a container of a task definition."""
+    """Return the options of `docker run` for a container of a task definition."""
     [known] = [item for item in definition["containerDefinitions"] if item["name"] == container]
     found = [f"--stop-timeout={known.get('stopTimeout', 30)}"]
     linux = known.get("linuxParameters", {})
@@ -42,7 +42,7 @@ def options(definition: Body, container: str, environment: Mapping[str, str]) ->
 
 
 class Agent:
-    """Takes up every task that a client of ECS lists, and stops it when ECS says so."""
+    """Starts every task that ECS lists, and stops it when ECS says so."""
 
     def __init__(self, ecs: Any, docker: Engine, cluster: str, usual: Sequence[str]) -> None:
         """`ecs` is botocore's client; `usual` are options, with the image at the end."""
@@ -65,7 +65,7 @@ class Agent:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Look no more, and remove all containers."""
+        """Stop looking, and remove all containers."""
         self._end.set()
         self._thread.join()
         for container in self.containers.values():
@@ -106,7 +106,7 @@ class Agent:
         return Container(self._docker, *options(definition, "runner", given), *self._usual)
 
     def wait_for(self, count: int, seconds: float = 60) -> list[Container]:
-        """Wait until so many tasks were taken up; their containers."""
+        """Wait until this number of tasks was started; return their containers."""
         end = time.monotonic() + seconds
         while len(self.containers) < count:
             assert self.trouble is None
@@ -116,7 +116,7 @@ class Agent:
 
 
 def configuration(url: str, directory: Path) -> list[str]:
-    """Options by which the image's runner finds the simulator, at an address for containers."""
+    """Return options with which the image's runner finds the simulator from a container."""
     path = directory / "simulator.json"
     path.write_text(json.dumps(asdict(Distribution.scaled(url, 0, cancel_scale=1))))
     return ["--volume", f"{path}:/home/runner/bin/simulator.json:ro"]

@@ -1,4 +1,4 @@
-"""A cancelled step takes back what it has started, in the ten seconds that GitHub gives it."""
+"""A cancelled step undoes what it has started, in the ten seconds that GitHub gives it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _hold(ecs: Ecs, operation: str, **what: object) -> threading.Event:
 def test_cancelled_while_ecs_is_asked(
     steps: Steps, ecs: Ecs, simulator: Simulator, after: bool
 ) -> None:
-    """The task of a request that is under way is looked for and stopped, or cannot be a runner."""
+    """A task whose request was under way is stopped, or its configuration is void."""
     held = _hold(ecs, "ecs run-task", after=after)
     step = steps.start()
     until(lambda: ecs.asked("ecs run-task"))
@@ -40,7 +40,7 @@ def test_cancelled_while_ecs_is_asked(
     if after:
         assert not ecs.running
     else:
-        # ECS has taken the request up when nobody was there any more. The task ends by itself.
+        # ECS has carried out the request after the step had ended. The task ends by itself.
         [jit] = jit_configurations(ecs)
         with pytest.raises(urllib.error.HTTPError):
             Listener(jit).open()
@@ -50,7 +50,7 @@ def test_cancelled_while_ecs_is_asked(
 def test_cancelled_while_github_is_asked(
     steps: Steps, ecs: Ecs, simulator: Simulator, after: bool
 ) -> None:
-    """A registration whose answer never comes is looked for by its name."""
+    """A registration whose answer never came is found by its name, and deleted."""
     simulator.fault(path="generate-jitconfig", hold="it", after=after)
     step = steps.start()
     simulator.wait_for("fault")
@@ -73,7 +73,7 @@ def test_cancelled_while_it_waits(steps: Steps, ecs: Ecs, simulator: Simulator) 
 
 
 def test_cancelled_when_aws_does_not_answer(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
-    """The runners are taken off the list, and the tasks that may go on are named in time."""
+    """The runners are taken off the list, and tasks that may still run are named in time."""
     held = _hold(ecs, "ecs stop-task", times=-1)
     step = steps.start()
     until(lambda: ecs.running)
@@ -85,7 +85,7 @@ def test_cancelled_when_aws_does_not_answer(steps: Steps, ecs: Ecs, simulator: S
 
 
 def test_cancelled_before_anything(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
-    """Nothing was started, and nothing has to be undone."""
+    """If nothing was started, the step ends within two seconds."""
     held = _hold(ecs, "ecs describe-task-definition")
     step = steps.start()
     until(lambda: ecs.calls)

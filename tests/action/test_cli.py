@@ -1,4 +1,4 @@
-"""The real `aws` command: it takes our requests, and we understand its answers and refusals."""
+"""The real `aws` command takes the action's requests; the action reads its answers and errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AWS = Path(sys.executable).with_name("aws")
 
 @pytest.fixture
 def real(steps: Steps, tmp_path: Path) -> Steps:
-    """Return a maker of steps with the AWS CLI of the project's environment."""
+    """Make steps with the AWS CLI of the project's environment."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "aws").symlink_to(AWS)
     (tmp_path / "bin" / "python3").symlink_to(shutil.which("python3") or sys.executable)
@@ -29,7 +29,7 @@ def real(steps: Steps, tmp_path: Path) -> Steps:
 def test_a_runner_comes_and_goes(
     real: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners
 ) -> None:
-    """Start, wait and stop, with the words of the real command in between."""
+    """A runner is started, waited for and stopped through the real command."""
     start = real.run()
     assert start.code == 0, start.output
     [request] = ecs.asked("ecs run-task")
@@ -59,7 +59,7 @@ def test_refusals(
     inputs: dict[str, str],
     told: str,
 ) -> None:
-    """The command's own failures and AWS's refusals are told apart."""
+    """The command's own failures and AWS's refusals give different errors."""
     step = real.where(AWS_EC2_METADATA_DISABLED="true", AWS_MAX_ATTEMPTS="1", **environ)
     done = step.run(**inputs)
     assert done.code == 1
@@ -69,7 +69,7 @@ def test_refusals(
 
 
 def test_the_stand_in_for_the_command_says_the_same(real: Steps, steps: Steps, ecs: Ecs) -> None:
-    """What most tests use in place of the command gives the same errors and the same requests."""
+    """The stand-in that most tests use gives the same errors and the same requests."""
     errors = []
     for maker in (real, steps):
         step = maker.run(cluster="nowhere")

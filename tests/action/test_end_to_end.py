@@ -1,7 +1,7 @@
-"""The example workflow starts real containers of the image, and a job runs in one of them.
+"""The example workflow starts real containers of the image, and one of them runs a job.
 
-`act` runs the workflow's jobs on this machine, moto is AWS, the simulator is GitHub. What ECS's
-agent would do with a task, Docker does.
+`act` runs the workflow's jobs on this machine, moto plays AWS, the simulator GitHub. Docker does
+with a task what ECS's agent would do.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.image.mirror import mirror
 
 __all__ = ["docker"]
 
-pytestmark = [pytest.mark.image, pytest.mark.timeout(1800)]  # it may build the image
+pytestmark = [pytest.mark.image, pytest.mark.timeout(1800)]  # may build the image
 
 TOKEN = "ghp_simulator"
 NETWORK = "gh-runner-test-action"
@@ -51,7 +51,7 @@ CREDENTIALS = {
 
 @pytest.fixture(scope="module")
 def image(docker: Engine) -> Iterator[str]:
-    """The image, and one label more: another run that builds it anew removes its older one."""
+    """The image under a tag of its own: another test run that builds it removes the usual tag."""
     with alone(), mirror(WORK) as releases:
         built = slim(docker, base(docker, operating_system(docker), "slim"), releases)
         lines = f"FROM {built}\nLABEL run={os.getpid()}\n"
@@ -75,7 +75,7 @@ def github(docker: Engine) -> Iterator[Simulator]:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[str]:
-    """An AWS whose tasks run until somebody stops them; its address."""
+    """The address of an AWS whose tasks run until they are stopped."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -89,7 +89,7 @@ def aws() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def network(aws: str) -> dict[str, str]:
-    """A VPC of that AWS: the variables of the example workflow."""
+    """A VPC in that AWS, as the variables of the example workflow."""
     ec2 = client(aws, "ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
@@ -99,7 +99,7 @@ def network(aws: str) -> dict[str, str]:
 
 
 def client(url: str, service: str) -> Any:
-    """Botocore's client of that AWS."""
+    """Return botocore's client for that AWS."""
     return botocore.session.get_session().create_client(
         service,
         endpoint_url=url,
@@ -111,12 +111,12 @@ def client(url: str, service: str) -> Any:
 
 @pytest.fixture(scope="module")
 def ecs(aws: str, image: str) -> Any:
-    """Its ECS, with the template's cluster and task definition."""
+    """The ECS of that AWS, with the template's cluster and task definition."""
     found = client(aws, "ecs")
     found.create_cluster(clusterName="gh-runner")
     definition = Stack(**{**NEEDED, **LAUNCH, "Image": image}).task_definition("Task")
     for container in definition["containerDefinitions"]:
-        container["memory"] = 2048  # moto wants it of each container
+        container["memory"] = 2048  # moto requires it for each container
     found.register_task_definition(**definition)
     return found
 
@@ -125,7 +125,7 @@ def ecs(aws: str, image: str) -> Any:
 def agent(
     ecs: Any, docker: Engine, image: str, github: Simulator, tmp_path: Path
 ) -> Iterator[Agent]:
-    """What makes containers of tasks."""
+    """Makes containers for the tasks."""
     github.reset()
     usual = [*configuration(github.url, tmp_path), f"--network={NETWORK}-{os.getpid()}", image]
     with Agent(ecs, docker, "gh-runner", usual) as found:
@@ -148,7 +148,7 @@ class Workflow:
         subprocess.run(["git", "init", "--quiet", directory], check=True)
 
     def run(self, job: str, **inputs: str) -> str:
-        """Run one of its jobs; what `act` prints. Inputs of the action are added."""
+        """Run one of its jobs, with further inputs for the action; return what `act` prints."""
         text = (TEMPLATE.parent / "workflow.yml").read_text()
         for name, value in self.outputs.items():
             text = text.replace(f"${{{{ needs.runner.outputs.{name} }}}}", json.dumps(value))
@@ -214,8 +214,8 @@ def workflow(github: Simulator, network: dict[str, str], aws: str, tmp_path: Pat
 def test_a_job_runs_on_the_runner_that_its_workflow_has_started(
     workflow: Workflow, agent: Agent, github: Simulator, docker: Engine
 ) -> None:
-    """The job goes to a runner of this launch and to no other; the rest is stopped at the end."""
-    # A runner of the same repository with every label but the launch's.
+    """A runner of this launch does the job, no other; the other runners are stopped at the end."""
+    # A runner of the same repository that lacks only the launch's own label.
     register(github, "decoy", [*DEFAULT_LABELS, "gh-runner", "gpu"]).open()
     printed = workflow.run("runner", count="2", labels="gpu")
     names = json.loads(workflow.outputs["runner-names"])
@@ -231,7 +231,7 @@ def test_a_job_runs_on_the_runner_that_its_workflow_has_started(
 
     stopped = workflow.run("stop")
     assert "tasks stopped: 2" in stopped
-    # The one that has had its job is off the list and ends by itself.
+    # The runner that did the job is off the list, and its container ends by itself.
     assert sorted(container.wait() for container in containers) == [0, 143]
     assert [runner["name"] for runner in github.runners()] == ["decoy"]
 
@@ -244,7 +244,7 @@ def test_a_job_runs_on_the_runner_that_its_workflow_has_started(
 def test_the_service_gets_its_credential_by_a_container(
     docker: Engine, image: str, github: Simulator, tmp_path: Path
 ) -> None:
-    """The service's two containers: one writes the credential, the other has it until its job."""
+    """In the service one container writes the credential; the other keeps it until its job."""
     github.reset()
     definition = Stack(
         **{**NEEDED, **SERVICE, "Image": image, "GitHubUrl": "https://github.com/acme/shop"}

@@ -1,4 +1,4 @@
-"""What can be told of the inputs and of the log without a step."""
+"""Reading inputs and writing the log, as far as no step is needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from entrypoint.errors import ExitCode
 from tests.action.conftest import ACTION, ROOT, unescaped
 
 ENVIRON = {"GITHUB_REPOSITORY": "acme/shop"}
-# What the actions that this one replaces could be told, and what they put out.
+# The inputs and outputs of the actions that this one replaces.
 MAJOR0 = (
     *("name", "token", "labels", "workdir", "context", "task-definition", "cluster"),
     *("launch-type", "subnets", "subnets-tag", "security-groups", "security-groups-tag", "debug"),
@@ -36,7 +36,7 @@ def inputs(**texts: str) -> Inputs:
 
 
 def test_the_action_has_the_inputs_of_the_program() -> None:
-    """Each input of the program is in action.yml with all its names, and nothing else is."""
+    """action.yml has each input of the program with all its names, and no other input."""
     wanted = list(itertools.chain.from_iterable(map(spellings, DEFAULTS)))
     assert list(ACTION["inputs"]) == wanted
     for name in DEFAULTS:
@@ -53,7 +53,7 @@ def _complaints(**texts: str) -> str:
 
 
 def test_the_defaults_are_described() -> None:
-    """No default stands in action.yml, where it would look like a value of the workflow's."""
+    """Defaults are in descriptions only: action.yml would pass them on like a workflow's values."""
     for name, default in DEFAULTS.items():
         assert "default" not in ACTION["inputs"][name]
         if default:
@@ -61,13 +61,13 @@ def test_the_defaults_are_described() -> None:
 
 
 def test_the_names_of_others_are_understood() -> None:
-    """A workflow that was written for one of the other actions finds its inputs and outputs."""
+    """A workflow that was written for another action finds its inputs and outputs here."""
     assert set(MAJOR0) | set(PASSEI_DIRETO) <= set(ACTION["inputs"])
     assert set(OUTPUTS) <= set(ACTION["outputs"])
 
 
 def test_no_shell_sees_an_input() -> None:
-    """Nothing is interpolated into the script: a shell would run what is in it."""
+    """No input is interpolated into the script, because the shell would run it."""
     [step] = ACTION["runs"]["steps"]
     assert "${{" not in step["run"]
     assert step["env"]["GH_RUNNER_INPUTS"] == "${{ toJSON(inputs) }}"
@@ -75,19 +75,19 @@ def test_no_shell_sees_an_input() -> None:
 
 
 def test_no_description_is_an_expression() -> None:
-    """GitHub evaluates whatever looks like one, and refuses the whole action there."""
+    """No description contains an expression: GitHub would evaluate it, and refuse the action."""
     for about in [*ACTION["inputs"].values(), *ACTION["outputs"].values()]:
         assert "${{" not in about["description"]
 
 
 def test_the_exit_codes_are_those_of_the_image() -> None:
-    """The action explains the image's codes in the image's words."""
+    """The action explains the image's exit codes in the image's words."""
     for code in ExitCode:
         assert EXIT_CODES[int(code)] == code.meaning
 
 
 def test_an_old_python_suffices() -> None:
-    """It runs on the Python of the machine, 3.8 or later."""
+    """The program runs on Python 3.8 and later, since the machine provides it."""
     vermin = Path(sys.executable).with_name("vermin")
     command = [str(vermin), "--target=3.8-", "--no-tips", "--violations", str(ROOT / "action")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -96,7 +96,7 @@ def test_an_old_python_suffices() -> None:
 
 @pytest.mark.parametrize("name", sorted(DEFAULTS))
 def test_each_input_has_one_value(name: str) -> None:
-    """Two spellings with different values are an error, with the same value are none."""
+    """An input under two spellings is an error if the values differ."""
     for first, second in itertools.combinations(spellings(name), 2):
         with pytest.raises(Problem, match="are the same input"):
             inputs(**{first: "1", second: "2"})
@@ -114,13 +114,13 @@ def test_each_input_has_one_value(name: str) -> None:
     ],
 )
 def test_lists(text: str, found: list[str]) -> None:
-    """Items stand between commas or line breaks, or in a JSON list."""
+    """Items are divided by commas or line breaks, or are a JSON list."""
     assert inputs(labels=text).labels == found
 
 
 @pytest.mark.parametrize("text", ["a\0b", "a\x1b[31m", "a\x7f", "a\x08"])
 def test_control_characters(text: str) -> None:
-    """No input may hold what a terminal or a log would obey."""
+    """An input may not contain control characters, which a terminal or a log would obey."""
     for name in ("labels", "group", "cluster", "workdir"):
         with pytest.raises(Problem, match=f"{name}: .*control character"):
             inputs(**{name: text})
@@ -135,7 +135,7 @@ def test_control_characters(text: str) -> None:
     ],
 )
 def test_tags_of_networks(text: str, found: tuple[str, str]) -> None:
-    """The first colon divides; AWS's own keys have colons themselves."""
+    """The first colon that is not part of AWS's own keys divides key and value."""
     assert inputs(**{"subnets-tag": text}).subnets_tag == found
 
 
@@ -149,27 +149,27 @@ def test_tags_of_networks(text: str, found: tuple[str, str]) -> None:
     ],
 )
 def test_contexts(context: str, scope: str) -> None:
-    """A repository, an organization or an enterprise."""
+    """A context is a repository, an organization or an enterprise."""
     assert inputs(context=context).scope == scope
 
 
 @pytest.mark.parametrize("context", ["a/b/c", "../..", "a/b?x", "a b", "https://github.com/a"])
 def test_contexts_that_are_none(context: str) -> None:
-    """Nothing else gets into the path of a request."""
+    """Any other text is refused before it gets into the path of a request."""
     with pytest.raises(Problem, match="context: "):
         inputs(context=context)
 
 
 @pytest.mark.parametrize("url", ["http://api.github.com", "ftp://x", "https://", "x"])
 def test_the_token_goes_nowhere_in_the_clear(url: str) -> None:
-    """The API is asked by TLS, but on this machine and in private networks."""
+    """Plain http is refused, except on this machine and in private networks."""
     with pytest.raises(Problem, match="api-url: "):
         inputs(**{"api-url": url})
     assert inputs(**{"api-url": "http://127.0.0.1:1"}).api_url
 
 
 def test_a_token_with_a_line_break() -> None:
-    """A line break at the end of a secret is cut; one in it is refused without showing it."""
+    """A secret's last line break is cut; one inside is refused without showing the secret."""
     assert inputs(token="ghp_x\n").token == "ghp_x"
     with pytest.raises(Problem) as caught:
         inputs(token="ghp_x\nghp_y")
@@ -177,7 +177,7 @@ def test_a_token_with_a_line_break() -> None:
 
 
 def test_outputs_cannot_be_forged(tmp_path: Path) -> None:
-    """A value with line breaks is one value."""
+    """A value with line breaks stays one value of one output."""
     file = tmp_path / "outputs"
     workflow = Workflow({"GITHUB_OUTPUT": str(file)}, io.StringIO())
     workflow.output({"a": "1\nid<<x\nforged\nx", "b": ["2"]})
@@ -188,7 +188,7 @@ def test_outputs_cannot_be_forged(tmp_path: Path) -> None:
 
 
 def test_annotations_are_one_line() -> None:
-    """Line breaks, colons and commas are escaped, as the machine wants them."""
+    """Line breaks, colons and commas in an annotation are escaped."""
     stream = io.StringIO()
     workflow = Workflow({}, stream)
     workflow.mask("hush")
@@ -200,7 +200,7 @@ def test_annotations_are_one_line() -> None:
 
 @pytest.mark.parametrize("text", ["::error::x", "  ::add-mask::x", "a\n::x", "##[group]", "\t::x"])
 def test_no_line_is_a_command(text: str) -> None:
-    """The machine obeys neither form of a command in the words of others."""
+    """Words of others, printed to the log, are never a workflow command of either form."""
     for line in harmless(text).splitlines():
         assert not line.strip().startswith("::")
         assert "##[" not in line

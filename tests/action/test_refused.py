@@ -1,4 +1,4 @@
-"""What is wrong is told once, with the input and the remedy, and nothing is left behind."""
+"""An error names the input and the remedy once, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def refused(step: Step, ecs: Ecs, simulator: Simulator) -> str:
 
 
 def test_all_wrong_inputs_at_once(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
-    """Every input that is wrong is named in one annotation, and AWS is not asked."""
+    """One annotation names every wrong input, and AWS gets no request."""
     step = steps.run(
         count="101",
         wait="forever",
@@ -53,7 +53,7 @@ def test_all_wrong_inputs_at_once(steps: Steps, ecs: Ecs, simulator: Simulator) 
 
 
 def test_two_values_for_one_input(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
-    """Hyphens and underscores are one input; two different values are an error."""
+    """An input with hyphens and with underscores is the same; two different values are an error."""
     step = steps.run(**{"task-definition": "a", "task_definition": "b", "task_count": "2"})
     error = refused(step, ecs, simulator)
     assert "task-definition and task_definition are the same input" in error
@@ -61,14 +61,14 @@ def test_two_values_for_one_input(steps: Steps, ecs: Ecs, simulator: Simulator) 
 
 
 def test_no_credentials(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
-    """Without credentials of AWS the error says which action brings them."""
+    """Without AWS credentials the error names the action that provides them."""
     error = refused(steps.where(AWS_ACCESS_KEY_ID="").run(), ecs, simulator)
     assert "AWS credentials: ecs describe-task-definition: Unable to locate credentials" in error
     assert "configure-aws-credentials" in error
 
 
 def test_no_region(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
-    """Without a region the input is named."""
+    """Without a region the error names the input."""
     error = refused(steps.where(AWS_REGION="").run(), ecs, simulator)
     assert error.startswith("region: ")
     assert steps.where(AWS_REGION="").run(region="eu-west-1", wait="none").code == 0
@@ -119,14 +119,14 @@ def test_no_python(steps: Steps, ecs: Ecs, tmp_path: Path) -> None:
 def test_what_does_not_exist(
     steps: Steps, ecs: Ecs, simulator: Simulator, inputs: dict[str, str], blamed: str
 ) -> None:
-    """A name that leads to nothing is told with its input."""
+    """The error about a name that does not exist names its input."""
     ecs.register("vpc", networkMode="awsvpc")
     ecs.subnets, ecs.groups = [SUBNET], [GROUP]
     assert refused(steps.run(**inputs), ecs, simulator).startswith(blamed)
 
 
 def test_networks_are_looked_up(steps: Steps, ecs: Ecs) -> None:
-    """Tags and names of groups become ids, those of the subnets' VPC; ids are passed on."""
+    """Tags and names of groups become ids within the subnets' VPC; ids are passed on."""
     ecs.register("vpc", networkMode="awsvpc")
     other = {**GROUP, "GroupId": "sg-2", "VpcId": "vpc-2"}
     ecs.subnets, ecs.groups = [SUBNET], [other, GROUP]
@@ -149,7 +149,7 @@ def test_networks_are_looked_up(steps: Steps, ecs: Ecs) -> None:
 
 
 def test_subnets_of_several_networks(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
-    """A tag that several VPCs have cannot say where the task lives."""
+    """A tag that subnets of several VPCs have is an error."""
     ecs.register("vpc", networkMode="awsvpc")
     ecs.subnets = [SUBNET, {**SUBNET, "SubnetId": "subnet-2", "VpcId": "vpc-2"}]
     step = steps.run(**{"task-definition": "vpc", "subnets-tag": "at:ecs"})
@@ -184,7 +184,7 @@ def test_subnets_of_several_networks(steps: Steps, ecs: Ecs, simulator: Simulato
 def test_a_token_that_may_not_register(
     steps: Steps, ecs: Ecs, simulator: Simulator, fault: dict[str, object], blamed: str, said: str
 ) -> None:
-    """GitHub's words, the request's id and the remedy are told; no task is started."""
+    """The error has GitHub's message, the request's id and the remedy; no task is started."""
     simulator.fault(path="generate-jitconfig", **fault)
     error = refused(steps.run(timeout="20"), ecs, simulator)
     assert error.startswith(blamed)
@@ -195,14 +195,14 @@ def test_a_token_that_may_not_register(
 
 
 def test_neither_token_nor_secret(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
-    """A runner that could never register is not started."""
+    """Without a credential for the runner no task is started."""
     error = refused(steps.run(token=""), ecs, simulator)
     assert error.startswith("token: ")
     assert "create-github-app-token" in error
 
 
 def test_two_credentials(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
-    """A JIT configuration beside the definition's own secret would be refused by the image."""
+    """A JIT configuration for a definition with a secret is refused, as the image would do."""
     ecs.register(secrets=["GITHUB_PERSONAL_TOKEN"])
     error = refused(steps.run(credential="jit"), ecs, simulator)
     assert error.startswith("credential: ")
@@ -210,7 +210,7 @@ def test_two_credentials(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
 
 
 def test_no_such_group(steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners) -> None:
-    """A runner group is given by its name; the known ones are listed."""
+    """An unknown runner group is an error that lists the existing ones."""
     simulator.add_group("builds")
     error = refused(steps.run(context="acme", group="bilds"), ecs, simulator)
     assert "builds" in error
@@ -234,7 +234,7 @@ def test_no_such_group(steps: Steps, ecs: Ecs, simulator: Simulator, listeners: 
 def test_ecs_refuses(
     steps: Steps, ecs: Ecs, simulator: Simulator, error: tuple[str, str], blamed: str
 ) -> None:
-    """What ECS says is told with the input to blame; the registration is taken back."""
+    """The error has ECS's message and the input; the runner is taken off the list."""
     ecs.fault("ecs run-task", error=error)
     told = refused(steps.run(), ecs, simulator)
     assert told.startswith(blamed)
@@ -242,7 +242,7 @@ def test_ecs_refuses(
 
 
 def test_failures_of_an_answer_are_errors(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
-    """An answer 200 whose `failures` are not empty has started nothing."""
+    """An answer with status 200 whose `failures` are not empty is an error."""
     ecs.fault("ecs run-task", failures=[{"arn": "arn:x", "reason": "ATTRIBUTE"}])
     assert "ATTRIBUTE" in refused(steps.run(), ecs, simulator)
 
@@ -250,7 +250,7 @@ def test_failures_of_an_answer_are_errors(steps: Steps, ecs: Ecs, simulator: Sim
 def test_overrides_that_a_workflow_does_not_choose(
     steps: Steps, ecs: Ecs, simulator: Simulator, tmp_path: Path
 ) -> None:
-    """Command, roles and the like need `allow-overrides`; secrets are refused in any case."""
+    """Command, roles and the like need `allow-overrides`; secrets are always refused."""
     path = tmp_path / "params.json"
     params = {"task-params-file": str(path)}
     role = "arn:aws:iam::123456789012:role/x"
@@ -281,14 +281,14 @@ def test_overrides_that_a_workflow_does_not_choose(
 def test_a_file_of_parameters_that_is_none(
     steps: Steps, ecs: Ecs, simulator: Simulator, tmp_path: Path, text: str
 ) -> None:
-    """A file that is no body of RunTask is named."""
+    """The error names a file that is no body of RunTask."""
     (tmp_path / "p.json").write_text(text)
     step = steps.run(**{"task-params-file": str(tmp_path / "p.json")})
     assert refused(step, ecs, simulator).startswith("task-params-file: ")
 
 
 def test_a_file_of_parameters_of_passei_direto(steps: Steps, ecs: Ecs, tmp_path: Path) -> None:
-    """The template of PasseiDireto's action is understood; what it leaves empty is not sent."""
+    """The template of PasseiDireto's action works; members that it leaves empty are not sent."""
     (tmp_path / "task-params.json").write_text(
         json.dumps(
             {
@@ -333,7 +333,7 @@ def test_a_file_of_parameters_of_passei_direto(steps: Steps, ecs: Ecs, tmp_path:
 def test_overrides_over_the_limit(
     steps: Steps, ecs: Ecs, simulator: Simulator, tmp_path: Path
 ) -> None:
-    """More than 8192 characters are refused before ECS is asked; the longest is named."""
+    """Overrides over 8192 characters are refused before ECS is asked; the longest is named."""
     big = {"name": "BIG", "value": "x" * 8000}
     body = {"overrides": {"containerOverrides": [{"name": "runner", "environment": [big]}]}}
     (tmp_path / "p.json").write_text(json.dumps(body))
@@ -345,7 +345,7 @@ def test_overrides_over_the_limit(
 
 
 def test_words_of_others_are_no_commands(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
-    """What AWS, a task or an input says cannot make the machine obey."""
+    """No text of AWS, a task or an input becomes a workflow command."""
     evil = "no\n::set-output name=id::evil\n##[set-env name=PATH]/evil\r::warning::x"
     ecs.fault("ecs run-task", error=("ClientException", evil))
     step = steps.run(debug="true", tags="a=::error::x")
@@ -357,12 +357,12 @@ def test_words_of_others_are_no_commands(steps: Steps, ecs: Ecs, simulator: Simu
 
 @pytest.mark.parametrize("text", ["$(id)", "`id`", "a; id", "a\nb", "a b", "../x", "x" * 51])
 def test_hostile_names(steps: Steps, ecs: Ecs, simulator: Simulator, text: str) -> None:
-    """A name is what a runner's name may be, and nothing that a shell or a log could obey."""
+    """A name may have only a runner name's characters, none that a shell or a log obeys."""
     assert "name: " in refused(steps.run(name=text), ecs, simulator)
 
 
 def test_a_hostile_label_is_a_label(steps: Steps, ecs: Ecs) -> None:
-    """A label goes to GitHub as it is, and no output can forge another one."""
+    """A label reaches GitHub unchanged, and cannot forge an output."""
     hostile = "$(touch /tmp/x) `id` ; && %0A::set-output"
     step = steps.run(wait="none", labels=hostile)
     assert step.code == 0, step.output

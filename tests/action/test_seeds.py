@@ -1,4 +1,4 @@
-"""Workflows that were written for major0/gh-ecs-runner and PasseiDireto/gh-runner-task-action."""
+"""Workflows for major0/gh-ecs-runner and PasseiDireto/gh-runner-task-action work unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OURS = {"RUNNER_IDLE_TIMEOUT", "RUNNER_JITCONFIG"}
 
 
 def test_major0(steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners) -> None:
-    """The example of its README: family and container are called like the runner."""
+    """The example in its README: family and container have the runner's name."""
     tag = [{"Key": "placement", "Value": "ecs"}]
     ecs.subnets, ecs.groups = [{**SUBNET, "Tags": tag}], [GROUP]
     ecs.register("techops-runner", container="techops-runner", networkMode="awsvpc")
@@ -31,7 +31,7 @@ def test_major0(steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listene
     assert request["cluster"] == "default"
     assert set(environment(request)) == OURS
     assert request["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"] == ["sg-1"]
-    # The job's runs-on there: these, and the id.
+    # That job's runs-on has these labels and the id.
     wanted = {"self-hosted", "Linux", "X64", "ephemeral", "dev", step.outputs["id"]}
     [runner] = simulator.runners()
     assert wanted <= {label["name"] for label in runner["labels"]}
@@ -39,7 +39,7 @@ def test_major0(steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listene
 
 
 def test_passei_direto(steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners) -> None:
-    """The example of its README: a token of its own name, machines of EC2, several tasks."""
+    """The example in its README: its own name for the token, EC2 machines, several tasks."""
     ecs.register("my-task-def", requiresCompatibilities=["EC2"])
     step = steps.run(
         token="", github_pat=TOKEN, task_definition="my-task-def", task_count="3", wait="true"
@@ -53,7 +53,7 @@ def test_passei_direto(steps: Steps, ecs: Ecs, simulator: Simulator, listeners: 
 
 
 def test_passei_direto_with_a_provider(steps: Steps, ecs: Ecs, listeners: Listeners) -> None:
-    """The provider is one of the cluster's; the default task definition is gh-runner."""
+    """The capacity provider is the cluster's; the default task definition is gh-runner."""
     step = steps.run(token="", github_pat=TOKEN, capacity_provider="gh-runner-automanaged")
     assert step.code == 0, step.output
     [request] = ecs.asked("ecs run-task")
@@ -63,7 +63,7 @@ def test_passei_direto_with_a_provider(steps: Steps, ecs: Ecs, listeners: Listen
 
 
 def test_passei_direto_finds_its_file(steps: Steps, ecs: Ecs, tmp_path: Path) -> None:
-    """Its file of parameters is found by its own name, if the token has its name as well."""
+    """Its file of parameters is read by default, if the token has its name, too."""
     body = {"overrides": {"memory": "4096"}, "tags": [{"key": "team", "value": "x"}]}
     (tmp_path / "task-params.json").write_text(json.dumps(body))
     for token in ("token", "github_pat"):

@@ -1,4 +1,4 @@
-"""`mode: start` where all goes well."""
+"""`mode: start`, when nothing fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Listeners = list[Listener]
 def test_a_runner_is_online_when_the_step_ends(
     steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners
 ) -> None:
-    """By default a JIT configuration is all that the task gets, and GitHub lists its runner."""
+    """By default the task gets nothing but a JIT configuration, and GitHub lists its runner."""
     step = steps.run(labels="gpu, big")
     assert step.code == 0, step.output
     [runner] = simulator.runners()
@@ -34,7 +34,7 @@ def test_a_runner_is_online_when_the_step_ends(
 def test_the_outputs_lead_to_the_runner(
     steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners
 ) -> None:
-    """`runs-on` is what the runner has been registered with, and the task is named."""
+    """`runs-on` has the labels of the registration; the outputs name the task as well."""
     step = steps.run(name="ci", task_definition="gh-runner", labels="gpu\nbig,GPU", context="acme")
     [runner] = simulator.runners()
     assert runner["scope"] == "orgs/acme"
@@ -55,7 +55,7 @@ def test_the_outputs_lead_to_the_runner(
 def test_each_of_many_is_a_runner_of_its_own(
     steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners
 ) -> None:
-    """`count` runners have each their task, configuration and clientToken, and share the label."""
+    """Of `count` runners each has its task, configuration and clientToken; one label is shared."""
     step = steps.run(count="12")
     assert step.code == 0, step.output
     requests = ecs.asked("ecs run-task")
@@ -73,7 +73,7 @@ def test_each_of_many_is_a_runner_of_its_own(
 def test_github_is_asked_for_one_after_the_other(
     steps: Steps, ecs: Ecs, simulator: Simulator
 ) -> None:
-    """GitHub asks for that of whoever makes changes, and limits those who do not."""
+    """Requests to GitHub that change something are sent one at a time, as GitHub demands."""
     assert steps.run(count="6", wait="none").code == 0
     asked = [item for item in simulator.requests() if "generate-jitconfig" in item["path"]]
     for one, next_one in itertools.pairwise(asked):
@@ -92,7 +92,7 @@ def test_without_waiting(steps: Steps, ecs: Ecs, wait: str) -> None:
 
 @pytest.mark.parametrize("wait", ["task", "true"])
 def test_waiting_for_the_task(steps: Steps, ecs: Ecs, wait: str) -> None:
-    """The step ends when the task runs, whatever GitHub lists."""
+    """The step ends when the task runs, and GitHub's list does not matter."""
     step = steps.run(wait=wait)
     assert step.code == 0, step.output
     [task] = ecs.tasks.values()
@@ -100,7 +100,7 @@ def test_waiting_for_the_task(steps: Steps, ecs: Ecs, wait: str) -> None:
 
 
 def test_a_task_that_ecs_does_not_know_yet(steps: Steps, ecs: Ecs) -> None:
-    """ECS is eventually consistent: a new task may be missing at first."""
+    """A new task may be missing in ECS's first answers, which are eventually consistent."""
     ecs.unseen = 1
     step = steps.run(wait="task")
     assert step.code == 0, step.output
@@ -108,7 +108,7 @@ def test_a_task_that_ecs_does_not_know_yet(steps: Steps, ecs: Ecs) -> None:
 
 
 def test_the_credential_of_the_task(steps: Steps, ecs: Ecs) -> None:
-    """Without a token the definition's own secret is used, and the settings are sent."""
+    """Without a token the runner uses the definition's own secret, and gets the settings."""
     ecs.register(secrets=["GITHUB_PERSONAL_TOKEN"])
     step = steps.run(token="", group="builds", labels="gpu", workdir="w", **{"idle-timeout": "60"})
     assert step.code == 0, step.output
@@ -127,7 +127,7 @@ def test_the_credential_of_the_task(steps: Steps, ecs: Ecs) -> None:
 def test_waiting_for_the_credential_of_the_task(
     steps: Steps, ecs: Ecs, simulator: Simulator
 ) -> None:
-    """The runner registers itself: it is known by the label of the launch."""
+    """The runner registers itself, and is found by the label of the launch."""
     ecs.register(secrets=["GITHUB_PERSONAL_TOKEN"])
 
     def run(_task: Body, request: Body) -> None:
@@ -144,7 +144,7 @@ def test_waiting_for_the_credential_of_the_task(
 
 
 def test_the_scope_of_the_task(steps: Steps, ecs: Ecs) -> None:
-    """A task definition that says whose runner it is keeps that, unless the workflow says it."""
+    """A task definition's own repository is kept, unless the workflow names another one."""
     ecs.register(
         secrets=["GITHUB_PERSONAL_TOKEN"], environment={"GITHUB_URL": "https://github.com/acme"}
     )
@@ -174,7 +174,7 @@ def test_a_repeated_step_is_harmless(
 def test_a_step_that_was_killed_is_taken_up(
     steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners
 ) -> None:
-    """What a killed step has left is taken back or used; no task is started twice."""
+    """What a killed step has left is used or removed, and no second task is started."""
     held = Event()
     ecs.fault("ecs run-task", hold=held, after=True)
     killed = steps.start()
@@ -190,14 +190,14 @@ def test_a_step_that_was_killed_is_taken_up(
     [runner] = simulator.runners()
     assert json.loads(again.outputs["runner-ids"]) == [runner["id"]]
     assert listeners
-    # The requests of a killed step lie about: it could not delete them.
+    # A killed step cannot delete the files of its requests.
     for path in steps.temporary.glob("gh-runner-*/request-*"):
         path.unlink()
         path.parent.rmdir()
 
 
 def test_how_the_task_is_placed(steps: Steps, ecs: Ecs) -> None:
-    """As the inputs say, else on Fargate if the definition asks for it, else the cluster's way."""
+    """Inputs decide first, then a definition for Fargate, then the cluster's default."""
     ecs.register("ec2", requiresCompatibilities=["EC2"])
     for inputs in (
         {},
@@ -219,7 +219,7 @@ def test_how_the_task_is_placed(steps: Steps, ecs: Ecs) -> None:
 
 
 def test_what_the_task_is_called_and_sized(steps: Steps, ecs: Ecs) -> None:
-    """Tags, size and the mark of the run are in the request."""
+    """The request has tags, size and the mark of the run."""
     step = steps.run(
         wait="none",
         name="ci",
@@ -240,7 +240,7 @@ def test_what_the_task_is_called_and_sized(steps: Steps, ecs: Ecs) -> None:
 
 
 def test_which_container_is_the_runner(steps: Steps, ecs: Ecs) -> None:
-    """The one called runner, or like the name, or the only one, or the one that is named."""
+    """The container is the named one, `runner`, the one called like the name, or the only one."""
     ecs.register("by-name", container="by-name")
     ecs.register("only", container="something")
     for inputs, container in (
@@ -254,14 +254,14 @@ def test_which_container_is_the_runner(steps: Steps, ecs: Ecs) -> None:
 
 
 def test_an_arm_task_has_its_label(steps: Steps, ecs: Ecs) -> None:
-    """The label of the processor is that of the task definition."""
+    """The label of the processor is the task definition's."""
     ecs.register(runtimePlatform={"cpuArchitecture": "ARM64"})
     step = steps.run(wait="none")
     assert "ARM64" in json.loads(step.outputs["runs-on"])
 
 
 def test_debug_shows_what_is_asked(steps: Steps, ecs: Ecs, listeners: Listeners) -> None:
-    """`debug: true` prints the requests, and no secret (see the fixture)."""
+    """`debug: true` prints the requests without secrets, which the fixture `steps` checks."""
     step = steps.run(debug="true")
     assert "aws ecs run-task: 0" in step.output
     assert "POST /repos/acme/shop/actions/runners/generate-jitconfig: 201" in step.output

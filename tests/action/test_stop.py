@@ -1,4 +1,4 @@
-"""`mode: stop`: what an earlier step has started ends, whatever has become of it."""
+"""`mode: stop` ends what an earlier step has started, in whatever state it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Listeners = list[Listener]
 
 
 def test_by_the_outputs(steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners) -> None:
-    """With all outputs of the first step nothing has to be looked for."""
+    """With all outputs of the first step `stop` has nothing to look for."""
     start = steps.run(count="3")
     other = steps.run(name="other", task_definition="gh-runner")
     names = ("id", "task-arns", "runner-ids")
@@ -27,7 +27,7 @@ def test_by_the_outputs(steps: Steps, ecs: Ecs, simulator: Simulator, listeners:
 
 
 def test_by_the_id(steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners) -> None:
-    """The id alone leads to the tasks and to the registrations."""
+    """The id alone is enough to find tasks and registrations."""
     start = steps.run(count="2")
     steps.run(name="other", task_definition="gh-runner")
     stop = steps.run(mode="stop", id=start.outputs["id"])
@@ -39,7 +39,7 @@ def test_by_the_id(steps: Steps, ecs: Ecs, simulator: Simulator, listeners: List
 def test_without_anything(
     steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners
 ) -> None:
-    """The outputs are lost if a machine dies: all that this run has started is stopped."""
+    """Without outputs, as after a machine's loss, everything that this run started is stopped."""
     steps.run(count="2")
     another_run = steps.where(GITHUB_RUN_ID="78")
     another_run.run()
@@ -53,7 +53,7 @@ def test_without_anything(
 
 
 def test_twice(steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners) -> None:
-    """What is gone already is no error."""
+    """Stopping twice is no error."""
     start = steps.run()
     inputs = {name: start.outputs[name] for name in ("id", "task-arns", "runner-ids")}
     assert steps.run(mode="stop", **inputs).code == 0
@@ -65,7 +65,7 @@ def test_twice(steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listener
 
 
 def test_of_a_launch_that_never_was(steps: Steps, ecs: Ecs) -> None:
-    """`if: always()` runs it after a launch that has failed, too: its outputs are empty."""
+    """`if: always()` also runs `stop` after a launch that failed, whose outputs are empty."""
     stop = steps.run(mode="stop", **{"id": "", "task-arns": "", "runner-ids": ""})
     assert stop.code == 0, stop.output
     assert "tasks stopped: 0" in stop.output
@@ -75,7 +75,7 @@ def test_of_a_launch_that_never_was(steps: Steps, ecs: Ecs) -> None:
 
 
 def test_a_busy_runner(steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners) -> None:
-    """Who is named is stopped, also in a job; what nobody has named is left its job."""
+    """A runner that is named is stopped even in a job; without a name, a busy one is left alone."""
     start = steps.run()
     simulator.queue_job(labels=["self-hosted"])
     listeners[0].take_job()
@@ -90,7 +90,7 @@ def test_a_busy_runner(steps: Steps, ecs: Ecs, simulator: Simulator, listeners: 
 def test_without_a_token(
     steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners
 ) -> None:
-    """Tasks are stopped; that their runners stay on the list is said."""
+    """Without a token tasks are stopped, and a notice says that runners stay on the list."""
     start = steps.run()
     stop = steps.run(mode="stop", token="", id=start.outputs["id"])
     assert stop.code == 0, stop.output
@@ -101,7 +101,7 @@ def test_without_a_token(
 
 
 def test_refused(steps: Steps, ecs: Ecs, listeners: Listeners) -> None:
-    """What could not be stopped fails the step, with its ARN."""
+    """If a task cannot be stopped, the step fails with its ARN."""
     start = steps.run()
     ecs.fault("ecs stop-task", error=("ClientException", "no"), times=-1)
     stop = steps.run(mode="stop", **{"task-arns": start.outputs["task-arns"]})

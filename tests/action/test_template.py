@@ -1,4 +1,4 @@
-"""`deploy/ecs`: what cfn-lint and botocore know of it, and what they do not."""
+"""`deploy/ecs`: checked by cfn-lint, by botocore's models, and by rules that neither knows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ STACKS = {
     },
 }
 JSON_FILES = (("task-definition", "Task"), ("service-task-definition", "ServiceTask"))
-# Actions for which AWS knows no narrower resource, or whose narrower form is a condition.
+# Actions that AWS allows on all resources only, or restricts by a condition only.
 EVERYWHERE = {
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeSubnets",
@@ -50,7 +50,7 @@ EVERYWHERE = {
     "ecs:DescribeTaskDefinition",
     "ecs:DiscoverPollEndpoint",
 }
-# What PID 1 cannot do without: docs/security.md.
+# The capabilities that PID 1 needs: docs/security.md.
 CAPABILITIES = {"CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETPCAP", "SETUID"}
 
 
@@ -79,7 +79,7 @@ def runners(name: str) -> list[dict[str, Any]]:
 
 
 def statements(name: str) -> list[dict[str, Any]]:
-    """Return all statements that give rights."""
+    """Return all statements of all policies."""
     found = stack(name)
     documents = [policy["PolicyDocument"] for policy in found.of_type("AWS::IAM::RolePolicy")]
     documents += [policy["PolicyDocument"] for policy in found.of_type("AWS::IAM::ManagedPolicy")]
@@ -90,7 +90,7 @@ def statements(name: str) -> list[dict[str, Any]]:
 
 
 def test_cfn_lint_finds_nothing() -> None:
-    """The template is one that CloudFormation takes."""
+    """CloudFormation's linter accepts the template."""
     command = [str(Path(sys.executable).parent / "cfn-lint"), str(TEMPLATE)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
@@ -98,7 +98,7 @@ def test_cfn_lint_finds_nothing() -> None:
 
 @pytest.mark.parametrize("name", STACKS)
 def test_ecs_takes_the_task_definitions(name: str) -> None:
-    """Each is a request that ECS knows, within the limits of Fargate."""
+    """Each definition is valid by botocore's model, and has a size that Fargate offers."""
     for definition in definitions(name):
         validate(operation_model("ecs", "register-task-definition").input_shape, definition)
         least, most = FARGATE[int(definition["cpu"])]
@@ -110,7 +110,7 @@ def test_ecs_takes_the_task_definitions(name: str) -> None:
 
 @pytest.mark.parametrize("name", STACKS)
 def test_a_task_is_as_weak_as_can_be(name: str) -> None:
-    """No role, no privilege, no init beside ours, no shell from outside, no device."""
+    """A task has no role, privilege, second init, remote shell or device."""
     for definition in definitions(name):
         assert definition.get("taskRoleArn") == (ROLE if name == "all" else None)
         for container in definition["containerDefinitions"]:
@@ -127,7 +127,7 @@ def test_a_task_is_as_weak_as_can_be(name: str) -> None:
 
 @pytest.mark.parametrize("name", STACKS)
 def test_a_stop_has_its_time(name: str) -> None:
-    """The longest drain and ten seconds fit into stopTimeout, and that into Fargate's limit."""
+    """The longest drain plus ten seconds fit into stopTimeout, which fits into Fargate's limit."""
     longest = Stack(**NEEDED, **STACKS[name])._template["Parameters"]["DrainTimeout"]["MaxValue"]
     for runner in runners(name):
         assert longest + 10 <= runner["stopTimeout"] <= 120
@@ -135,7 +135,7 @@ def test_a_stop_has_its_time(name: str) -> None:
 
 @pytest.mark.parametrize("name", STACKS)
 def test_the_settings_are_known(name: str) -> None:
-    """What a runner is told is a setting of ours, or a secret's file."""
+    """Each variable of a runner is a setting, or the file of a secret."""
     known = {*variables(), *(secret + "_FILE" for secret in SECRETS)}
     for runner in runners(name):
         assert {item["name"] for item in runner["environment"]} <= known
@@ -143,7 +143,7 @@ def test_the_settings_are_known(name: str) -> None:
 
 @pytest.mark.parametrize("name", STACKS)
 def test_the_health_check_is_that_of_the_image(name: str) -> None:
-    """ECS ignores HEALTHCHECK, so it is repeated."""
+    """The health check is the image's, because ECS ignores HEALTHCHECK."""
     command = re.search(
         r"HEALTHCHECK.*?CMD (\[.*?\])", (ROOT / "Dockerfile").read_text(), re.DOTALL
     )
@@ -154,7 +154,7 @@ def test_the_health_check_is_that_of_the_image(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["service", "app", "ec2", "all"])
 def test_the_credential_is_seen_by_one_container(name: str) -> None:
-    """A container that ends before the runner starts has it, and no other environment."""
+    """One container has the credential in its environment, and ends before the runner starts."""
     [service] = [item for item in definitions(name) if item["family"].endswith("-service")]
     writer, runner = service["containerDefinitions"]
     assert writer["secrets"] == [{"name": "CREDENTIAL", "valueFrom": SECRET}]
@@ -172,7 +172,7 @@ def test_the_credential_is_seen_by_one_container(name: str) -> None:
 
 @pytest.mark.parametrize("name", STACKS)
 def test_what_a_workflow_starts_has_no_secret(name: str) -> None:
-    """Neither the task definition nor its execution role lead to a credential."""
+    """Neither the task definition nor its execution role give access to a credential."""
     found = stack(name)
     task = found.task_definition("Task")
     assert "secret" not in json.dumps(task).lower()
@@ -185,7 +185,7 @@ def test_what_a_workflow_starts_has_no_secret(name: str) -> None:
 
 @pytest.mark.parametrize("name", STACKS)
 def test_the_rights_are_named(name: str) -> None:
-    """No wildcard in an action; every resource only where AWS knows no narrower one."""
+    """No action has a wildcard, and no resource but for actions that know no narrower one."""
     for statement in statements(name):
         if statement["Effect"] == "Deny":
             continue
@@ -198,7 +198,7 @@ def test_the_rights_are_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["launch", "all"])
 def test_what_a_workflow_may(name: str) -> None:
-    """It starts this family in this cluster, with these roles, and nothing else."""
+    """A workflow may start this family in this cluster with these roles, and nothing else."""
     by_id = {item["Sid"]: item for item in statements(name) if "Sid" in item}
     start = by_id["Start"]
     assert start["Resource"].endswith(":task-definition/gh-runner:*")
@@ -217,7 +217,7 @@ def _listed(actions: str | list[str]) -> list[str]:
 
 
 def rights_of_the_action() -> list[str]:
-    """Return the right for each operation that the program asks AWS for."""
+    """Return the right for each AWS operation that the program uses."""
     found = []
     for path in (ROOT / "action").glob("*.py"):
         for service, words in re.findall(r'"(ecs|ec2|logs) ([a-z-]+)"', path.read_text()):
@@ -228,7 +228,7 @@ def rights_of_the_action() -> list[str]:
 
 
 def test_only_named_workflows_assume_the_role() -> None:
-    """The subject and the audience are asked for, and the provider is one that exists."""
+    """The role's condition has subject and audience, and the provider exists."""
     [role] = [item for item in stack("launch").of_type("AWS::IAM::Role") if "Description" in item]
     [statement] = role["AssumeRolePolicyDocument"]["Statement"]
     condition = statement["Condition"]
@@ -242,7 +242,7 @@ def test_only_named_workflows_assume_the_role() -> None:
 
 
 def test_a_machine_keeps_its_role_to_itself() -> None:
-    """A container on the bridge does not reach the metadata service, and is never privileged."""
+    """A container on the bridge cannot reach the metadata service, and is never privileged."""
     data = stack("ec2").properties("LaunchTemplate")["LaunchTemplateData"]
     assert data["MetadataOptions"] == {
         "HttpEndpoint": "enabled",
@@ -254,7 +254,7 @@ def test_a_machine_keeps_its_role_to_itself() -> None:
 
 
 def test_a_machine_is_kept_while_a_task_runs() -> None:
-    """The capacity provider scales, and may end only what is empty."""
+    """The capacity provider scales, and may end only machines without tasks."""
     found = stack("ec2")
     provider = found.properties("Ec2Provider")["AutoScalingGroupProvider"]
     assert provider["ManagedTerminationProtection"] == "ENABLED"
@@ -263,7 +263,7 @@ def test_a_machine_is_kept_while_a_task_runs() -> None:
 
 
 def test_without_parameters_nothing_is_made_that_costs() -> None:
-    """A stack of a launcher has no machine, no endpoint and no service."""
+    """By default a stack has no machine, endpoint or service, which would cost money."""
     kinds = {item["Type"] for item in stack("launch").resources.values()}
     assert not {kind for kind in kinds if "AutoScaling" in kind or "Endpoint" in kind}
     assert "AWS::ECS::Service" not in kinds
@@ -271,13 +271,13 @@ def test_without_parameters_nothing_is_made_that_costs() -> None:
 
 @pytest.mark.parametrize(("file", "name"), JSON_FILES)
 def test_the_json_is_what_the_template_says(file: str, name: str) -> None:
-    """Who has his own tooling gets the same: `python -m tests.action.test_template` writes it."""
+    """Both JSON files are the template's; `python -m tests.action.test_template` writes them."""
     path = TEMPLATE.with_name(f"{file}.json")
     assert json.loads(path.read_text()) == as_json(name)
 
 
 def as_json(name: str) -> dict[str, Any]:
-    """Return a task definition for others to fill in."""
+    """Return a task definition as JSON with placeholders."""
     placeholders = {
         **NEEDED,
         **SERVICE,

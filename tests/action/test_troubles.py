@@ -1,4 +1,4 @@
-"""What goes wrong on the way: it is waited for where that helps, and undone where it does not."""
+"""Failures on the way: the step waits where that helps, and undoes its work otherwise."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Listeners = list[Listener]
     ["RESOURCE:MEMORY", "AGENT", "Capacity is unavailable at this time. Please try again later"],
 )
 def test_capacity_is_waited_for(steps: Steps, ecs: Ecs, listeners: Listeners, reason: str) -> None:
-    """A lack of room passes: the same registration gets its task at the next try."""
+    """A lack of capacity is waited for: the same registration gets its task at a later try."""
     ecs.fault("ecs run-task", failures=[{"reason": reason}])
     step = steps.run()
     assert step.code == 0, step.output
@@ -33,7 +33,7 @@ def test_capacity_is_waited_for(steps: Steps, ecs: Ecs, listeners: Listeners, re
 
 
 def test_capacity_that_never_comes(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
-    """When the time is over the reason is told, and nothing stays registered."""
+    """If capacity never comes, the error has the reason, and nothing stays registered."""
     ecs.fault("ecs run-task", failures=[{"reason": "RESOURCE:CPU"}], times=-1)
     error = refused(steps.run(timeout="3"), ecs, simulator)
     assert error.startswith("timeout: ")
@@ -43,7 +43,7 @@ def test_capacity_that_never_comes(steps: Steps, ecs: Ecs, simulator: Simulator)
 def test_a_task_that_is_stopped_for_lack_of_room(
     steps: Steps, ecs: Ecs, listeners: Listeners
 ) -> None:
-    """Fargate may say it only after the request; the task never ran, and another one is started."""
+    """If Fargate stops a task for lack of capacity before it ran, another one is started."""
     go_online = ecs.on_run
 
     def run(task: Body, request: Body) -> None:
@@ -61,7 +61,7 @@ def test_a_task_that_is_stopped_for_lack_of_room(
 
 
 def test_a_lost_answer_starts_one_task(steps: Steps, ecs: Ecs, listeners: Listeners) -> None:
-    """A request without an answer is asked again with the same clientToken."""
+    """A request without an answer is repeated with the same clientToken, and starts one task."""
     ecs.fault("ecs run-task", error=("ServerException", "Internal"), after=True)
     step = steps.run()
     assert step.code == 0, step.output
@@ -72,7 +72,7 @@ def test_a_lost_answer_starts_one_task(steps: Steps, ecs: Ecs, listeners: Listen
 def test_a_lost_answer_registers_one_runner(
     steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners
 ) -> None:
-    """GitHub has made the runner, and the answer is lost: the second request is told 409."""
+    """If a registration's answer is lost, the repeated request gets 409; one runner is left."""
     simulator.fault(path="generate-jitconfig", after=True, status=502)
     step = steps.run()
     assert step.code == 0, step.output
@@ -85,7 +85,7 @@ def test_a_lost_answer_registers_one_runner(
 def test_a_secondary_limit_is_kept(
     steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners
 ) -> None:
-    """GitHub's Retry-After is waited for, if the time-out allows."""
+    """GitHub's Retry-After is obeyed, if the time-out allows."""
     limit = {"message": "You have exceeded a secondary rate limit"}
     simulator.fault(
         path="generate-jitconfig", skip=1, status=403, body=limit, headers={"retry-after": "2"}
@@ -101,7 +101,7 @@ def test_a_secondary_limit_is_kept(
 def test_one_of_many_fails(
     steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners, where: str
 ) -> None:
-    """All or nothing: what was started for the others is stopped and taken off the list."""
+    """If one runner fails, the tasks of the others are stopped, and their runners removed."""
     if where == "github":
         simulator.fault(path="generate-jitconfig", skip=6, refusal="bad-credentials")
     else:
@@ -117,7 +117,7 @@ def test_one_of_many_fails(
 def test_a_busy_runner_is_left_alone(
     steps: Steps, ecs: Ecs, simulator: Simulator, listeners: Listeners
 ) -> None:
-    """A job that has come meanwhile is not lost because another runner could not be started."""
+    """If another runner cannot be started, a busy one keeps its job."""
     go_online = ecs.on_run
 
     def run(task: Body, request: Body) -> None:
@@ -140,7 +140,7 @@ def test_a_busy_runner_is_left_alone(
 def test_a_task_that_ends_too_early(
     steps: Steps, ecs: Ecs, simulator: Simulator, code: int, meaning: str
 ) -> None:
-    """It is told with ECS's reason, the meaning of the exit code and the end of the log."""
+    """The error has ECS's reason, the meaning of the exit code, and the end of the log."""
 
     def run(task: Body, _request: Body) -> None:
         stream = f"ci/runner/{task['taskArn'].rpartition('/')[2]}"
@@ -154,7 +154,7 @@ def test_a_task_that_ends_too_early(
 
 
 def test_a_log_that_may_not_be_read(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
-    """Without the right to read the log the end is told all the same."""
+    """Without the right to read the log the error has everything else."""
     ecs.on_run = lambda task, _request: ecs.end(task["taskArn"], 76)
     ecs.fault("logs get-log-events", error=("ThrottlingException", "Rate exceeded"))
     error = refused(steps.run(), ecs, simulator)
@@ -163,7 +163,7 @@ def test_a_log_that_may_not_be_read(steps: Steps, ecs: Ecs, simulator: Simulator
 
 
 def test_a_runner_that_never_comes(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
-    """A running task is not enough: without its runner the step fails, and takes both back."""
+    """If a task runs and its runner never comes, the step fails, and undoes both."""
     error = refused(steps.run(timeout="4"), ecs, simulator)
     assert "1 of 1 tasks were running and 0 runners were seen online" in error
 
@@ -171,7 +171,7 @@ def test_a_runner_that_never_comes(steps: Steps, ecs: Ecs, simulator: Simulator)
 def test_stopping_a_task_that_ecs_does_not_know_yet(
     steps: Steps, ecs: Ecs, simulator: Simulator
 ) -> None:
-    """StopTask may not know a task that was just started: it is asked again."""
+    """StopTask is repeated if ECS does not know a new task yet."""
     ecs.unseen = 2
     simulator.fault(path="generate-jitconfig", skip=1, refusal="bad-credentials")
     refused(steps.run(count="2"), ecs, simulator)
@@ -179,7 +179,7 @@ def test_stopping_a_task_that_ecs_does_not_know_yet(
 
 
 def test_what_cannot_be_taken_back_is_named(steps: Steps, ecs: Ecs, simulator: Simulator) -> None:
-    """If AWS or GitHub refuse the clean-up as well, ids and ARNs are told."""
+    """If AWS and GitHub refuse the clean-up, the error names ids and ARNs."""
     ecs.fault("ecs stop-task", error=("AccessDeniedException", "not authorized"), times=-1)
     simulator.fault(method="DELETE", times=0, refusal="bad-credentials")
     step = steps.run(timeout="3")

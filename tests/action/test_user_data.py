@@ -1,4 +1,4 @@
-"""The script that makes an Ubuntu a machine of ECS with sysbox, with fakes in place of both."""
+"""The user data that adds sysbox to an ECS machine with Ubuntu; ECS and sysbox are fakes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.action.cloudformation import Stack
 from tests.action.test_template import NEEDED, STACKS
 
 PACKAGE = b"a package"
-# Each notes its words. The package's own installation names its runtime, as sysbox's does.
+# Each fake records its words. The package's installation sets its runtime, as sysbox's does.
 FAKE = """#!/bin/bash
 printf '%s\\n' "$(basename "$0") $*" >>"$CALLS"
 case "$(basename "$0") $*" in
@@ -40,7 +40,7 @@ def script(sha256: str = hashlib.sha256(PACKAGE).hexdigest(), **parameters: str)
 
 
 def run(text: str, directory: Path) -> tuple[int, list[str], Path]:
-    """Run it with fakes, /etc and /var being empty; its exit code, all words, what was kept."""
+    """Run it with fakes and empty /etc and /var; return exit code, words, and kept files."""
     programs, kept, calls = directory / "bin", directory / "kept", directory / "calls"
     programs.mkdir()
     kept.mkdir()
@@ -67,7 +67,7 @@ def run(text: str, directory: Path) -> tuple[int, list[str], Path]:
 
 
 def test_sysbox_is_the_default_runtime_and_the_agent_runs_without_it(tmp_path: Path) -> None:
-    """The engine keeps what the package has set, and the agent is told its cluster."""
+    """The engine keeps the package's runtime; the agent gets its cluster, and no sysbox."""
     code, calls, kept = run(script(), tmp_path)
     assert code == 0
     settings = json.loads((kept / "daemon.json").read_text())
@@ -84,7 +84,7 @@ def test_sysbox_is_the_default_runtime_and_the_agent_runs_without_it(tmp_path: P
 
 
 def test_a_package_that_is_another_one_is_not_installed(tmp_path: Path) -> None:
-    """A wrong checksum ends it: the machine never joins the cluster."""
+    """After a wrong checksum the script ends, and the machine never joins the cluster."""
     code, calls, _ = run(script("0" * 64), tmp_path)
     assert code != 0
     assert not [call for call in calls if call.endswith(".deb") and call.startswith("apt-get")]
@@ -100,7 +100,7 @@ def test_the_package_is_of_the_architecture(tmp_path: Path, architecture: str, n
 
 
 def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
-    """It is a script like every other one of the repository."""
+    """Shellcheck finds nothing in the script."""
     path = tmp_path / "user-data.sh"
     path.write_text(script())
     done = subprocess.run(

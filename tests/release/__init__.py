@@ -1,1 +1,1 @@
-"""The commands that the workflows of a release call."""
+"""The commands that the release workflows call."""

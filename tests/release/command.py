@@ -1,4 +1,4 @@
-"""Runs one of the commands of `release`, as a workflow does."""
+"""Runs commands of `release`, as a workflow does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 def attempt(
     command: str, *words: str, cwd: Path = ROOT, env: Mapping[str, str] = NOTHING
 ) -> subprocess.CompletedProcess[str]:
-    """Run it; the environment is the usual one with a few variables on top."""
+    """Run it; `env` is added to the usual environment."""
     return subprocess.run(
         [sys.executable, "-m", f"release.{command}", *words],
         cwd=cwd,
@@ -35,7 +35,7 @@ def succeeds(command: str, *words: str, cwd: Path = ROOT, env: Mapping[str, str]
 
 
 def refuses(command: str, *words: str, cwd: Path = ROOT, env: Mapping[str, str] = NOTHING) -> str:
-    """Run it and return why it refuses: one line."""
+    """Run it, and return the one line with which it fails."""
     done = attempt(command, *words, cwd=cwd, env=env)
     assert done.returncode == 1, done.stdout + done.stderr
     (line,) = done.stderr.splitlines()
@@ -43,7 +43,7 @@ def refuses(command: str, *words: str, cwd: Path = ROOT, env: Mapping[str, str] 
 
 
 def fake(directory: Path, program: str, body: str) -> str:
-    """Put a shell script in the place of a program; return the PATH that finds it first."""
+    """Put a shell script in the place of a program; return a PATH that finds it first."""
     directory.mkdir(exist_ok=True)
     path = directory / program
     path.write_text(f"#!/bin/bash\n{body}\n")

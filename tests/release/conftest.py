@@ -1,4 +1,4 @@
-"""A registry for all tests of a module, and a repository in it for each."""
+"""A registry for all tests of a module, with a repository in it for each test."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import pytest
 from release.registry import Repository
 from tests.release.registry import push, registry
 
-SOME = ("ubuntu", "fedora-slim")  # the first flavour and another one are enough for most tests
+SOME = ("ubuntu", "fedora-slim")  # enough for most tests: the first flavour, and another
 
 _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where a registry is."""
+    """The address of a registry."""
     for program in ("docker-registry", "skopeo"):
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}: make deps")
@@ -31,7 +31,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def users(address: str) -> Repository:
-    """The repository that users pull from; it does not exist before something is in it."""
+    """The repository that users pull from; it exists once something is pushed."""
     return Repository(f"{address}/acme/gh-runner-{next(_numbers)}")
 
 
@@ -40,7 +40,7 @@ Build = Callable[..., dict[str, str]]
 
 @pytest.fixture
 def build(users: Repository, tmp_path: Path) -> Build:
-    """Put a build of some flavours where the workflow puts it; return their digests."""
+    """Push a build of some flavours where the workflow does; return the digests."""
 
     def built(key: str, *flavours: str, without: str = "", **about: Any) -> dict[str, str]:
         def put(name: str) -> str:

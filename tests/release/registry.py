@@ -1,4 +1,4 @@
-"""A registry on loopback, and images for it that are a few bytes long."""
+"""A registry on loopback, and images of a few bytes for it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def registry(directory: Path) -> Iterator[str]:
         assert process.stderr is not None
         found = (re.search(rb"listening on ([0-9.:]+)", line) for line in process.stderr)
         address = next(match.group(1).decode() for match in found if match)
-        # What writes into a pipe that nobody reads waits some day.
+        # Without a reader the pipe would fill up, and block the registry.
         threading.Thread(target=process.stderr.read, daemon=True).start()
         try:
             yield address
@@ -58,7 +58,7 @@ def push(directory: Path, name: str, content: str, **about: Any) -> str:
 
 
 class Layout:
-    """A directory of the form that OCI describes for images."""
+    """A directory in OCI's image layout."""
 
     def __init__(self, directory: Path) -> None:
         self._blobs = directory / "blobs" / "sha256"
@@ -97,7 +97,7 @@ class Layout:
         return self._json(_INDEX, index)
 
     def finish(self, descriptor: dict[str, Any]) -> None:
-        """Write what makes a layout of the directory, with one thing in it."""
+        """Write the files that make the directory a layout with one entry."""
         named = {**descriptor, "annotations": {"org.opencontainers.image.ref.name": "it"}}
         index = {"schemaVersion": 2, "manifests": [named]}
         (self._directory / "index.json").write_text(json.dumps(index))

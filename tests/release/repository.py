@@ -1,4 +1,4 @@
-"""A repository of git's for a test: a clone to work in, and the `origin` that it came from."""
+"""A git repository for a test: a clone, and the `origin` that it came from."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class GitRepository:
         return done.stdout.strip()
 
     def commit(self) -> str:
-        """Commit all that there is, or nothing, and return the commit."""
+        """Commit all files, or an empty commit, and return the commit's id."""
         self("add", "--all")
         self("commit", "--quiet", "--allow-empty", "--message", "Change")
         return self("rev-parse", "HEAD")
 
     def release(self, tag: str, day: str = "2026-11-01") -> str:
-        """Commit and tag, on a day; return the commit."""
+        """Commit and tag on a day; return the commit's id."""
         commit = self.commit()
         time = f"{day}T12:00:00Z"
         self("tag", "--annotate", "--message", tag, tag, GIT_COMMITTER_DATE=time)
@@ -57,7 +57,7 @@ class GitRepository:
         return commit
 
     def at_origin(self, name: str) -> str:
-        """Return the commit that a branch or tag of the origin leads to."""
+        """Return the commit of a branch or tag of the origin."""
         command = ["git", "-C", str(self.origin), "rev-parse", f"{name}^{{commit}}"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return done.stdout.strip()

@@ -1,4 +1,4 @@
-"""The tag that users of the action name, on a real git."""
+"""The moving tag `v1`, which users of the action name, on a real git."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.release.repository import GitRepository
 
 @pytest.fixture
 def git(tmp_path: Path) -> GitRepository:
-    """A repository of which 1.2.3 has been released."""
+    """A repository in which 1.2.3 has been released."""
     repository = GitRepository(tmp_path)
     repository.release("v1.2.3")
     return repository
@@ -24,13 +24,13 @@ def move(git: GitRepository, version: str) -> str:
 
 
 def test_the_first_release_makes_it(git: GitRepository) -> None:
-    """`uses: OWNER/gh-runner@v1` is 1.2.3 from then on."""
+    """After the first release `uses: OWNER/gh-runner@v1` is 1.2.3."""
     assert move(git, "v1.2.3") == "v1 is v1.2.3\n"
     assert git.at_origin("v1") == git.at_origin("v1.2.3")
 
 
 def test_it_moves_on(git: GitRepository) -> None:
-    """The next release of the major version takes it along, and the versions stay."""
+    """The next release of the major version moves v1, and keeps the versions' own tags."""
     first = git.at_origin("v1.2.3")
     move(git, "1.2.3")
     second = git.release("v1.3.0")
@@ -40,7 +40,7 @@ def test_it_moves_on(git: GitRepository) -> None:
 
 
 def test_a_fix_of_an_older_minor_does_not_move_it(git: GitRepository) -> None:
-    """Nobody gets an older action than before."""
+    """A fix of an older minor version leaves v1 at the newer one."""
     newest = git.release("v1.3.0")
     move(git, "1.3.0")
     git.release("v1.2.4")
@@ -49,7 +49,7 @@ def test_a_fix_of_an_older_minor_does_not_move_it(git: GitRepository) -> None:
 
 
 def test_majors_are_apart(git: GitRepository) -> None:
-    """2.0.0 has a tag of its own, and v1 does not move."""
+    """2.0.0 makes v2, and v1 stays."""
     move(git, "1.2.3")
     git.release("v2.0.0")
     move(git, "2.0.0")
@@ -58,12 +58,12 @@ def test_majors_are_apart(git: GitRepository) -> None:
 
 
 def test_a_candidate_does_not_move_it(git: GitRepository) -> None:
-    """A release candidate is for those who name it."""
+    """A release candidate does not move v1."""
     git.release("v1.3.0-rc.1")
     assert move(git, "1.3.0-rc.1") == "v1 stays at v1.2.3\n"
 
 
 def test_no_leave_to_push(git: GitRepository) -> None:
-    """What git says is the reason."""
+    """If the push is refused, the error has git's message."""
     git("remote", "set-url", "origin", "/nowhere")
     assert refuses("action", "1.2.3", cwd=git.path).startswith("git push: ")

@@ -1,4 +1,4 @@
-"""The release on GitHub, and what a fork proposes to itself: the scripts, with a real git."""
+"""The scripts for GitHub's release and for a fork's names, with a real git."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.release.repository import GitRepository
 
 
 class Machine:
-    """A workflow's machine: a checkout with this project's scripts, and a `gh` that notes calls."""
+    """A workflow's machine: a checkout with this project's scripts, and a `gh` that records."""
 
     def __init__(self, directory: Path) -> None:
         self.git = GitRepository(directory / "git")
@@ -52,7 +52,7 @@ class Machine:
 
     @property
     def calls(self) -> str:
-        """All that gh was told."""
+        """All calls of gh that were recorded."""
         return self._calls.read_text() if self._calls.exists() else ""
 
 
@@ -65,7 +65,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def test_a_release_is_made(machine: Machine) -> None:
-    """It has the notes of its version and is the latest; the action's tag moves."""
+    """The release has the notes of its version and is the latest; the action's tag moves."""
     machine.run("announce-release", VERSION="1.2.3")
     assert "release create v1.2.3 --repo Acme/runners --verify-tag --title 1.2.3" in machine.calls
     assert "- Of 1.2.3." in machine.calls
@@ -75,7 +75,7 @@ def test_a_release_is_made(machine: Machine) -> None:
 
 
 def test_a_release_that_is_there(machine: Machine) -> None:
-    """A second try makes no second one, and the tag still moves."""
+    """A second run makes no second release, and still moves the tag."""
     machine.has_release = True
     assert "the release v1.2.3 is there already" in machine.run("announce-release", VERSION="1.2.3")
     assert machine.calls == ""
@@ -83,21 +83,21 @@ def test_a_release_that_is_there(machine: Machine) -> None:
 
 
 def test_a_fix_of_an_older_version_is_not_the_latest(machine: Machine) -> None:
-    """GitHub's page goes on showing the newest one first."""
+    """A fix of an older version is not marked as the latest release."""
     machine.git.release("v1.3.0")
     machine.run("announce-release", VERSION="1.2.3")
     assert machine.calls.rstrip().endswith("--latest=false")
 
 
 def test_a_candidate(machine: Machine) -> None:
-    """A release candidate is marked as one, and nobody's action changes."""
+    """A release candidate is marked as one, and does not move the action's tag."""
     machine.git.release("v1.3.0-rc.1")
     machine.run("announce-release", VERSION="1.3.0-rc.1")
     assert machine.calls.rstrip().endswith("--prerelease")
 
 
 def test_a_fork_names_itself(machine: Machine) -> None:
-    """Its documents get its names, in a pull request."""
+    """In a fork a pull request puts the fork's names into its documents."""
     machine.run("propose-owner")
     text = machine.git("show", "origin/owner:README.md")
     assert text == "docker run ghcr.io/acme/runners"
@@ -107,7 +107,7 @@ def test_a_fork_names_itself(machine: Machine) -> None:
 
 
 def test_a_fork_that_is_named_already(machine: Machine) -> None:
-    """Nothing is proposed where nothing says OWNER."""
+    """If no document has the placeholder OWNER, there is no pull request."""
     (machine.git.path / "README.md").write_text("docker run ghcr.io/acme/runners\n")
     assert machine.run("propose-owner") == "nothing says OWNER\n"
     assert machine.calls == ""

@@ -1,4 +1,4 @@
-"""How images are built for the workflows: the scripts, with a `docker` that notes its words."""
+"""The scripts that build images for the workflows, with a `docker` that records its words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHA256 = "a" * 64
 
 @pytest.fixture
 def docker(tmp_path: Path) -> dict[str, str]:
-    """An environment in which docker notes its words, one call a line."""
+    """An environment whose docker records its words, one call a line."""
     body = f'[ "$1" = version ] && echo 20.10.24 || printf "%s\\n" "$*" >>{tmp_path}/calls'
     path = fake(tmp_path / "bin", "docker", body)
     return {
@@ -32,13 +32,13 @@ def docker(tmp_path: Path) -> dict[str, str]:
 
 
 def run(script: str, env: dict[str, str], tmp_path: Path) -> list[str]:
-    """Run a script and return what docker was told."""
+    """Run a script and return docker's recorded calls."""
     subprocess.run([ROOT / "scripts" / script], env=env, check=True, capture_output=True)
     return (tmp_path / "calls").read_text().splitlines()
 
 
 def test_a_build_is_pushed_with_what_proves_it(docker: dict[str, str], tmp_path: Path) -> None:
-    """The base first, then the image on it; both with provenance and SBOM, on one architecture."""
+    """The base is built first, then the image; both get provenance and SBOM."""
     env = {**docker, "BASE": "fedora", "VARIANT": "slim", "ARCHITECTURE": "arm64"}
     _, base, image = run("push-build", env, tmp_path)
     for call in (base, image):
@@ -54,7 +54,7 @@ def test_a_build_is_pushed_with_what_proves_it(docker: dict[str, str], tmp_path:
 
 
 def test_no_build_without_a_checksum(docker: dict[str, str], tmp_path: Path) -> None:
-    """Where nobody tells which runner it is, nothing is built."""
+    """If the runner's checksum cannot be found out, nothing is built."""
     env = {**docker, "BASE": "ubuntu", "VARIANT": "full", "ARCHITECTURE": "amd64"}
     env |= {"RUNNER_SHA256": "", "RUNNER_API_URL": "http://127.0.0.1:1"}
     done = subprocess.run([ROOT / "scripts/push-build"], env=env, check=False, capture_output=True)
@@ -64,7 +64,7 @@ def test_no_build_without_a_checksum(docker: dict[str, str], tmp_path: Path) -> 
 
 
 def test_all_builds_are_joined(docker: dict[str, str], tmp_path: Path) -> None:
-    """Each flavour, and each base, is one name for both architectures."""
+    """Each flavour and each base gets one name for both architectures."""
     calls = run("join-builds", docker, tmp_path)
     assert len(calls) == 8
     name = f"{BUILD}-base-fedora-slim"
@@ -72,7 +72,7 @@ def test_all_builds_are_joined(docker: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_make_image_asks_before_it_builds(docker: dict[str, str], tmp_path: Path) -> None:
-    """Labels have what was chosen; what BUILD_ARGS pin wins, in either way of writing it."""
+    """Labels have the chosen runner; values in BUILD_ARGS win, in either spelling."""
     words = "--build-arg RUNNER_VERSION=2.336.0 --build-arg=RUNNER_RELEASED=2026-08-20 --pull"
     *_, image, _ = run("build-image", {**docker, "BUILD_ARGS": words}, tmp_path)
     assert image.startswith("build --build-arg BASE_IMAGE=gh-runner-base:ubuntu ")
@@ -86,7 +86,7 @@ def test_make_image_asks_before_it_builds(docker: dict[str, str], tmp_path: Path
 def test_make_image_builds_nothing_that_it_knows_nothing_of(
     docker: dict[str, str], tmp_path: Path
 ) -> None:
-    """Where GitHub's API cannot be reached, that is said before anything is built."""
+    """If GitHub's API cannot be reached, the script says so before it builds anything."""
     env = {**docker, "RUNNER_VERSION": "", "RUNNER_SHA256": "", "RUNNER_RELEASED": ""}
     env["BUILD_ARGS"] = "--build-arg RUNNER_API_URL=http://127.0.0.1:1"
     command = [ROOT / "scripts/build-image"]

@@ -1,4 +1,4 @@
-"""What a scanner's report means for a release."""
+"""How a scanner's report is judged before a release."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TODAY = "2026-11-27"
 
 
 def match(name: str = "libfoo", *, fix: str = "fixed", **changes: Any) -> dict[str, Any]:
-    """One finding, as Grype writes it."""
+    """Return one finding in Grype's format."""
     return {
         "vulnerability": {
             "id": changes.get("id", "GHSA-aaaa"),
@@ -40,7 +40,7 @@ Judge = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def judge(tmp_path: Path) -> Judge:
-    """Judge a report with some exceptions; return the exit code and what is printed."""
+    """Judges a report with some exceptions; returns exit code and output."""
 
     def run(matches: list[dict[str, Any]], *exceptions: str) -> tuple[int, str]:
         report, file = tmp_path / "report.json", tmp_path / "exceptions.toml"
@@ -54,7 +54,7 @@ def judge(tmp_path: Path) -> Judge:
 
 
 def exception(what: str, until: str = "2026-12-31", reason: str = '"Why."') -> str:
-    """An exception's lines."""
+    """Return the lines of an exception."""
     return f"{what}\nuntil = {until}\nreason = {reason}"
 
 
@@ -65,7 +65,7 @@ def test_nothing_was_found(judge: Judge) -> None:
 
 
 def test_what_can_be_fixed_has_to_be(judge: Judge) -> None:
-    """The finding is named with the version that has the fix, the worst first."""
+    """A finding with a fix is an error that names the fixed version; the worst comes first."""
     code, said = judge([match("small", severity="Low"), match("big", severity="Critical")])
     assert code == 1
     assert said.splitlines()[:2] == [
@@ -77,7 +77,7 @@ def test_what_can_be_fixed_has_to_be(judge: Judge) -> None:
 
 @pytest.mark.parametrize("state", ["not-fixed", "wont-fix", "unknown", ""])
 def test_what_nobody_has_fixed_is_counted_only(judge: Judge, state: str) -> None:
-    """A release does not wait for a fix that does not exist."""
+    """A finding without a fix is counted, and does not prevent the release."""
     code, said = judge([match(fix=state)])
     assert code == 0
     assert "1 without a fix" in said
@@ -94,7 +94,7 @@ def test_what_nobody_has_fixed_is_counted_only(judge: Judge, state: str) -> None
     ],
 )
 def test_an_exception(judge: Judge, what: str) -> None:
-    """An exception is by id or alias, by package, by place, or by several of them."""
+    """An exception is by id or alias, by package, by path, or by several of them."""
     code, said = judge([match()], exception(what))
     assert (code, "1 excepted" in said) == (0, True)
 
@@ -109,35 +109,35 @@ def test_an_exception(judge: Judge, what: str) -> None:
     ],
 )
 def test_an_exception_for_something_else(judge: Judge, what: str) -> None:
-    """All that an exception names has to fit."""
+    """Every member of an exception has to match."""
     code, said = judge([match()], exception(what))
     assert code == 1
     assert "no longer needed: " in said
 
 
 def test_every_place_has_to_fit(judge: Judge) -> None:
-    """A package that is also somewhere else is not excepted by one of its places."""
+    """If a package is in several places, an exception has to match each of them."""
     paths = ["/home/runner/externals/a", "/opt/b"]
     assert judge([match(paths=paths)], exception('path = "/home/runner/*"'))[0] == 1
     assert judge([match(paths=[])], exception('path = "/home/runner/*"'))[0] == 1
 
 
 def test_the_last_day_of_an_exception(judge: Judge) -> None:
-    """It holds until the end of its last day, which is told in time."""
+    """An exception holds until the end of its last day, which is announced before."""
     code, said = judge([match()], exception('id = "CVE-2026-1"', until=TODAY))
     assert code == 0
     assert f"note: ends soon: CVE-2026-1 until {TODAY} (Why.)" in said
 
 
 def test_an_exception_that_has_ended(judge: Judge) -> None:
-    """The day after, the finding is back, and says so."""
+    """The day after its exception has ended, the finding is an error, which says so."""
     code, said = judge([match()], exception('id = "CVE-2026-1"', until="2026-11-26"))
     assert code == 1
     assert "fixed in 1.1; its exception ended on 2026-11-26" in said
 
 
 def test_one_that_lasts_is_enough(judge: Judge) -> None:
-    """An ended exception does not undo another one."""
+    """An ended exception does not cancel another one that still holds."""
     ended = exception('id = "CVE-2026-1"', until="2026-11-26")
     assert judge([match()], ended, exception('package = "libfoo"'))[0] == 0
 
@@ -155,7 +155,7 @@ def test_one_that_lasts_is_enough(judge: Judge) -> None:
     ],
 )
 def test_an_exception_without_end_or_reason(judge: Judge, text: str, problem: str) -> None:
-    """It is refused, even where nothing is found."""
+    """An exception without an end or a reason is an error, even without findings."""
     code, said = judge([], exception('id = "Y"'), text)
     assert code == 1
     assert "exception 2: " in said
@@ -164,14 +164,14 @@ def test_an_exception_without_end_or_reason(judge: Judge, text: str, problem: st
 
 @pytest.mark.parametrize("report", ["", "{}", '{"matches": [{}]}', '{"matches": null}', "[]"])
 def test_no_report(tmp_path: Path, report: str) -> None:
-    """A scan that went wrong is no clean bill."""
+    """A scan that failed is an error."""
     path = tmp_path / "report.json"
     path.write_text(report)
     assert "is no report of Grype's" in refuses("findings", str(path), "--today", TODAY)
 
 
 def test_our_own_exceptions_are_well_formed(tmp_path: Path) -> None:
-    """Those that are committed have an end and a reason, whether or not they have ended."""
+    """The exceptions in this repository have an end and a reason."""
     path = tmp_path / "report.json"
     path.write_text('{"matches": []}')
     done = attempt("findings", str(path), "--exceptions", str(ROOT / EXCEPTIONS))

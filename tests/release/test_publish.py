@@ -1,4 +1,4 @@
-"""Names of images in a real registry: what is written, what moves, and what is refused."""
+"""Names of images in a real registry: which are written, which move, which are refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def publish(users: Repository) -> Publish:
 
 
 def names(repository: Repository) -> dict[str, str]:
-    """Return what each tag points to."""
+    """Return the digest of each tag."""
     return {tag: repository.digest(tag) for tag in repository.tags()}
 
 
@@ -43,7 +43,7 @@ def is_called(repository: Repository, digest: str) -> set[str]:
 def test_a_release_gets_its_names_and_no_other(
     users: Repository, build: Build, publish: Publish
 ) -> None:
-    """1.2.3 is 1.2.3, 1.2, 1 and latest; each flavour has its own, and so have the bases."""
+    """1.2.3 gets 1.2.3, 1.2, 1 and latest; each flavour has its own tags, and so have the bases."""
     digests = build("aaa", *FLAVOURS)
     said = publish("v1.2.3", "aaa", "--flavours", *FLAVOURS)
     assert is_called(users, digests["ubuntu"]) == {
@@ -60,7 +60,7 @@ def test_a_release_gets_its_names_and_no_other(
 
 
 def test_all_architectures_come_along(users: Repository, build: Build, publish: Publish) -> None:
-    """What is under a name is what was built, byte by byte, with each of its images."""
+    """What a tag leads to is byte by byte what was built, on each architecture."""
     build("aaa")
     publish("1.2.3", "aaa")
     for architecture in ("amd64", "arm64"):
@@ -72,7 +72,7 @@ def test_all_architectures_come_along(users: Repository, build: Build, publish: 
 
 
 def test_a_patch_leaves_the_others_alone(users: Repository, build: Build, publish: Publish) -> None:
-    """After 1.2.4 the old version is still what it was, and all that moves has moved."""
+    """1.2.4 moves the moving tags, and leaves 1.2.3 as it was."""
     first, second = build("aaa"), build("bbb")
     publish("1.2.3", "aaa")
     publish("1.2.4", "bbb")
@@ -83,7 +83,7 @@ def test_a_patch_leaves_the_others_alone(users: Repository, build: Build, publis
 def test_an_older_minor_moves_itself_alone(
     users: Repository, build: Build, publish: Publish
 ) -> None:
-    """A fix of 1.2 beside 1.3 moves neither 1 nor latest."""
+    """After 1.3 a fix of 1.2 moves neither 1 nor latest."""
     for key, version in (("aaa", "1.2.3"), ("bbb", "1.3.0"), ("ccc", "1.2.4")):
         digests = build(key)
         publish(version, key)
@@ -92,7 +92,7 @@ def test_an_older_minor_moves_itself_alone(
 
 
 def test_a_second_push_is_refused(users: Repository, build: Build, publish: Publish) -> None:
-    """A version is written once: another build under its name changes nothing at all."""
+    """A version is written once: another build under its name is refused, and changes nothing."""
     build("aaa")
     build("bbb")
     publish("1.2.3", "aaa")
@@ -107,7 +107,7 @@ def test_a_second_push_is_refused(users: Repository, build: Build, publish: Publ
 def test_a_run_that_was_cut_short_is_repeated(
     users: Repository, build: Build, publish: Publish
 ) -> None:
-    """The same build again writes what is missing, and nothing twice."""
+    """The same build again writes only what is missing."""
     digests = build("aaa")
     source = Repository(f"{users.name}-build")
     users.bring(source, digests["fedora-slim"])
@@ -122,7 +122,7 @@ def test_a_run_that_was_cut_short_is_repeated(
 def test_what_is_built_again_gets_a_revision(
     users: Repository, build: Build, publish: Publish
 ) -> None:
-    """A rebuild is -r2, the next one -r3; the moving tags follow, the version stays as it was."""
+    """A rebuild is -r2, the next one -r3; the moving tags follow, and the version stays."""
     first, second, third = build("aaa"), build("bbb"), build("ccc")
     publish("1.2.3", "aaa")
     publish("1.2.3", "bbb", "--again")
@@ -138,7 +138,7 @@ def test_what_is_built_again_gets_a_revision(
 def test_a_supported_older_minor_is_built_again(
     users: Repository, build: Build, publish: Publish
 ) -> None:
-    """Its rebuild moves neither latest nor 1."""
+    """The rebuild of an older minor version moves neither latest nor 1."""
     for key, version in (("aaa", "1.2.3"), ("bbb", "1.3.0")):
         build(key)
         publish(version, key)
@@ -154,7 +154,7 @@ def test_a_supported_older_minor_is_built_again(
 def test_a_repeated_release_does_not_undo_a_rebuild(
     users: Repository, build: Build, publish: Publish
 ) -> None:
-    """Whoever starts the release again after weeks moves no tag back to the old build."""
+    """If the release is run again weeks later, no tag moves back to the old build."""
     build("aaa")
     again = build("bbb")
     publish("1.2.3", "aaa")
@@ -164,7 +164,7 @@ def test_a_repeated_release_does_not_undo_a_rebuild(
 
 
 def test_only_what_is_released_is_built_again(users: Repository, build: Build) -> None:
-    """There is no second revision without a first one."""
+    """There is no rebuild of a version that was never released."""
     build("aaa")
     where = ["--from", f"{users.name}-build:aaa", "--to", users.name, "--flavours", *SOME]
     assert "has not been released" in refuses("publish", "1.2.3", *where, "--again")
@@ -172,7 +172,7 @@ def test_only_what_is_released_is_built_again(users: Repository, build: Build) -
 
 
 def test_a_candidate_moves_nothing(users: Repository, build: Build, publish: Publish) -> None:
-    """A release candidate has its own name and no other."""
+    """A release candidate gets its own tag only."""
     digests = build("aaa")
     publish("1.3.0-rc.1", "aaa")
     assert is_called(users, digests["ubuntu"]) == {"1.3.0-rc.1", "1.3.0-rc.1-ubuntu"}
@@ -180,7 +180,7 @@ def test_a_candidate_moves_nothing(users: Repository, build: Build, publish: Pub
 
 
 def test_a_build_that_is_not_complete(users: Repository, build: Build) -> None:
-    """If one flavour has failed, none is published; the missing one is named."""
+    """If one flavour was not built, none is published, and the error names it."""
     build("aaa", without="base-fedora-slim")
     where = ["--from", f"{users.name}-build:aaa", "--to", users.name, "--flavours", *SOME]
     said = refuses("publish", "1.2.3", *where)
@@ -191,7 +191,7 @@ def test_a_build_that_is_not_complete(users: Repository, build: Build) -> None:
 def test_signed_before_it_has_a_name(
     users: Repository, build: Build, publish: Publish, tmp_path: Path
 ) -> None:
-    """When cosign signs, by digest, no tag leads to it yet, not even the version's."""
+    """Cosign signs the digest before any tag leads to it."""
     digests = build("aaa")
     calls = tmp_path / "calls"
     look = f'skopeo list-tags --tls-verify=false "docker://{users.name}" | grep -c 1.2.3'
@@ -217,7 +217,7 @@ def test_signed_before_it_has_a_name(
 def test_not_signed_not_named(
     users: Repository, build: Build, tmp_path: Path, program: str, reason: str
 ) -> None:
-    """Without a signature that users can verify no tag leads to the image."""
+    """An image without a signature that users can verify gets no tag."""
     build("aaa")
     path = fake(tmp_path / "bin", "cosign", program)
     where = ["--from", f"{users.name}-build:aaa", "--to", users.name, "--flavours", *SOME]
@@ -227,7 +227,7 @@ def test_not_signed_not_named(
 
 
 def test_a_registry_that_does_not_answer(build: Build, users: Repository) -> None:
-    """It does not look like one where the version is not there yet."""
+    """A registry that cannot be read is an error, not one that lacks the version."""
     build("aaa")
     where = ["--from", f"{users.name}-build:aaa", "--to", "127.0.0.1:1/x", "--flavours", *SOME]
     assert refuses("publish", "1.2.3", *where).startswith("cannot read docker://127.0.0.1:1/")

@@ -42,7 +42,7 @@ DAYS = {
     ],
 )
 def test_supported(today: str, versions: list[str]) -> None:
-    """The newest; the minor before it for 90 days; the major before it for 180 days."""
+    """Supported are the newest, the minor before it for 90 and the major before it for 180 days."""
     released = {
         Version.parse(text): date.fromisoformat(day) for text, day in DAYS.items() if day <= today
     }
@@ -50,12 +50,12 @@ def test_supported(today: str, versions: list[str]) -> None:
 
 
 def test_nothing_is_released() -> None:
-    """Before the first release there is nothing to support."""
+    """Before the first release no version is supported."""
     assert supported({}, date(2026, 1, 1)) == []
 
 
 def due(git: GitRepository, users: Repository, *options: str) -> list[dict[str, str]]:
-    """Return what has to be built again, as the workflow gets it."""
+    """Return the versions to rebuild, as the workflow gets them."""
     words = ["--to", users.name, "--now", "2026-11-28T05:00:00+00:00", *options]
     found: list[dict[str, str]] = json.loads(succeeds("support", *words, cwd=git.path))
     return found
@@ -63,7 +63,7 @@ def due(git: GitRepository, users: Repository, *options: str) -> list[dict[str, 
 
 @pytest.fixture
 def git(tmp_path: Path) -> GitRepository:
-    """A repository with 1.2.3 and 1.3.0 in it."""
+    """A repository in which 1.2.3 and 1.3.0 have been released."""
     repository = GitRepository(tmp_path / "git")
     repository.release("v1.2.3", "2026-10-01")
     repository.release("v1.3.0", "2026-11-01")
@@ -78,12 +78,12 @@ def publish(build: Build, users: Repository, version: str, *options: str, **abou
 
 
 def labels(runner: str) -> dict[str, str]:
-    """The labels of an image with a runner in it."""
+    """Return the labels of an image with this runner."""
     return {"gh-runner.runner.version": runner}
 
 
 def test_a_newer_runner(git: GitRepository, users: Repository, build: Build) -> None:
-    """What has an older runner than the newest is built again; its last revision counts."""
+    """Images whose last revision has an older runner are built again."""
     fresh = "2026-11-27T00:00:00Z"
     publish(build, users, "1.2.3", labels=labels("2.337.0"), created=fresh)
     publish(build, users, "1.3.0", labels=labels("2.337.0"), created=fresh)
@@ -99,7 +99,7 @@ def test_a_newer_runner(git: GitRepository, users: Repository, build: Build) -> 
 
 
 def test_a_week(git: GitRepository, users: Repository, build: Build) -> None:
-    """The packages of the distribution are renewed each week."""
+    """Images that are a week old are built again, for the distribution's packages."""
     publish(build, users, "1.2.3", created="2026-11-21T12:00:00.123456789Z")
     publish(build, users, "1.3.0", created="2026-11-22T12:00:00Z")
     (found,) = due(git, users)
@@ -107,5 +107,5 @@ def test_a_week(git: GitRepository, users: Repository, build: Build) -> None:
 
 
 def test_a_release_that_is_still_to_come(git: GitRepository, users: Repository) -> None:
-    """A tag whose images have not been published is the release's affair."""
+    """A tag without published images is left to the release workflow."""
     assert due(git, users, "--all") == []

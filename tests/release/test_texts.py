@@ -1,4 +1,4 @@
-"""Notes of a release, and the names of whoever owns the repository."""
+"""The notes of a release, and the names of the repository's owner in documents."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_notes(project: Path) -> None:
-    """The notes are that version's, with the owner's names, and the command that verifies."""
+    """The notes are those of the version, with the owner's names and the command to verify."""
     said = succeeds("changelog", "v1.2.3", *WHERE, cwd=project)
     assert said.startswith("### Added\n\n- `docker run ghcr.io/acme/runners:1`.\n")
     assert "Later" not in said
@@ -52,7 +52,7 @@ def test_notes(project: Path) -> None:
 
 
 def test_the_documents_verify_in_the_same_way() -> None:
-    """The command that users copy names the identity that publishing has checked."""
+    """The documented command checks the same identity as publishing does."""
     text = (ROOT / "docs/images.md").read_text()
     *_, issuer, by = verify_command("", "OWNER/gh-runner")
     for option in (issuer, by.replace("=", "='", 1) + "'", "--new-bundle-format=false"):
@@ -62,7 +62,7 @@ def test_the_documents_verify_in_the_same_way() -> None:
 
 @pytest.mark.parametrize("ref", ["heads/main", "tags/v1.2.3", "tags/v1.3.0-rc.1"])
 def test_who_signs(ref: str) -> None:
-    """Releases sign at their tag, rebuilds at the main branch; anybody else is a stranger."""
+    """A signature is valid from a release's tag or from main, and from nothing else."""
     workflow = "https://github.com/acme/runners/.github/workflows/publish.yml"
     assert re.search(identity("acme/runners"), f"{workflow}@refs/{ref}")
     for stranger in (
@@ -78,7 +78,7 @@ def test_who_signs(ref: str) -> None:
 
 @pytest.mark.parametrize("version", ["1.2.2", "1.2.4"])
 def test_no_notes(project: Path, version: str) -> None:
-    """A version that nothing is written about is refused."""
+    """A version without notes is refused."""
     said = refuses("changelog", version, *WHERE, cwd=project)
     assert said == f"CHANGELOG.md has nothing under '## [{version}]'"
 
@@ -102,18 +102,18 @@ def test_no_notes(project: Path, version: str) -> None:
     ],
 )
 def test_owner(text: str, becomes: str) -> None:
-    """Images have names in lower case, the repository its own; what is no placeholder stays."""
+    """Image names are in lower case; the repository's name and other words stay."""
     assert filled_in(text, "Acme/runners") == becomes
 
 
 @pytest.mark.parametrize("name", ["acme", "acme/", "a b/c", "acme/x/y", "../x/y"])
 def test_no_repository(name: str) -> None:
-    """What is no repository is refused before any file is touched."""
+    """A text that is no repository is refused, and no file is changed."""
     assert "no repository such as acme/gh-runner" in refuses("owner", name)
 
 
 def test_files_are_changed(tmp_path: Path) -> None:
-    """All documents and examples that git knows are filled in, and named."""
+    """All documents and examples in git get the owner's name, and their paths are printed."""
     git = GitRepository(tmp_path)
     for name in ("README.md", "deploy/unit.container", "tests/README.md", ".github/workflow.yml"):
         (git.path / name).parent.mkdir(exist_ok=True)
@@ -127,7 +127,7 @@ def test_files_are_changed(tmp_path: Path) -> None:
 
 
 def test_everybody_writes_it_in_one_way() -> None:
-    """No document names images by a placeholder that the workflow would not fill in."""
+    """No document has a placeholder that the workflow would not replace."""
     pattern = "ghcr[.]io/[A-Za-z0-9_.<>/-]+"
     command = ["git", "grep", "-hoIE", pattern, "--", ".", ":!tests"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -14,7 +14,7 @@ def version(text: str) -> Version:
 
 
 def moved(text: str, *released: str, flavour: str = "ubuntu") -> set[str]:
-    """Return the tags that move to a version when all of some have been released."""
+    """Return the tags that move to a version, given all versions released so far."""
     return set(moving_tags(version(text), [version(other) for other in released], flavour))
 
 
@@ -30,14 +30,14 @@ def test_order() -> None:
     ["1.2", "1", "1.2.3.4", "01.2.3", "1.2.3-r2", "1.2.3-beta", "", "v", "vv1.2.3", "1.2.3\n"],
 )
 def test_what_is_no_version(text: str) -> None:
-    """Only three numbers, and release candidates, are versions."""
+    """Only three numbers, or a release candidate of them, are a version."""
     assert parse_all([text]) == []
     with pytest.raises(Refusal):
         Version.parse(text)
 
 
 def test_names_of_each_flavour() -> None:
-    """The first flavour has the bare version as well; the others have their own name at the end."""
+    """The first flavour also has the bare version; others have their name at the end."""
     assert immutable_tags(version("1.2.3"), 1, "ubuntu") == ["1.2.3-ubuntu", "1.2.3"]
     assert immutable_tags(version("1.2.3"), 2, "ubuntu") == ["1.2.3-r2-ubuntu", "1.2.3-r2"]
     assert immutable_tags(version("1.2.3"), 3, "fedora-slim") == ["1.2.3-r3-fedora-slim"]
@@ -45,35 +45,35 @@ def test_names_of_each_flavour() -> None:
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_the_newest_moves_everything(flavour: str) -> None:
-    """The newest of all moves its minor, its major, and the flavour's name."""
+    """The newest version moves the tags of its minor, its major, and the flavour's name."""
     tags = moved("1.2.3", "1.2.2", "1.1.9", "0.9.0", flavour=flavour)
     bare = {"1.2", "1", "latest"} if flavour == "ubuntu" else set()
     assert tags == {f"1.2-{flavour}", f"1-{flavour}", flavour} | bare
 
 
 def test_a_fix_of_an_older_minor() -> None:
-    """It moves that minor alone: neither the major nor `latest`."""
+    """A fix of an older minor moves that minor's tag only."""
     assert moved("1.2.4", "1.2.3", "1.3.0") == {"1.2", "1.2-ubuntu"}
 
 
 def test_a_fix_of_an_older_major() -> None:
-    """It moves that major, and leaves `latest` where it is."""
+    """A fix of an older major moves that major's tag, and not `latest`."""
     assert moved("1.9.1", "1.9.0", "2.0.0") == {"1.9", "1.9-ubuntu", "1", "1-ubuntu"}
 
 
 def test_an_older_patch_moves_nothing() -> None:
-    """A patch that comes late, or is built again, does not take the newer one's place."""
+    """An older patch that comes late, or is rebuilt, moves nothing."""
     assert moved("1.2.3", "1.2.4") == set()
 
 
 def test_a_candidate_moves_nothing() -> None:
-    """Nobody gets a release candidate without asking for it, and it holds up nobody."""
+    """A release candidate moves no tag, and no later release depends on it."""
     assert moved("1.3.0-rc.1", "1.2.3") == set()
     assert "latest" in moved("1.2.4", "1.2.3", "1.3.0-rc.1")
 
 
 def test_what_a_repository_has() -> None:
-    """Versions and revisions are read from tags; moving tags, signatures and others are not."""
+    """Versions and revisions are read from tags; moving tags, signatures and others are skipped."""
     tags = [
         *("latest", "1", "1.2", "ubuntu", "1.2-ubuntu", "sha256-0123.sig", "1.2.3"),
         *("1.2.3-ubuntu", "1.2.3-r2-ubuntu", "1.2.3-r10-fedora-slim", "1.3.0-rc.1-ubuntu"),
