@@ -1,4 +1,4 @@
-"""Functions that run in a process of their own."""
+"""Functions that are called in a process of their own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.unit.init.test_pid1 import alone, descriptors, sleep_forever, within
 
 @alone
 def test_a_call_that_takes_too_long_leaves_nothing_open() -> None:
-    """Calls that are given up, however many, leave no descriptor open."""
+    """Calls that run out of time leave no descriptor open, however many they are."""
     pid_1 = Init()
     before = descriptors()
     for _ in range(3):
@@ -22,7 +22,7 @@ def test_a_call_that_takes_too_long_leaves_nothing_open() -> None:
 
 @alone
 def test_a_call_that_ends_in_time_leaves_nothing_open() -> None:
-    """Its result is returned, and its memory file closed."""
+    """The result is returned, and the memory file is closed."""
     pid_1 = Init()
     before = descriptors()
     assert call.wait(pid_1, os.getppid, within(10)) == os.getpid()

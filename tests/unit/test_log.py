@@ -1,4 +1,4 @@
-"""The log: one event a line, in a form for its reader, without secrets."""
+"""The log: one event a line, as JSON or for people, without secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOCKER_STOP = 10  # seconds
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """Restore the log, of which each process has one."""
+    """Restore the log's state, which belongs to the whole process."""
     before = dict(log._config)
     yield
     log._config.clear()
@@ -34,7 +34,7 @@ def lines(capture: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 def test_json_is_one_object_a_line(capfd: pytest.CaptureFixture[str]) -> None:
-    """A line has a time in UTC, a level, an event and the fields, whatever is in them."""
+    """A line is a JSON object with a time in UTC, a level, an event and any fields."""
     log.configure("info", "json")
     log.info("it.happened", "said\nin two lines", number=7, seconds=0.5, path=os, nothing=None)
     [record] = lines(capfd)
@@ -49,7 +49,7 @@ def test_json_is_one_object_a_line(capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(("least", "told"), [("debug", 4), ("info", 3), ("warning", 2), ("x", 3)])
 def test_levels(capfd: pytest.CaptureFixture[str], least: str, told: int) -> None:
-    """Lines below the least level are not written; an unknown level is that of every day."""
+    """Lines below the level are not written; an unknown level means the default."""
     log.configure(least, "json")
     for say in (log.debug, log.info, log.warning, log.error):
         say("it.happened", "event")
@@ -67,7 +67,7 @@ def test_levels(capfd: pytest.CaptureFixture[str], least: str, told: int) -> Non
     ],
 )
 def test_tokens_are_known_by_their_form(capfd: pytest.CaptureFixture[str], secret: str) -> None:
-    """A token of GitHub's is never written, even if the log was not told of it."""
+    """A token of GitHub's form is never written, even if it is not a known secret."""
     log.configure("info", "json")
     log.info("it.happened", f"it is {secret}, is it not?", value=secret)
     [record] = lines(capfd)
@@ -76,7 +76,7 @@ def test_tokens_are_known_by_their_form(capfd: pytest.CaptureFixture[str], secre
 
 
 def test_secrets_that_were_named(capfd: pytest.CaptureFixture[str]) -> None:
-    """A known secret of any form is left out, and so is each line of a key."""
+    """A known secret is never written, nor a line of a known key."""
     log.configure("info", "json")
     redaction.hide("plain-word", "-----BEGIN KEY-----\nMIIEabcdefgh\n-----END KEY-----")
     log.info("it.happened", "with plain-word and MIIEabcdefgh in it")
@@ -84,7 +84,7 @@ def test_secrets_that_were_named(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_console_on_a_terminal() -> None:
-    """People get lines that are made for them, with colours only where they can be shown."""
+    """On a terminal the log is for people, with colours only if they can be shown."""
     ours, theirs = pty.openpty()
     log.write_to(theirs)
     log.configure("info", "auto")
@@ -97,7 +97,7 @@ def test_console_on_a_terminal() -> None:
 
 
 def for_people(*arguments: Any, **fields: Any) -> list[str]:
-    """The lines of an error, without their time."""
+    """Return the lines of an error, without their time."""
     reader, writer = os.pipe()
     log.write_to(writer)
     log.configure("info", "auto")
@@ -106,7 +106,7 @@ def for_people(*arguments: Any, **fields: Any) -> list[str]:
 
 
 def test_an_error_for_people() -> None:
-    """The message, each problem on a line of its own, the remedy on a line of its own."""
+    """The message, each problem, and the remedy have lines of their own."""
     problems = ["GITHUB_OWNER: is missing", "RUNNER_NAME: is too long"]
     said = for_people(
         "life.failed",
@@ -131,7 +131,7 @@ def test_a_terminal_obeys_nothing_foreign() -> None:
 
 @pytest.mark.parametrize(("wanted", "coloured"), [(True, True), (False, False)])
 def test_colours(wanted: bool, coloured: bool) -> None:
-    """Colours are for terminals, and NO_COLOR turns them off."""
+    """Only terminals get colours, and NO_COLOR turns them off."""
     ours, theirs = pty.openpty()
     log.write_to(theirs)
     log.configure("info", "auto")
@@ -141,7 +141,7 @@ def test_colours(wanted: bool, coloured: bool) -> None:
 
 
 def test_nobody_reads() -> None:
-    """If the reader has gone, the program goes on."""
+    """If the log's reader has gone, the program goes on."""
     reader, writer = os.pipe()
     os.close(reader)
     log.write_to(writer)
@@ -149,7 +149,7 @@ def test_nobody_reads() -> None:
 
 
 def test_a_long_line_arrives_whole() -> None:
-    """A line that a pipe does not take at once is written in pieces."""
+    """If a pipe takes only a part of a line, the rest is written afterwards."""
     reader, writer = os.pipe()
     log.write_to(writer)
     log.configure("info", "json")
@@ -158,7 +158,7 @@ def test_a_long_line_arrives_whole() -> None:
 
 
 def test_a_reader_that_does_not_read_holds_up_no_stop(life: Life, simulator: Simulator) -> None:
-    """A pipe that is full, or a terminal that is halted, costs lines and not the removal."""
+    """A full pipe or a stopped terminal loses lines, and does not hold up the removal."""
     pipe = life.directory / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
@@ -173,7 +173,7 @@ def test_a_reader_that_does_not_read_holds_up_no_stop(life: Life, simulator: Sim
 
 
 def test_a_life_says_nothing_secret(life: Life, simulator: Simulator) -> None:
-    """Even at the level debug the output holds neither the credential nor a token."""
+    """Even at the level debug the output has neither the credential nor a token."""
     simulator.queue_job()
     assert life.start(RUNNER_LOG_LEVEL="debug").wait() == 0, life.output
     assert TOKEN not in life.output
@@ -182,7 +182,7 @@ def test_a_life_says_nothing_secret(life: Life, simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("name", ["RUNNER_LOG_LEVEL", "RUNNER_LOG_FORMAT"])
 def test_wrong_settings_of_the_log_are_told(life: Life, simulator: Simulator, name: str) -> None:
-    """Wrong settings of the log are told in its usual form."""
+    """Wrong settings of the log are reported in its default form."""
     life.env |= {name: "loud"}
     assert life.start().wait() == 78, life.output
     assert f"{name}: 'loud' is not one of" in life.output

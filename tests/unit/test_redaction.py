@@ -1,4 +1,4 @@
-"""What must never be said is not said, in whatever form and however it is cut."""
+"""Secrets in messages are replaced, in whatever form and however they are cut."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.support.secrets import FORMS, app_key, parts_in
 
 @pytest.fixture(autouse=True)
 def ignorant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin without any known secret."""
+    """Begin without known secrets."""
     monkeypatch.setattr(redaction, "_pieces", set())
     monkeypatch.setattr(redaction, "_words", set())
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_what_looks_like_a_secret(form: str) -> None:
-    """Tokens, keys and passwords in addresses need not be known to be left out."""
+    """Tokens, keys and passwords in addresses are replaced even if they are not known."""
     secret, said = FORMS[form](1)
     for text in (f"cannot use {said}", f"cannot use {said!r}: it is wrong", f"GET {said} failed"):
         assert parts_in(secret, redact(text)) == []
@@ -44,7 +44,7 @@ def test_what_looks_like_a_secret(form: str) -> None:
     ],
 )
 def test_what_does_not(text: str) -> None:
-    """Paths, digests, ids and addresses are told as they are."""
+    """Paths, digests, ids and addresses stay as they are."""
     assert redact(text) == text
 
 
@@ -56,7 +56,7 @@ ROUND = st.text(max_size=40)
 def test_no_part_of_what_is_known(
     secret: str, before: str, after: str, data: st.DataObject
 ) -> None:
-    """However a known secret is cut, no eight characters of it are left."""
+    """Of a known secret no eight characters stay, wherever it is cut."""
     redaction.hide(secret)
     start = data.draw(st.integers(0, len(secret) - 8))
     part = secret[start : data.draw(st.integers(start + 8, len(secret)))]
@@ -66,7 +66,7 @@ def test_no_part_of_what_is_known(
 
 
 def test_a_key_is_hidden_line_by_line() -> None:
-    """Of a key no line is told, however its line breaks are written, nor of the same in base64."""
+    """No line of a key stays, however its line breaks are written; nor of the key in base64."""
     key = app_key(3)
     redaction.hide(key)
     for text in (key, key.replace("\n", "\\n"), key.replace("\n", " "), key.replace("\n", "")):
@@ -78,26 +78,26 @@ def test_a_key_is_hidden_line_by_line() -> None:
 
 @pytest.mark.parametrize("secret", ["a", "to", "run"])
 def test_what_is_no_secret_is_said(secret: str) -> None:
-    """One letter that came in as a secret does not make every message unreadable."""
+    """A secret of a few letters is not replaced, because it would make messages unreadable."""
     redaction.hide(secret)
     assert redact("to run it a next time") == "to run it a next time"
 
 
 def test_a_short_password_is_hidden_as_a_word() -> None:
-    """A password that is shorter than eight characters is replaced where it stands alone."""
+    """A password under eight characters is replaced where it is a word of its own."""
     redaction.hide_user_info({"HTTPS_PROXY": "http://svc:hunter2@proxy:3128"})
     assert redact("tried hunter2, not hunter22") == "tried ***, not hunter22"
 
 
 def test_values_are_shown_only_if_they_are_harmless() -> None:
-    """A short word is repeated in a message; what is long or looks like a secret is described."""
+    """Messages repeat short values, and describe values that are long or look like secrets."""
     assert shown("perhaps") == "'perhaps'"
     assert shown("ghp_" + "a" * 36) == "a value of 40 characters"
     assert shown("x" * 200) == "a value of 200 characters"
 
 
 def test_everything_in_a_record() -> None:
-    """Lists and objects within a record are gone through as well."""
+    """Secrets in a record's lists and objects are replaced as well."""
     redaction.hide("plain-secret")
     record = {"why": ["plain-secret", 1, {"plain-secret": None}], "n": 2.5}
     assert redaction.redact_all(record) == {"why": ["***", 1, {"***": None}], "n": 2.5}

@@ -17,7 +17,7 @@ SUBCOMMANDS = [word for word in LISTED if word.islower()]
 
 
 def gh_runner(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run the program, with no settings in its environment."""
+    """Run the program without any settings."""
     command = [sys.executable, "-I", "-m", "entrypoint", *words]
     return subprocess.run(command, env={}, capture_output=True, text=True, check=False)
 
@@ -25,7 +25,7 @@ def gh_runner(*words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("option", ["--help", "-h"])
 @pytest.mark.parametrize("subcommand", [[], *([name] for name in SUBCOMMANDS)])
 def test_help(subcommand: list[str], option: str) -> None:
-    """Help goes to stdout, nothing is done, and all is well."""
+    """Help is printed to stdout with exit code 0, and nothing is done."""
     done = gh_runner(*subcommand, option)
     assert (done.returncode, done.stderr) == (0, "")
     name = "" if subcommand in ([], ["run"]) else f" {subcommand[0]}"
@@ -33,20 +33,20 @@ def test_help(subcommand: list[str], option: str) -> None:
 
 
 def test_subcommands_are_listed() -> None:
-    """Whoever asks for help learns of every subcommand."""
+    """The help lists every subcommand."""
     assert SUBCOMMANDS == ["run", "check", "settings", "status", "sweep", "jit", "exec"]
     first = usage.TEXT.splitlines()[0]
     assert all(name in first for name in SUBCOMMANDS)
 
 
 def test_help_as_a_word() -> None:
-    """`gh-runner help` is what many try first."""
+    """`gh-runner help`, which many people try first, prints the help."""
     assert gh_runner("help").stdout == usage.TEXT
 
 
 @pytest.mark.parametrize("word", ["--version", "version"])
 def test_version(word: str) -> None:
-    """The version is that of the package, and nothing is done."""
+    """The version printed is the package's, and nothing is done."""
     done = gh_runner(word)
     assert (done.returncode, done.stderr) == (0, "")
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
@@ -55,7 +55,7 @@ def test_version(word: str) -> None:
 
 @pytest.mark.parametrize(("word", "meant"), [("chekc", "check"), ("stauts", "status")])
 def test_misspelt_subcommand(word: str, meant: str) -> None:
-    """What is no command, and nearly a subcommand, is asked about."""
+    """A word that is no command, but similar to a subcommand, is refused with a question."""
     done = gh_runner(word)
     assert done.returncode == 127
     assert f"did you mean `gh-runner {meant}`?" in done.stderr
@@ -65,7 +65,7 @@ def test_misspelt_subcommand(word: str, meant: str) -> None:
 
 @pytest.mark.parametrize("given", [{}, {"LC_CTYPE": "C"}, {"LANG": "C"}])
 def test_the_locale_is_left_alone(given: dict[str, str]) -> None:
-    """A command has the LC_CTYPE that the container was given, not the one that Python makes."""
+    """A command gets the container's own LC_CTYPE, not the one that Python sets for itself."""
     command = [sys.executable, "-I", "-m", "entrypoint", "/usr/bin/env"]
     assert subprocess.check_output(command, env=given, text=True).split() == [
         f"{name}={value}" for name, value in given.items()

@@ -1,4 +1,4 @@
-"""The vault holds the credential, and no message ever does."""
+"""The vault keeps the credential, and no message contains it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_vault_is_read_by_children_and_cannot_be_changed() -> None:
 
 
 def test_forgotten_vault_is_gone() -> None:
-    """A forgotten vault cannot be read; it may be forgotten twice."""
+    """A forgotten vault cannot be read; forgetting it twice is no error."""
     vault = Vault()
     vault.fill({TOKEN: "ghp_a"})
     vault.forget()
@@ -63,7 +63,7 @@ def test_forgotten_vault_is_gone() -> None:
 
 
 def test_traceback_of_a_child_holds_no_secret() -> None:
-    """A traceback of a child that knows the secret does not hold it, nor a line of a key."""
+    """A traceback of a child contains no secret that the child knows, nor a line of a key."""
     token, line = new_token(), secrets.token_hex(32)
     vault = Vault()
     vault.fill({TOKEN: token, KEY: f"-----BEGIN X-----\n{line}\n-----END X-----"})
@@ -78,7 +78,7 @@ def test_traceback_of_a_child_holds_no_secret() -> None:
 
 
 def test_failure_of_a_child_holds_no_secret() -> None:
-    """A message of a child to the operator does not hold its secret."""
+    """A message of a child to the operator does not contain its secret."""
     token = new_token()
 
     def fail() -> None:
@@ -182,7 +182,7 @@ BAD_TOKENS = {
 
 @pytest.mark.parametrize("text", BAD_TOKENS.values(), ids=BAD_TOKENS)
 def test_file_that_holds_no_token(life: Life, simulator: Simulator, text: str) -> None:
-    """The message names the variable and the file, and shows nothing of it; the file stays."""
+    """The message has the variable and the file, and nothing of its content; the file stays."""
     path = life.directory / "token"
     path.write_text(text)
     assert life.start(GITHUB_PERSONAL_TOKEN="", GITHUB_PERSONAL_TOKEN_FILE=str(path)).wait() == 78
@@ -204,7 +204,7 @@ def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: str = "")
 @pytest.mark.parametrize("kind", ["words", "cut", "garbage", "public", "elliptic", "encrypted"])
 @pytest.mark.parametrize("in_file", [False, True], ids=["variable", "file"])
 def test_app_key_that_is_none(life: Life, simulator: Simulator, kind: str, in_file: bool) -> None:
-    """It is refused before anything is deleted or asked, and no line of it is shown."""
+    """The key is refused before anything is deleted or requested, and no line of it is shown."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     text = {
         "words": "correct horse battery staple",

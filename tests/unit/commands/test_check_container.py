@@ -62,7 +62,7 @@ def test_no_dotnet(tmp_path: Path) -> None:
 
 
 class Usage(NamedTuple):
-    """What shutil.disk_usage tells."""
+    """The result of shutil.disk_usage."""
 
     free: int
 
@@ -86,7 +86,7 @@ def test_disk(
 def test_engine(
     kind: str, installed: str, code: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A container engine that the settings ask for must be installed."""
+    """A container engine that the settings name must be installed."""
     monkeypatch.setattr(program, "PATH", str(tmp_path))
     if installed:
         (tmp_path / installed).touch(mode=0o755)

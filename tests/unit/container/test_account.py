@@ -21,21 +21,21 @@ def status(text: str) -> dict[str, str]:
 
 
 def powers_of_a_job(life: Life, simulator: Simulator, **options: str) -> dict[str, str]:
-    """Return what the kernel says of a step of a job."""
+    """Return the lines of /proc/PID/status of a step in a job."""
     job = simulator.queue_job("cat /proc/self/status")
     assert life.start(namespace=walls("sys_ptrace"), **options).wait() == 0, life.output
     return status(simulator.job(job["id"])["log"])
 
 
 def test_unknown_user() -> None:
-    """A user that does not exist is told."""
+    """If the user does not exist, the error names it."""
     assert account.lookup("nobody-at-all") is None
     with pytest.raises(LookupError, match="nobody-at-all"):
         account.require("nobody-at-all")
 
 
 def test_user_namespace_of_one_user(life: Life, simulator: Simulator) -> None:
-    """If root is the only user of its namespace, that is told, and GitHub is not asked."""
+    """If root is the only user of its namespace, the error says so, and GitHub gets no request."""
     alone = ["unshare", "--user", "--map-root-user", *NAMESPACE]
     assert life.start(namespace=alone).wait() == 78, life.output
     assert f"root cannot become {USER} in this user namespace" in life.error()
@@ -43,7 +43,7 @@ def test_user_namespace_of_one_user(life: Life, simulator: Simulator) -> None:
 
 
 def test_kernel_judges_access_as_the_user(tmp_path: Path) -> None:
-    """Root acts as the user while access is judged, and is root again afterwards."""
+    """The kernel judges access by the user's rights; afterwards the process is root again."""
     user, path = account.require(USER), tmp_path / "file"
     path.touch(mode=0o600)
     assert not account.can(user, str(path), 4)

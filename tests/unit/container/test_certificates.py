@@ -20,7 +20,7 @@ def authority(tmp_path: Path) -> pki.Authority:
 
 
 def with_ca(authority: pki.Authority, state: Path) -> tuple[str, str]:
-    """The file that holds it, and the state directory."""
+    """Return the certificate's file and the state directory."""
     return str(authority.path), str(state)
 
 
@@ -31,7 +31,7 @@ def test_nothing_is_set_without_one() -> None:
 
 
 def test_the_bundle_holds_both(authority: pki.Authority, tmp_path: Path) -> None:
-    """A program that takes one bundle trusts the system's authorities and the private one."""
+    """The bundle has the system's authorities and the private one."""
     environment = certificates.environment(*with_ca(authority, tmp_path / "state"))
     system = ssl.create_default_context(cafile=certificates.system_bundle()).cert_store_stats()[
         "x509_ca"
@@ -53,7 +53,7 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_directory_is_as_good_as_the_bundle(system: Path) -> None:
-    """The directory is used if it holds the same, because it need not be read."""
+    """If the directory has the bundle's authorities, it is used: it is not read as a whole."""
     assert certificates.system_authorities() == str(system)
 
 
@@ -91,7 +91,7 @@ def test_every_user_can_read_them(authority: pki.Authority, tmp_path: Path) -> N
 
 
 def test_it_can_be_done_again(authority: pki.Authority, tmp_path: Path) -> None:
-    """A second process leaves the files whole, and nothing beside them."""
+    """Made a second time, the files are complete, and there are no others."""
     settings = with_ca(authority, tmp_path / "state")
     assert certificates.bundle(*settings) == certificates.bundle(*settings)
     assert sorted(os.listdir(tmp_path / "state")) == ["ca-bundle.pem", "ca.pem"]
@@ -127,7 +127,7 @@ CUSTOMARY = [
 
 @pytest.mark.parametrize("variable", CUSTOMARY)
 def test_each_customary_variable_is_as_good(authority: pki.Authority, variable: str) -> None:
-    """Any customary variable makes all programs trust its authorities, and a line says so."""
+    """Each customary variable makes all programs trust its authorities, and a line says so."""
     chosen = certificates.choose({variable: str(authority.path)})
     assert chosen.path == str(authority.path)
     assert chosen.notes == [
@@ -136,7 +136,7 @@ def test_each_customary_variable_is_as_good(authority: pki.Authority, variable: 
 
 
 def test_a_directory_of_authorities(authority: pki.Authority, tmp_path: Path) -> None:
-    """SSL_CERT_DIR names directories; what they hold is for all programs, too."""
+    """The authorities in SSL_CERT_DIR's directories are for all programs, too."""
     folder = tmp_path / "authorities"
     folder.mkdir()
     (folder / "one.pem").write_bytes(authority.path.read_bytes())
@@ -178,7 +178,7 @@ def test_two_that_disagree(authority: pki.Authority, tmp_path: Path) -> None:
 
 
 def test_no_key_is_republished(authority: pki.Authority, tmp_path: Path) -> None:
-    """Of a file with a key only the certificates become readable for all."""
+    """If a file also has a key, only its certificates become readable for all."""
     key = app_key(1)
     with authority.path.open("a") as file:
         file.write(key)
@@ -192,7 +192,7 @@ def test_no_key_is_republished(authority: pki.Authority, tmp_path: Path) -> None
 
 @pytest.mark.timeout(20)
 def test_a_pipe_is_no_file(tmp_path: Path) -> None:
-    """A pipe that nothing is written to does not make the start wait."""
+    """A pipe without a writer does not hold up the start."""
     os.mkfifo(tmp_path / "ca")
     [problem] = certificates.choose({"SSL_CERT_FILE": str(tmp_path / "ca")}).problems
     assert "no plain file" in problem

@@ -1,4 +1,4 @@
-"""What an image tells about the runner in it."""
+"""What an image says about the runner in it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from entrypoint.container import image
 
 
 def test_version_and_day_are_told(tmp_path: Path) -> None:
-    """The build writes settings down; anything else in that file is left out."""
+    """The file's variables about the runner are read, and other lines are ignored."""
     file = tmp_path / "release"
     file.write_text("RUNNER_VERSION=2.337.0\nRUNNER_RELEASED=2026-09-10\nRUNNER_SHA256=aa\nX=1\n")
     assert image.release(str(file)) == {
@@ -18,7 +18,7 @@ def test_version_and_day_are_told(tmp_path: Path) -> None:
 
 
 def test_a_day_that_nobody_knew_is_left_out(tmp_path: Path) -> None:
-    """An image whose checksum was given without GitHub has no day."""
+    """If the build did not know the runner's date, none is given."""
     file = tmp_path / "release"
     file.write_text("RUNNER_VERSION=2.337.0\nRUNNER_RELEASED=\n")
     assert image.release(str(file)) == {"RUNNER_VERSION": "2.337.0"}

@@ -1,4 +1,4 @@
-"""The state file tells others about the runner, completely or not at all."""
+"""The state file is complete, or is not there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from entrypoint.errors import ExitCode, Failure
 
 
 def test_what_is_known_is_kept(tmp_path: Path) -> None:
-    """Each phase adds to what the earlier phases have told."""
+    """Each phase keeps the values of earlier phases."""
     with state.State(str(tmp_path)) as seen:
         seen.enter(state.REGISTERING, name="r-1")
         seen.enter(state.LISTENING, id=7)
@@ -24,7 +24,7 @@ def test_what_is_known_is_kept(tmp_path: Path) -> None:
 
 
 def test_the_end_is_told(tmp_path: Path) -> None:
-    """After the end the phase is gone, and a Failure has left its message."""
+    """At the end the phase is removed; after a Failure its message is there."""
     with pytest.raises(Failure), state.State(str(tmp_path)):
         raise Failure(ExitCode.RUNNER, "why it ended")
     told = state.read(str(tmp_path))

@@ -23,7 +23,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_one_line(file: Path) -> None:
-    """The file says in one line what happened and what to do, in place of a job's text."""
+    """The file has one line, cause and hint, and nothing of a job's text."""
     file.write_text("a job was here\n" * 100)
     leave("config.sh said:\n  no\n", "try again", path=str(file))
     assert file.read_text() == "config.sh said: no; try again"
@@ -36,7 +36,7 @@ def test_nothing_to_add(file: Path) -> None:
 
 
 def test_no_secret(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line holds neither a known secret nor what looks like a token of GitHub."""
+    """The line has no known secret, and nothing that looks like a token of GitHub's."""
     monkeypatch.setattr(redaction, "_pieces", set())
     redaction.hide(SECRET)
     leave(f"refused: {SECRET} and ghp_0123456789abcdef", path=str(file))
@@ -45,7 +45,7 @@ def test_no_secret(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("letter", ["a", "é", "€", "\N{PILE OF POO}", "\udc80"])
 def test_bounded(file: Path, letter: str) -> None:
-    """A long message is cut between two letters, and shows that it was."""
+    """A long message is cut between two letters, and ends with a sign for it."""
     leave(letter * LIMIT * 2, path=str(file))
     content = file.read_bytes()
     assert LIMIT - 8 < len(content) <= LIMIT
@@ -71,7 +71,7 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
 
 
 def test_no_reader_is_waited_for(tmp_path: Path) -> None:
-    """A FIFO, a directory or a device in its place does not hold up the end."""
+    """A FIFO, a directory or a device in the file's place does not hold up the end."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     leave("the end", path=str(fifo))

@@ -98,7 +98,7 @@ def test_key_comes_in_any_form(key: str) -> None:
 
 
 def test_key_of_another_kind() -> None:
-    """A key that is no RSA key is told before GitHub is asked."""
+    """A key that is no RSA key is refused before any request."""
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     with pytest.raises(Failure, match="GITHUB_APP_PRIVATE_KEY: is no RSA private key") as failure:
@@ -107,7 +107,7 @@ def test_key_of_another_kind() -> None:
 
 
 def test_a_broken_key_is_not_repeated() -> None:
-    """The message about a broken key holds no part of it."""
+    """The message about a broken key contains no part of it."""
     broken = PEM.replace(PEM[200:204], "????")
     with pytest.raises(Failure) as failure:
         app.web_token("1", broken)
@@ -119,7 +119,7 @@ def test_a_broken_key_is_not_repeated() -> None:
     [("/repos/acme/shop/installation", "install the App"), (TOKENS, "INSTALLATION_ID")],
 )
 def test_not_installed(path: str, hint: str) -> None:
-    """An App that is not installed for the scope is told as that."""
+    """If the App is not installed for the scope, the error says so."""
     given = {"GITHUB_APP_INSTALLATION_ID": "42"} if path == TOKENS else {}
     with fakehub.hub() as hub:
         hub.add(
@@ -132,7 +132,7 @@ def test_not_installed(path: str, hint: str) -> None:
 
 
 def test_wrong_app() -> None:
-    """A key of another App is told as that, after one request."""
+    """If the key is another App's, the error says so after one request."""
     words = {"message": "A JSON web token could not be decoded"}
     with fakehub.hub() as hub:
         hub.get("https://api.github.com/repos/acme/shop/installation", json=words, status=401)

@@ -1,4 +1,4 @@
-"""One request: tried again if that can help, and explained if not."""
+"""One request of the client: repeated if that can help, explained otherwise."""
 
 import ssl
 
@@ -63,7 +63,7 @@ def test_limits_are_waited_for(status: int, headers: dict[str, str], least: floa
 
 
 def test_a_limit_past_the_deadline_ends_at_once() -> None:
-    """A limit that ends after the deadline is told at once, with its length."""
+    """A limit that ends after the deadline is an error at once, with the limit's end."""
     clock = Clock()
     headers = {"Retry-After": "600", "X-GitHub-Request-Id": "AB12:34"}
     with fakehub.hub() as hub:
@@ -113,7 +113,7 @@ def test_redirects_elsewhere_are_refused(location: str) -> None:
 
 
 def test_a_proxys_page_is_not_taken_for_github() -> None:
-    """A log-in page in place of JSON is told as one, whatever its status."""
+    """The error about a log-in page in place of JSON says so, whatever its status is."""
     with responses.RequestsMock() as hub:
         hub.post(URL, body="<html>Please log in</html>", status=200)
         failure = refused(Clock())
@@ -159,7 +159,7 @@ TROUBLES = {
 
 @pytest.mark.parametrize(("error", "code", "hint"), TROUBLES.values(), ids=TROUBLES)
 def test_troubles_on_the_way(error: Exception, code: int, hint: str) -> None:
-    """Each trouble before an answer has its exit code and its remedy; some are tried again."""
+    """Each failure before an answer has its exit code and remedy; some are tried again."""
     clock = Clock()
     with responses.RequestsMock() as hub:
         hub.post(URL, body=error)

@@ -16,7 +16,7 @@ HOSTED = {name: place for name, place in PLACES.items() if "server" not in name}
 
 
 def answer(**days: str | None) -> dict[str, Any]:
-    """Return what GitHub tells about a version."""
+    """Return GitHub's answer about a version."""
     return {"runner_version": "2.300.0", **days}
 
 
@@ -31,7 +31,7 @@ def answer(**days: str | None) -> dict[str, Any]:
     ],
 )
 def test_the_day_is_told(days: dict[str, str | None]) -> None:
-    """The first day that matters is told before it comes."""
+    """The warning has the first date after which the version is no longer good."""
     with fakehub.hub() as hub:
         hub.get(URL, json=answer(**days))
         said = deprecation.warning(fakehub.connect(), "2.300.0", NOW)
@@ -41,7 +41,7 @@ def test_the_day_is_told(days: dict[str, str | None]) -> None:
 
 
 def test_the_day_has_passed() -> None:
-    """A version that GitHub no longer accepts ends with 7, and the remedy is told."""
+    """A version that GitHub no longer accepts ends with 7, and the error has the remedy."""
     with fakehub.hub() as hub:
         hub.get(URL, json=answer(registration_deprecates_at="2026-05-01T00:00:00Z"))
         with pytest.raises(Failure) as failure:
@@ -74,25 +74,25 @@ def test_a_server_is_not_asked() -> None:
 
 
 def test_days_that_are_left() -> None:
-    """Within 30 days of its own release no newer one can have been out for so long."""
+    """Up to 30 days after its release no newer release can be 30 days old."""
     said, remedy = deprecation.age("2.300.0", "2026-05-20", NOW.date())
     assert said == "2.300.0 of 2026-05-20: GitHub gives it jobs until 2026-06-19 or longer, 18 days"
     assert remedy == ""
 
 
 def test_last_day() -> None:
-    """The thirtieth day is still a good one."""
+    """On the thirtieth day the version is still good."""
     assert "0 days" in deprecation.age("2.300.0", "2026-05-02", NOW.date())[0]
     assert deprecation.age("2.300.0", "2026-05-01", NOW.date())[1] != ""
 
 
 def test_an_old_release() -> None:
-    """After that it depends on the next release: rebuilding is the remedy."""
+    """Afterwards the next release's date decides; the advice is to rebuild the image."""
     said, remedy = deprecation.age("2.300.0", "2026-04-20", NOW.date())
     assert "perhaps since 12 days" in said
     assert "rebuild the image" in remedy
 
 
 def test_a_release_of_an_unknown_day() -> None:
-    """Where nobody knows the day, the version is all that is said."""
+    """If the date of the release is unknown, only the version is given."""
     assert deprecation.age("2.300.0", "", date(2026, 6, 1)) == ("2.300.0", "")

@@ -13,7 +13,7 @@ from tests.unit.github.test_refusals import ASKED
 
 
 def test_the_message_is_complete() -> None:
-    """Method, path, address, status, GitHub's words, request id and the number of tries."""
+    """It has method, path, address, status, GitHub's words, request id and number of tries."""
     headers = {"x-github-request-id": "AB12:34"}
     failure = explain(Answer(502, "Server Error", headers), ASKED, 4, "time is up")
     assert failure.message == (
@@ -27,13 +27,13 @@ def test_the_message_is_complete() -> None:
     [("1000000000", "2001-09-09T01:46:40Z"), ("", "within the hour"), ("9" * 30, "Z")],
 )
 def test_reset(reset: str, words: str) -> None:
-    """The end of the primary limit is told as a time, whatever the header holds."""
+    """The end of the primary limit is given as a time, whatever the header contains."""
     headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset}
     assert words in explain(Answer(403, "", headers), ASKED).hint
 
 
 def test_sso_address() -> None:
-    """The message repeats the address for the authorization."""
+    """The message repeats the address where the token can be authorized."""
     url = "https://github.com/orgs/acme/sso?authorization_request=AAA"
     answer = Answer(403, "", {"x-github-sso": f"required; url={url}"})
     assert url in explain(answer, ASKED).hint

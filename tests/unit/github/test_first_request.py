@@ -1,4 +1,4 @@
-"""The shortcut to a token: when it is used, and that nothing is lost when it is not."""
+"""The first request without the library requests: when it is used, and what follows if it fails."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEAD = "http://127.0.0.1:1"
 
 
 def ask(url: str, environ: dict[str, str] | None = None, **env: str) -> Known | None:
-    """Return the answer of a GitHub at that URL."""
+    """Send the first request to this address, and return what is known afterwards."""
     given = {"GITHUB_OWNER": "acme", "GITHUB_REPOSITORY": "shop", "GITHUB_API_URL": url, **env}
     return first_request.ask(fakehub.parse(given), SECRETS, environ or {}, time.monotonic() + 5)
 
@@ -42,7 +42,7 @@ def test_asks_as_the_client_does(simulator: Simulator) -> None:
 
 @pytest.fixture
 def secure(tmp_path: Path) -> Iterator[tuple[Simulator, str]]:
-    """A GitHub that a private authority vouches for; and the authority's file."""
+    """A GitHub whose certificate a private authority has signed; and the authority's file."""
     authority = pki.authority(tmp_path)
     with Simulator("--certificate", str(authority.certify(HOST))) as simulator:
         yield simulator, str(authority.path)
@@ -69,7 +69,7 @@ def test_goes_through_a_tunnel(secure: tuple[Simulator, str], login: str) -> Non
 
 
 def test_trusts_a_private_authority(tmp_path: Path) -> None:
-    """With RUNNER_CA_FILE a server of that authority is trusted, and nothing is written for it."""
+    """With RUNNER_CA_FILE a server of that authority is trusted, and no file is written."""
     authority = pki.authority(tmp_path)
     state = tmp_path / "state"
     with Simulator("--certificate", str(authority.certify())) as simulator:
@@ -89,7 +89,7 @@ def test_trusts_a_private_authority(tmp_path: Path) -> None:
     ids=["TLS to the proxy", "no TLS to GitHub"],
 )
 def test_leaves_other_proxies_to_the_client(proxy: str, github: str) -> None:
-    """A proxy that needs more than a tunnel is not spoken to."""
+    """A proxy that needs TLS, or is for plain http, gets no request; the client does that."""
     heard: list[str] = []
     with wire.server(wire.says("", heard)) as port:
         address = f"{proxy}://127.0.0.1:{port}"
@@ -103,7 +103,7 @@ def test_leaves_other_proxies_to_the_client(proxy: str, github: str) -> None:
     ["HTTP/1.1 407 Log in\n\n", "HTTP/1.1 503 No\n\n", "HTTP/1.1 200 OK\n\nno TLS", "what?"],
 )
 def test_a_proxy_that_opens_no_tunnel(secure: tuple[Simulator, str], answer: str) -> None:
-    """A proxy that refuses, or is none, is left to the client, which explains it."""
+    """If a proxy opens no tunnel, the client repeats the request and explains the failure."""
     with wire.server(wire.says(answer)) as port:
         proxy = {"https_proxy": f"http://127.0.0.1:{port}"}
         assert ask(f"https://{HOST}", proxy, RUNNER_CA_FILE=secure[1]) is None
@@ -120,13 +120,13 @@ def test_a_proxy_that_opens_no_tunnel(secure: tuple[Simulator, str], answer: str
     ],
 )
 def test_goes_past_a_proxy_for_others(simulator: Simulator, environ: dict[str, str]) -> None:
-    """A proxy that is not for this host changes nothing."""
+    """A proxy that is not for this host is not used."""
     assert ask(simulator.url, environ) is not None
 
 
 @pytest.mark.parametrize("secrets", [{"GITHUB_APP_PRIVATE_KEY": "k"}, {"RUNNER_TOKEN": "t"}])
 def test_other_credentials_are_none_of_its(simulator: Simulator, secrets: dict[str, str]) -> None:
-    """An App and a registration token do not use the shortcut."""
+    """With an App or a registration token this request is not sent."""
     settings = fakehub.parse({"GITHUB_API_URL": simulator.url})
     assert first_request.ask(settings, secrets, {}, time.monotonic() + 5) is None
     assert simulator.requests() == []
@@ -134,13 +134,13 @@ def test_other_credentials_are_none_of_its(simulator: Simulator, secrets: dict[s
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://127.0.0.1:1", "https://no.invalid"])
 def test_nobody_answers(url: str) -> None:
-    """Without an answer the client finds out why."""
+    """If there is no answer, the client repeats the request and finds the cause."""
     assert ask(url) is None
 
 
 @pytest.mark.parametrize("fault", [{"reset": True}, {"delay": 9.0}])
 def test_no_answer_in_time(simulator: Simulator, fault: dict[str, Any]) -> None:
-    """The deadline holds whatever the server does."""
+    """The request ends at its deadline, whatever the server does."""
     simulator.fault(path=PATH, **fault)
     begun = time.monotonic()
     assert ask(simulator.url) is None
@@ -167,17 +167,17 @@ def test_trusts_nobody_unknown(tmp_path: Path) -> None:
     ],
 )
 def test_token_of_an_answer(status: int, body: Any, token: str) -> None:
-    """Only GitHub's own answer holds a token."""
+    """Only an answer of GitHub's form contains a token."""
     assert Known("POST", "", status, "", [], json.dumps(body).encode()).token == token
 
 
 def test_answer_that_is_no_json() -> None:
-    """A page of HTML holds no token."""
+    """A page of HTML contains no token."""
     assert Known("POST", "", 201, "", [], b"<html>").token == ""
 
 
 def test_refusal_is_not_asked_for_twice(life: Life, simulator: Simulator) -> None:
-    """The client explains the answer that has come; GitHub has seen one request."""
+    """The client explains the first request's refusal, and sends no second request."""
     simulator.fault(path=PATH, refusal="bad-credentials")
     assert life.start().wait() == 77, life.output
     assert "401 'Bad credentials'" in life.error()
@@ -185,7 +185,7 @@ def test_refusal_is_not_asked_for_twice(life: Life, simulator: Simulator) -> Non
 
 
 def test_rate_limit_is_honoured(life: Life, simulator: Simulator) -> None:
-    """A rate limit in the first answer is waited for."""
+    """After a rate limit in the first answer the client waits."""
     simulator.fault(path=PATH, status=429, headers={"retry-after": "1"})
     simulator.queue_job()
     assert life.start().wait() == 0, life.output
@@ -194,7 +194,7 @@ def test_rate_limit_is_honoured(life: Life, simulator: Simulator) -> None:
 
 
 def test_lost_connection_is_tried_anew(life: Life, simulator: Simulator) -> None:
-    """A connection that breaks costs one more request."""
+    """After a broken connection the client sends one more request."""
     simulator.fault(path=PATH, reset=True)
     simulator.queue_job()
     assert life.start().wait() == 0, life.output

@@ -50,7 +50,7 @@ def test_the_default_group_costs_no_request(name: str) -> None:
 
 
 def test_an_unknown_group() -> None:
-    """An unknown group is a wrong setting, and the message names those that there are."""
+    """An unknown group is a wrong setting; the message names the existing groups."""
     with fakehub.hub() as hub:
         hub.get(
             "https://api.github.com/orgs/acme/actions/runner-groups",

@@ -39,7 +39,7 @@ def made(name: str = NAME, packed: str | None = None) -> dict[str, Any]:
 
 
 def wants(**body: Any) -> Any:
-    """Match a request whose JSON body holds these members."""
+    """Match a request whose JSON body has these members."""
     return matchers.json_params_matcher(body, strict_match=False)
 
 
@@ -101,7 +101,7 @@ def test_a_named_group_is_resolved() -> None:
 
 
 def test_a_lost_answer() -> None:
-    """A runner that a lost answer has made is removed, and made again under the same name."""
+    """If the answer was lost, the runner is removed, and registered again under the same name."""
     with fakehub.hub() as hub:
         hub.post(URL, body=requests.ConnectionError("reset"))
         hub.post(URL, json=TAKEN, status=409)
@@ -199,7 +199,7 @@ def test_write_follows_nothing(tmp_path: Path) -> None:
 
 
 def test_write_on_a_full_disk(new_life: Callable[..., Life], simulator: Simulator) -> None:
-    """The file is named, with the system's reason; nothing stays registered."""
+    """The error has the file and the system's reason; nothing stays registered."""
     life = new_life()
     fill = (
         'mkdir "$0/copy" && cp -a "$0/runner/." "$0/copy" && mount -t tmpfs -o size=1m none'

@@ -125,6 +125,6 @@ def test_exit_codes(row: Any) -> None:
 
 
 def test_documentation_is_in_step() -> None:
-    """docs/troubleshooting.md holds the table as it is; `python -m scripts.documents` renews it."""
+    """docs/troubleshooting.md has the same table; `python -m scripts.documents` renews it."""
     page = documents.TROUBLESHOOTING.read_text()
     assert page == documents.renewed(page)

@@ -112,7 +112,7 @@ def test_one_runner_is_gone(call: str, gone: object) -> None:
 
 @pytest.mark.parametrize("call", ["get", "delete"])
 def test_the_whole_list_is_hidden(call: str) -> None:
-    """A 404 for the list as well is a refusal, and tells nothing about the runner."""
+    """A 404 for the list as well is a refusal, which says nothing about the runner."""
     with fakehub.hub() as hub:
         method = responses.GET if call == "get" else responses.DELETE
         hub.add(method, f"{RUNNERS}/7", json=NOT_FOUND, status=404)
@@ -123,7 +123,7 @@ def test_the_whole_list_is_hidden(call: str) -> None:
 
 
 def test_delete_busy() -> None:
-    """A runner with a job stays, and the caller is told so."""
+    """A runner with a job is not deleted, and the caller learns that."""
     words = {"message": "Runner is currently running a job and cannot be deleted."}
     words |= {"documentation_url": "https://docs.github.com/rest"}
     with fakehub.hub() as hub:
@@ -132,7 +132,7 @@ def test_delete_busy() -> None:
 
 
 def test_a_lost_answer_to_a_removal_is_asked_again() -> None:
-    """A removal whose answer was lost is tried again; its 404 means that it is done."""
+    """A removal whose answer was lost is repeated; a 404 then means that it was done."""
     with fakehub.hub() as hub:
         hub.delete(f"{RUNNERS}/7", json={"message": "Server Error"}, status=502)
         hub.delete(f"{RUNNERS}/7", json=NOT_FOUND, status=404)
@@ -169,7 +169,7 @@ def test_an_api_keeps_its_secrets_to_itself() -> None:
 
 
 def test_an_answer_of_something_else() -> None:
-    """JSON without GitHub's members is told as another server's, without a traceback."""
+    """JSON without GitHub's members is an error about another server, without a traceback."""
     with responses.RequestsMock() as hub:
         hub.post(f"{RUNNERS}/remove-token", json={"status": "ok"}, status=200)
         with pytest.raises(Failure, match="no 'token' in the answer") as failure:

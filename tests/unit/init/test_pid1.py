@@ -69,7 +69,7 @@ def descriptors() -> list[str]:
 )
 @alone
 def test_exit_code_tells_an_end_by_a_signal(command: str, code: int) -> None:
-    """A wait status becomes the code that a shell shows."""
+    """A wait status becomes the exit code that a shell shows."""
     pid = os.posix_spawn("/bin/sh", ["sh", "-c", command], ENV)
     assert exit_code(os.waitpid(pid, 0)[1]) == code
 
@@ -341,7 +341,7 @@ def test_become_keeps_the_pid_and_clears_the_rest() -> None:
 
 @alone
 def test_sweep_ends_who_is_left() -> None:
-    """A sweep reaches grandchildren and other sessions, and lets them clean up."""
+    """A sweep reaches grandchildren and other sessions, and gives them time to clean up."""
     pid_1 = Init()
     script = "trap 'echo cleaned up; exit' TERM; echo ready; while :; do sleep 0.01; done"
     command = ["sh", "-c", 'setsid sh -c "$0" & wait', script]
@@ -394,7 +394,7 @@ def test_sweep_leaves_others_alone() -> None:
 
 @alone
 def test_freezing_is_for_pid_1_only() -> None:
-    """A process that is not PID 1 stops no process: those around it are not its own."""
+    """A process that is not PID 1 stops no others, since they are not its own."""
     pid_1 = Init()
     stranger = subprocess.Popen(["sleep", "60"])
     pid_1.freeze()

@@ -24,7 +24,7 @@ LIMIT = {
 
 
 class Patient(HTTPAdapter):
-    """Sees all requests of one runner, and those that come too early."""
+    """Records all requests of one runner, and those that came too early."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Patient(HTTPAdapter):
         self._not_before = 0.0
 
     def send(self, *arguments: Any, **keywords: Any) -> requests.Response:
-        """Send, and note the pause that the answer asks for."""
+        """Send a request, and record the pause that its answer asks for."""
         self.too_early += time.monotonic() < self._not_before
         response = super().send(*arguments, **keywords)
         if "retry-after" in response.headers:

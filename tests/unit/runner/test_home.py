@@ -36,7 +36,7 @@ def test_registration_that_is_none(tmp_path: Path, content: str | None) -> None:
 
 
 def test_registration_that_is_no_file(tmp_path: Path) -> None:
-    """Whatever a job puts in its place, PID 1 neither waits nor reads without end."""
+    """If a job puts something else in its place, PID 1 neither waits nor reads without end."""
     (tmp_path / ".runner_migrated").symlink_to("/dev/zero")
     os.mkfifo(tmp_path / ".runner")
     assert home.record(str(tmp_path)) is None

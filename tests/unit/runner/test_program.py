@@ -1,4 +1,4 @@
-"""The runner's files and programs; what is wrong with them is told before GitHub is asked."""
+"""The runner's files and programs: problems are reported before GitHub gets a request."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def refusal(life: Life, simulator: Simulator, **env: Any) -> str:
 
 
 def test_unknown_user(life: Life, simulator: Simulator) -> None:
-    """A user that the image does not have is named."""
+    """A user that the image does not have is named in the error."""
     error = refusal(life, simulator, RUNNER_USER="rumner")
     assert "RUNNER_USER: this container has no user 'rumner'" in error
 
 
 def test_home_without_runner(life: Life, simulator: Simulator) -> None:
-    """A directory that is not the runner's is named, with what it lacks."""
+    """If a directory is not the runner's, the error names what it lacks."""
     error = refusal(life, simulator, RUNNER_HOME="/usr")
     assert "RUNNER_HOME: /usr holds no config.sh and no run.sh" in error
 
@@ -50,19 +50,19 @@ def test_home_without_config_sh(life: Life, simulator: Simulator) -> None:
 
 
 def test_home_that_the_user_cannot_write_to(life: Life, simulator: Simulator) -> None:
-    """The listener would abort with 134 and a stack trace."""
+    """A home that the user cannot write to is refused: the listener would abort with 134."""
     os.chown(life.home, 0, 0)
     assert f"RUNNER_HOME: {USER} cannot write to {life.home}" in refusal(life, simulator)
 
 
 def test_home_below_a_closed_directory(life: Life, simulator: Simulator) -> None:
-    """A parent directory that the user may not enter is told as well."""
+    """A parent directory that the user may not enter is named in the error."""
     life.directory.chmod(0o700)
     assert f"RUNNER_HOME: {USER} cannot write to {life.home}" in refusal(life, simulator)
 
 
 def test_work_folder_that_is_read_only(life: Life, simulator: Simulator) -> None:
-    """A read-only volume is told before config.sh, which would register."""
+    """A read-only work folder is refused before config.sh would register."""
     work = life.directory / "work"
     work.mkdir()
     shutil.chown(work, USER)
@@ -75,7 +75,7 @@ def test_work_folder_that_is_read_only(life: Life, simulator: Simulator) -> None
 
 
 def test_work_folder_of_somebody_else(life: Life, simulator: Simulator) -> None:
-    """A folder of root's is named, with the user that cannot write to it."""
+    """If the work folder belongs to root, the error names the user that cannot write to it."""
     work = life.directory / "work"
     work.mkdir(mode=0o755)
     (work / "kept").touch()
@@ -84,14 +84,14 @@ def test_work_folder_of_somebody_else(life: Life, simulator: Simulator) -> None:
 
 
 def test_work_folder_that_cannot_be_made(life: Life, simulator: Simulator) -> None:
-    """A folder below a file cannot be made, and that is told."""
+    """A work folder below a file is refused, because it cannot be made."""
     work = life.home / "config.sh" / "work"
     error = refusal(life, simulator, RUNNER_WORKDIR=str(work))
     assert f"RUNNER_WORKDIR: {work} cannot be made: Not a directory" in error
 
 
 def test_work_folder_that_is_a_file(life: Life, simulator: Simulator) -> None:
-    """A file in place of the folder is told."""
+    """A file in the work folder's place is refused."""
     (life.home / "_work").write_text("")
     assert f"RUNNER_WORKDIR: {life.home}/_work" in refusal(life, simulator)
 
@@ -106,7 +106,7 @@ def test_work_folder_is_made(life: Life, simulator: Simulator) -> None:
 
 
 def test_every_problem_is_told_at_once(life: Life, simulator: Simulator) -> None:
-    """One message tells the problems of home and work folder."""
+    """One message has all problems of home and work folder."""
     os.chown(life.home, 0, 0)
     error = refusal(life, simulator, RUNNER_WORKDIR="/proc/work")
     assert "RUNNER_HOME: " in error
@@ -131,7 +131,7 @@ def test_config_command_has_no_token() -> None:
 
 
 def test_config_command_without_options() -> None:
-    """What is empty or off is left out: config.sh would take an empty label as one."""
+    """Empty options are left out, because config.sh takes an empty label for a label."""
     words = program.config_command(settings(ephemeral=False, disable_update=False), "n-1")
     assert not {"--labels", "--runnergroup", "--ephemeral", "--disableupdate"} & set(words)
 
@@ -148,7 +148,7 @@ def test_environment_of_the_listener() -> None:
 
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_jobs_as_root_are_asked_for(life: Life, simulator: Simulator, command: str) -> None:
-    """GitHub's scripts refuse root in two words after a banner; here the way out is said."""
+    """For jobs as root the error says what to set; GitHub's scripts only refuse."""
     life.start(command, RUNNER_USER="root")
     assert life.wait() == 78, life.output
     assert "RUNNER_ALLOW_RUNASROOT=1" in life.output

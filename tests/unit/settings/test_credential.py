@@ -25,11 +25,11 @@ def test_given(secrets: dict[str, str], variable: str, kind: Kind) -> None:
 @pytest.mark.parametrize("scope", Scope)
 @pytest.mark.parametrize("kind", Kind)
 def test_needs(kind: Kind, scope: Scope) -> None:
-    """For every kind and scope a sentence tells what the credential needs."""
+    """For every kind and scope a sentence says what the credential needs."""
     assert credential.needs(kind, scope)
 
 
 def test_only_a_registration_token_has_limits() -> None:
-    """What a registration token cannot do is told; the others have no such limits."""
+    """For a registration token, and for no other kind, a sentence says what it cannot do."""
     assert "one hour" in credential.caveats({"RUNNER_TOKEN": "A"})[0]
     assert credential.caveats({"GITHUB_PERSONAL_TOKEN": "ghp_x"}) == []

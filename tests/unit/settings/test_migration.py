@@ -1,4 +1,4 @@
-"""Containers that were configured for another project start here, and serve no more than there."""
+"""Configurations for other projects start our image, and never serve more than they did there."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ MYOUNG34 = {**SHOP, "ACCESS_TOKEN": TOKEN}
 
 
 def read(env: dict[str, str]) -> sources.Values:
-    """What an environment comes to."""
+    """Return the values that an environment gives."""
     return sources.read(Given.part(env))
 
 
 def refused(env: dict[str, str]) -> str:
-    """The one message that it ends with."""
+    """Return the one message by which an environment is refused."""
     with pytest.raises(Failure) as failure:
         read(env)
     assert failure.value.code is ExitCode.CONFIG
@@ -144,7 +144,7 @@ TAKEN: list[tuple[dict[str, str], dict[str, object]]] = [
 
 @pytest.mark.parametrize(("env", "fields"), TAKEN)
 def test_taken(env: dict[str, str], fields: dict[str, object]) -> None:
-    """Each variable becomes what it means there."""
+    """Each variable gets the meaning that it has in its project."""
     values = read(env)
     assert {name: getattr(values.settings, name) for name in fields} == fields
     assert values.settings.ephemeral
@@ -214,7 +214,7 @@ REFUSED: list[tuple[dict[str, str], tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("env", "words"), REFUSED)
 def test_refused(env: dict[str, str], words: tuple[str, ...]) -> None:
-    """What contradicts itself, or would serve more than a name says, is one message with names."""
+    """A contradiction, or a scope wider than a name says, is one message with the names."""
     message = refused(env)
     for part in words:
         assert part in message
@@ -230,7 +230,7 @@ def test_refused(env: dict[str, str], words: tuple[str, ...]) -> None:
     ],
 )
 def test_common_words_are_nobodys(common: dict[str, str]) -> None:
-    """Without a project's own names they are passed to the jobs as they are, secrets included."""
+    """Common words count only beside a project's own names; alone they are passed to the jobs."""
     values = read({"GITHUB_OWNER": "acme", "GITHUB_PERSONAL_TOKEN": TOKEN, **common})
     assert values.recognised == ""
     assert values.secrets == {"GITHUB_PERSONAL_TOKEN": TOKEN}
@@ -238,7 +238,7 @@ def test_common_words_are_nobodys(common: dict[str, str]) -> None:
 
 
 def test_a_line_says_what_became_of_each_name() -> None:
-    """Whose configuration it is, what each name became, and which labels were added."""
+    """One line says which project was recognised, what each name became, and added labels."""
     line = read({**MYOUNG34, "RUNNER_NAME": "n"}).recognised
     assert line == (
         "configured for myoung34/docker-github-actions-runner: REPO_URL → GITHUB_URL,"
@@ -247,7 +247,7 @@ def test_a_line_says_what_became_of_each_name() -> None:
 
 
 def test_what_has_no_equal_is_named() -> None:
-    """What cannot be had here is told with what to do instead; what nobody misses is not."""
+    """A note names each variable that has no equal here, except those that need none."""
     env = {"CONFIGURED_ACTIONS_RUNNER_FILES_DIR": "/x", "UNSET_CONFIG_VARS": "true"}
     notes = read({**MYOUNG34, **env, "DISABLE_AUTOMATIC_DEREGISTRATION": "yes"}).notes
     assert [note.partition(":")[0] for note in notes] == [
@@ -257,14 +257,14 @@ def test_what_has_no_equal_is_named() -> None:
 
 
 def test_secrets_of_others_are_secrets() -> None:
-    """Every name of theirs for a secret is taken out of the environment before anything else."""
+    """Every name that another project has for a secret is removed from the environment."""
     rows = [row for project in PROJECTS for row in project.rows]
     assert {row.theirs for row in rows if row.ours in SECRETS} - {*SECRETS} <= {*BORROWED}
     assert {*BORROWED} <= {row.theirs for row in rows}
 
 
 def test_the_table_names_real_settings() -> None:
-    """Each row leads to a setting of ours, or says what to do instead."""
+    """Each row has a setting of ours, or says what to do instead."""
     for project in PROJECTS:
         for row in (*project.rows, *project.scope_names):
             assert row.ours in schema.ours() or row.how, (project.name, row.theirs)
@@ -273,7 +273,7 @@ def test_the_table_names_real_settings() -> None:
 
 
 def names_of(project: Project) -> list[str]:
-    """All variables of a project."""
+    """Return all variables of a project."""
     return [row.theirs for row in (*project.scope_names, *project.rows)]
 
 
@@ -291,7 +291,7 @@ VALUES = {
     "RUNNER_TOKEN": [REGISTRATION],
     "GITHUB_HOST": ["github.com", "https://ghe.example.com/"],
 }
-# What a name says at most, whoever else says more.
+# The widest scope that each name allows, whatever other names say.
 SAYS = {
     "REPO_URL": Scope.REPOSITORY,
     "RUNNER_REPOSITORY_URL": Scope.REPOSITORY,
@@ -306,7 +306,7 @@ WIDTH = [Scope.REPOSITORY, Scope.ORGANIZATION, Scope.ENTERPRISE]
 
 
 def value_of(name: str) -> st.SearchStrategy[str]:
-    """A value that a user would give, or one that makes no sense."""
+    """Values that a user would give, and some that make no sense."""
     if name in VALUES:
         return st.sampled_from(VALUES[name])
     if name in BORROWED or name == "GITHUB_PERSONAL_TOKEN":
@@ -316,7 +316,7 @@ def value_of(name: str) -> st.SearchStrategy[str]:
 
 @st.composite
 def environments(draw: st.DrawFn) -> dict[str, str]:
-    """Any of a project's variables, and sometimes some of another's or of ours."""
+    """Some variables of one project, and sometimes some of another's or of ours."""
     project = draw(st.sampled_from(PROJECTS))
     other = draw(st.sampled_from([project, project, *PROJECTS]))
     ours = ["GITHUB_OWNER", "GITHUB_REPOSITORY", "GITHUB_PERSONAL_TOKEN"]
@@ -327,7 +327,7 @@ def environments(draw: st.DrawFn) -> dict[str, str]:
 
 
 def widest(env: dict[str, str]) -> Scope:
-    """The scope that no runner of these variables may go beyond."""
+    """Return the widest scope that these variables allow."""
     says = [SAYS[name] for name in env if name in SAYS]
     if (
         "/" in env.get("RUNNER_PRINCIPAL", "") + env.get("RUNNER_CONTEXT", "")
@@ -359,7 +359,7 @@ def test_a_life_or_one_message(env: dict[str, str]) -> None:
 
 
 def test_projects_are_documented() -> None:
-    """Each project that we learn from has its section."""
+    """The documentation has a section for each project that is recognised."""
     page = (Path(__file__).parents[3] / "docs" / "migrating.md").read_text()
     for project in projects.PROJECTS:
         assert f"## {project.name}\n" in page

@@ -1,4 +1,4 @@
-"""What each kind of setting takes, and what it says to all else."""
+"""The values that each kind of setting takes, and the messages about others."""
 
 import base64
 import contextlib
@@ -108,20 +108,20 @@ REFUSED: list[tuple[Parser, str, str]] = [
 
 @pytest.mark.parametrize(("parse", "value", "result"), TAKEN)
 def test_taken(parse: Parser, value: str, result: Any) -> None:
-    """A value that a user would write is taken."""
+    """A value that a user would write is accepted."""
     assert parse(value) == result
 
 
 @pytest.mark.parametrize(("parse", "value", "words"), REFUSED)
 def test_refused(parse: Parser, value: str, words: str) -> None:
-    """Any other value is refused, in words that say what is taken."""
+    """Any other value is refused, and the message says what is accepted."""
     with pytest.raises(Problem, match=words):
         parse(value)
 
 
 @pytest.mark.parametrize("value", ["secret!", "c2VjcmV0", PEM[:-20], "https://a:secret@b"])
 def test_secrets_are_not_repeated(value: str) -> None:
-    """What may be secret is not part of the message."""
+    """A value that may be secret is not part of the message."""
     parse = parsers.url if "://" in value else parsers.private_key
     with pytest.raises(Problem) as problem:
         parse(value)
@@ -134,6 +134,6 @@ def test_secrets_are_not_repeated(value: str) -> None:
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a loaded machine
 @given(st.text(), st.sampled_from([parse for parse, _, _ in TAKEN]))
 def test_nothing_else_is_ever_raised(value: str, parse: Parser) -> None:
-    """A parser takes any value or says what is wrong with it."""
+    """A parser returns a value or raises its own error, whatever the text is."""
     with contextlib.suppress(Problem):
         parse(value)

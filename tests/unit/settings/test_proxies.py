@@ -1,4 +1,4 @@
-"""Proxies are read as GitHub's runner reads them; what it could not parse is put right or told."""
+"""Proxies mean what GitHub's runner takes them to mean; mistakes are corrected or refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RIGHT = [
 
 @pytest.mark.parametrize(("value", "address"), RIGHT)
 def test_right(value: str, address: str) -> None:
-    """What can be put right is, for the listener and jobs as well, with a note."""
+    """A mistake that can be corrected is, for the listener and jobs as well, with a note."""
     found = proxies.examine({"HTTPS_PROXY": value})
     assert found.problems == []
     assert found.corrected == ({} if value == address else {"HTTPS_PROXY": address})
@@ -49,7 +49,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("value", "words"), WRONG)
 def test_wrong(value: str, words: str) -> None:
-    """What cannot be parsed is refused with the way to write it, and without the address."""
+    """The message about a proxy that cannot be parsed shows the right form, not the address."""
     [problem] = proxies.examine({"https_proxy": value}).problems
     assert problem.startswith("https_proxy: ")
     assert words in problem
@@ -68,7 +68,7 @@ def test_wrong(value: str, words: str) -> None:
     ],
 )
 def test_exceptions_that_match_nothing(value: str, notes: int) -> None:
-    """An entry that no program can match is told; addresses and ranges are for other programs."""
+    """An entry that matches nothing has a note; addresses and ranges match in other programs."""
     assert len(proxies.examine({"NO_PROXY": value}).notes) == notes
 
 
@@ -87,7 +87,7 @@ GITHUB, SERVER = "https://api.github.com", "https://GHE.example.com:8443/api/v3"
     ],
 )
 def test_the_proxy_of_a_url(environ: dict[str, str], url: str, address: str) -> None:
-    """The URL's scheme says which variable counts, and small letters come first."""
+    """The URL's scheme chooses the variable; the name in small letters comes first."""
     assert proxies.choose(environ, url) == address
 
 
@@ -123,18 +123,18 @@ OTHERS = [
     [*((*one, "") for one in MATCHES), *((*one, PROXY) for one in OTHERS)],
 )
 def test_no_proxy(no_proxy: str, url: str, address: str) -> None:
-    """NO_PROXY names hosts and all below them, with a port or without; or addresses and ranges."""
+    """An entry of NO_PROXY is a host and all names below it, a port if given; or a range."""
     assert proxies.choose({"HTTPS_PROXY": PROXY, "NO_PROXY": no_proxy}, url) == address
 
 
 @given(st.text(max_size=80))
 def test_any_no_proxy_has_a_verdict(value: str) -> None:
-    """Whatever NO_PROXY holds, GitHub is reached one way or the other."""
+    """Whatever NO_PROXY contains, each URL has a proxy or none, and no error."""
     assert proxies.choose({"HTTPS_PROXY": PROXY, "NO_PROXY": value}, GITHUB) in ("", PROXY)
 
 
 @given(st.text(max_size=80))
 def test_any_value_has_a_verdict(value: str) -> None:
-    """Whatever it holds, an address is right, put right, or a problem."""
+    """Whatever a proxy's variable contains, it is right, corrected, or a problem."""
     found = proxies.examine({"HTTP_PROXY": value})
     assert len(found.problems) <= 1

@@ -1,4 +1,4 @@
-"""All settings together: defaults, every problem at once, each naming its variable."""
+"""All settings together: defaults, and every problem at once under its variable's name."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests.unit.settings.test_parsers import PEM
 
 LEAST = {"GITHUB_OWNER": "acme", "GITHUB_PERSONAL_TOKEN": "ghp_x"}
 
-# By variable: a value that is taken, what becomes of it, and a value that is not.
+# By variable: a right value, the setting that it becomes, and a wrong value.
 EACH: dict[str, tuple[str, Any, str]] = {
     "GITHUB_OWNER": ("octo", "octo", "octo/cat"),
     "GITHUB_REPOSITORY": ("shop.git", "shop", "acme/shop/x"),
@@ -61,7 +61,7 @@ EACH: dict[str, tuple[str, Any, str]] = {
     "RUNNER_MIN_FREE_DISK": ("500M", 500 * 2**20, "much"),
     "RUNNER_STATE_DIR": ("/tmp/state", "/tmp/state", "state"),
 }
-# These need company, or a file; see below and test_certificates.py.
+# These need other variables or a file; see below and test_certificates.py.
 ELSEWHERE = {
     "GITHUB_URL",
     "GITHUB_ENTERPRISE",
@@ -72,7 +72,7 @@ ELSEWHERE = {
 
 
 def refused(values: dict[str, str]) -> str:
-    """The message that these values end with."""
+    """Return the message by which these values are refused."""
     with pytest.raises(Failure) as failure:
         parse(values)
     assert failure.value.code is ExitCode.CONFIG
@@ -80,13 +80,13 @@ def refused(values: dict[str, str]) -> str:
 
 
 def test_every_setting_is_tested() -> None:
-    """No setting is without a value that is taken and one that is refused."""
+    """Each setting has a right and a wrong value in EACH."""
     assert schema.variables().keys() == EACH.keys() | ELSEWHERE
 
 
 @pytest.mark.parametrize("variable", EACH)
 def test_a_value_is_taken(variable: str) -> None:
-    """A right value becomes the setting, with white space around it or not."""
+    """A right value becomes the setting; white space around it does not matter."""
     value, result, _ = EACH[variable]
     parsed = parse({**LEAST, variable: f" {value} "})
     assert getattr(parsed, schema.variables()[variable]["field"]) == result
@@ -95,7 +95,7 @@ def test_a_value_is_taken(variable: str) -> None:
 @pytest.mark.parametrize("quote", ["'", '"'])
 @pytest.mark.parametrize("variable", EACH)
 def test_quotes_are_no_part_of_a_value(variable: str, quote: str) -> None:
-    """`docker run --env-file` and a compose file's list leave them around it."""
+    """Quotes around a value are removed: `docker run --env-file` leaves them there."""
     value, result, _ = EACH[variable]
     parsed = parse({**LEAST, variable: f"{quote}{value}{quote}"})
     assert getattr(parsed, schema.variables()[variable]["field"]) == result
@@ -103,14 +103,14 @@ def test_quotes_are_no_part_of_a_value(variable: str, quote: str) -> None:
 
 @pytest.mark.parametrize("variable", EACH)
 def test_a_value_is_refused(variable: str) -> None:
-    """A wrong value is refused by the name of its variable, and nothing else is."""
+    """A wrong value is the only problem, under the name of its variable."""
     message = refused({**LEAST, variable: EACH[variable][2]})
     assert message.startswith(f"the settings are wrong: {variable}: ")
     assert ";" not in message.replace("; it takes", "")
 
 
 def test_defaults() -> None:
-    """With owner and token alone everything else has its documented default."""
+    """With an owner and a token only, everything else has its documented default."""
     parsed = parse(LEAST)
     for variable, about in schema.variables().items():
         if variable != "GITHUB_OWNER":
@@ -121,13 +121,13 @@ def test_defaults() -> None:
 
 
 def test_empty_is_the_default() -> None:
-    """An empty value, as a compose file passes one for an unset variable, is the default."""
+    """An empty value means the default: compose passes one for an unset variable."""
     empty = dict.fromkeys(schema.variables(), "")
     assert parse({**empty, **LEAST}) == parse(LEAST)
 
 
 def test_every_problem_is_told_at_once() -> None:
-    """One start is enough to learn of everything that is wrong."""
+    """One message has all problems."""
     message = refused(
         {
             "GITHUB_OWNER": "a/b",
@@ -143,7 +143,7 @@ def test_every_problem_is_told_at_once() -> None:
 
 
 def test_consequences_are_not_told() -> None:
-    """What only follows from another mistake would mislead, and is left out."""
+    """A problem that only follows from another one is left out, because it would mislead."""
     message = refused({"GITHUB_URL": "github.com/acme", "GITHUB_PERSONAL_TOKEN": "ghp_x"})
     assert "GITHUB_OWNER" not in message
     message = refused({**LEAST, "RUNNER_NO_DEFAULT_LABELS": "1", "RUNNER_LABELS": "a\tb"})
@@ -151,14 +151,14 @@ def test_consequences_are_not_told() -> None:
 
 
 def test_problems_found_before_are_told_too() -> None:
-    """What was wrong with a file is told together with what is wrong with the values."""
+    """One message has the problems of files and those of values."""
     with pytest.raises(Failure, match=r"GITHUB_PERSONAL_TOKEN_FILE: /t is empty; GITHUB_OWNER"):
         parse({}, ["GITHUB_PERSONAL_TOKEN_FILE: /t is empty"])
 
 
 @pytest.mark.parametrize("variable", SECRETS)
 def test_a_secret_is_never_part_of_a_message(variable: str) -> None:
-    """However wrong the settings are, no message holds a credential."""
+    """However wrong the settings are, no message contains a credential."""
     assert "hunter2" not in refused({variable: "hunter2", "RUNNER_HOME": "x"})
 
 
@@ -178,7 +178,7 @@ MISSING = {"GITHUB_PERSONAL_TOKEN": "ghp_x"}
     ],
 )
 def test_misspelt_and_missing(values: dict[str, str], variable: str, meant: str) -> None:
-    """Where something that is needed is missing, a name that is nearly its own is asked about."""
+    """If a needed variable is missing and a similar name is set, the message asks about that."""
     message = refused(values)
     assert f"{variable}: is not known, did you mean {meant}?" in message or not variable
 
@@ -188,7 +188,7 @@ def test_misspelt_and_missing(values: dict[str, str], variable: str, meant: str)
     ["RUNNER_EPHEMERALL", "GITHUB_PERSONAL_TOKEN_FILES", "RUNNER_LABLES", "RUNNER_OS"],
 )
 def test_a_guess_forbids_nothing(variable: str) -> None:
-    """A name that is nearly one of ours may be anybody's, where nothing is missing."""
+    """If nothing is missing, a name that is similar to one of ours is accepted."""
     parse({variable: "x", **LEAST})
 
 
@@ -204,7 +204,7 @@ NARROWING = [
 
 @pytest.mark.parametrize(("values", "meant"), NARROWING)
 def test_nothing_becomes_wider_than_it_was_written(values: dict[str, str], meant: str) -> None:
-    """A name that would have narrowed down what the runner serves is refused with the right one."""
+    """A misspelt name that would let the runner serve more is refused, with the right name."""
     [variable] = values
     message = refused({**LEAST, **values})
     assert f"{variable}: is not known, did you mean {meant}?" in message
@@ -225,14 +225,14 @@ SERVICE_LINKS = [
 
 @pytest.mark.parametrize("variable", SERVICE_LINKS)
 def test_a_service_of_kubernetes_is_no_setting(variable: str) -> None:
-    """What Kubernetes puts into each pod where a Service is called github is passed over."""
+    """The variables that Kubernetes sets for a Service called github are ignored."""
     assert names.guesses({variable: "tcp://10.0.0.1:443"}) == []
     message = refused({variable: "tcp://10.0.0.1:443"})
     assert variable not in message
 
 
 def test_documented_variables_are_no_settings() -> None:
-    """What GitHub documents for jobs is never taken for a misspelt setting."""
+    """No variable that GitHub documents for jobs is taken for a misspelt setting."""
     given = dict.fromkeys(("GITHUB_REPOSITORY_OWNER", "GITHUB_RUN_ID", "RUNNER_TOOL_CACHE"), "x")
     assert names.guesses(given) == []
 
@@ -252,7 +252,7 @@ def test_documented_variables_are_no_settings() -> None:
     ],
 )
 def test_what_is_meant_is_understood(values: dict[str, str], target: str) -> None:
-    """Letter case, .git, the usual port and an owner before a repository's name do not matter."""
+    """Letter case, .git, the usual port and an owner before the repository do not matter."""
     assert str(parse({**MISSING, **values}).target).startswith(target)
 
 
@@ -266,7 +266,7 @@ def test_what_is_meant_is_understood(values: dict[str, str], target: str) -> Non
     ],
 )
 def test_what_cannot_be_meant(values: dict[str, str], words: str) -> None:
-    """What would make the runner serve something else is refused."""
+    """A target that contradicts itself, or is a placeholder, is refused."""
     assert refused({**MISSING, **values}).startswith(f"the settings are wrong: {words}")
 
 
@@ -283,7 +283,7 @@ def test_what_cannot_be_meant(values: dict[str, str], words: str) -> None:
     ],
 )
 def test_no_credential_goes_out_unencrypted(values: dict[str, str], words: str) -> None:
-    """GitHub is spoken to by https; an Enterprise Server without it has to be asked for."""
+    """Plain http is refused, unless an operator allows it for an Enterprise Server."""
     assert words in refused({**MISSING, **values})
 
 
@@ -296,7 +296,7 @@ def test_no_credential_goes_out_unencrypted(values: dict[str, str], words: str) 
     ],
 )
 def test_what_may_go_out_unencrypted(values: dict[str, str]) -> None:
-    """What does not leave the container, and what the operator wants."""
+    """Plain http is accepted to this machine, and where an operator allows it."""
     parse({**MISSING, **values})
 
 
@@ -305,7 +305,7 @@ def test_what_may_go_out_unencrypted(values: dict[str, str]) -> None:
     "variable", ["RUNNER_NAME", "RUNNER_LABELS", "RUNNER_GROUP", "RUNNER_WORKDIR"]
 )
 def test_a_secret_is_no_setting(form: str, variable: str) -> None:
-    """What would be shown on GitHub's pages is refused there, and not shown."""
+    """A secret in a setting that GitHub's pages show is refused, and not repeated."""
     secret, value = FORMS[form](5)
     message = refused({**LEAST, variable: value.replace("\n", " ")})
     assert message.startswith(f"the settings are wrong: {variable}: ")
@@ -314,7 +314,7 @@ def test_a_secret_is_no_setting(form: str, variable: str) -> None:
 
 @pytest.mark.parametrize("name", ["TOKEN", "PAT"])
 def test_secret_for_the_runner_itself_is_refused(name: str) -> None:
-    """config.sh's own variables are passed on to every job, so no secret may stand in one."""
+    """A secret in a variable of config.sh is refused, since every job would get the variable."""
     message = refused({**LEAST, f"ACTIONS_RUNNER_INPUT_{name}": "hunter2"})
     assert f"ACTIONS_RUNNER_INPUT_{name}: every job could read it; give " in message
     assert "hunter2" not in message
@@ -322,7 +322,7 @@ def test_secret_for_the_runner_itself_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("variable", ["GITHUB_ACTIONS", "RUNNER_ALLOW_RUNASROOT", "RUNNER_TEMP"])
 def test_foreign_names_pass(variable: str) -> None:
-    """Names of the runner's own, and those that resemble none of ours, are left alone."""
+    """Variables of the runner itself, and names unlike any of ours, are accepted."""
     parse({**LEAST, variable: "1"})
 
 
@@ -384,7 +384,7 @@ FINE = [
 
 @pytest.mark.parametrize(("values", "words"), WRONG)
 def test_contradiction(values: dict[str, str], words: str) -> None:
-    """A contradiction is told by the name of the variable to look at, and nothing else is."""
+    """A contradiction is the only problem, under the name of the variable to look at."""
     with pytest.raises(Failure) as failure:
         parse(values)
     assert failure.value.message.startswith(f"the settings are wrong: {words}")
@@ -393,5 +393,5 @@ def test_contradiction(values: dict[str, str], words: str) -> None:
 
 @pytest.mark.parametrize("values", FINE)
 def test_no_contradiction(values: dict[str, str]) -> None:
-    """What says the same twice, or belongs together, is no contradiction."""
+    """Saying the same thing twice is no contradiction."""
     parse(values)

@@ -1,4 +1,4 @@
-"""The names of runners never repeat, are short enough, and are recognised later."""
+"""The names of runners are unique, short enough, and recognised later."""
 
 import socket
 
@@ -32,5 +32,5 @@ def test_substitute() -> None:
 
 @pytest.mark.parametrize("name", ["shop", "shop-2", "shopping-0123abcd", "shop-x-0123abcd", "s"])
 def test_others(name: str) -> None:
-    """A name that only begins alike is not one of these."""
+    """A name that begins alike but has another form is not recognised."""
     assert not runner_names.made_from("shop").fullmatch(name)

@@ -8,7 +8,7 @@ from tests.unit.settings.test_rules import LEAST
 
 
 def test_settings_hold_no_secret() -> None:
-    """What PID 1 knows of the settings holds no credential."""
+    """The settings that PID 1 keeps contain no credential."""
     parsed = parse({"GITHUB_OWNER": "acme", "GITHUB_PERSONAL_TOKEN": "hunter2"})
     assert "hunter2" not in repr(parsed)
 

@@ -136,7 +136,7 @@ def test_file_of_the_runners(place: Path) -> None:
     ],
 )
 def test_what_is_no_file_with_a_secret(place: Path, kind: str, words: str) -> None:
-    """It is refused at once, and the message shows nothing of its content."""
+    """Anything but a file with a secret is refused at once, and its content is not shown."""
     path = place / "token"
     makers: dict[str, Callable[[], object]] = {
         "pipe": lambda: os.mkfifo(path),
@@ -202,7 +202,7 @@ def kubernetes(life: Life, mode: int, *, sudo: bool) -> tuple[Path, list[str]]:
 def test_kubernetes_secret_that_a_job_could_read(
     life: Life, simulator: Simulator, mode: int, sudo: bool
 ) -> None:
-    """It cannot be deleted, so that nothing starts; the message names the ways out."""
+    """The Secret cannot be deleted, so nothing starts; the message has the ways out."""
     path, namespace = kubernetes(life, mode, sudo=sudo)
     begin(life, path, namespace=namespace)
     assert life.wait() == 78, life.output

@@ -62,7 +62,7 @@ def refused(path: Path) -> str:
     ],
 )
 def test_env_file_is_read_as_a_shell_would(tmp_path: Path, line: str, value: str) -> None:
-    """Export, quotes, comments, repetitions and Windows' line ends are understood."""
+    """Export, quotes, comments, repetitions and line ends of Windows are understood."""
     assert read_env_file(str(env_file(tmp_path, f"{line}\n")), {}) == {"A": value}
 
 
@@ -75,7 +75,7 @@ def test_env_file_with_a_line_that_makes_no_sense(tmp_path: Path, line: str) -> 
 
 
 def test_every_wrong_line_is_told(tmp_path: Path) -> None:
-    """One start tells all wrong lines."""
+    """One message has all wrong lines."""
     path = env_file(tmp_path, "a\nB=c\nd\n")
     assert all(f"line {number} of" in refused(path) for number in (1, 3))
 
@@ -164,7 +164,7 @@ def test_a_secret_of_another_kind(variable: str, value: str, words: str) -> None
 
 @pytest.mark.parametrize("gap", [" ", "", "\r"])
 def test_a_key_without_its_line_breaks(gap: str) -> None:
-    """Lost line breaks of a key are put back, and that is told."""
+    """Lost line breaks of a key are put back, with a note."""
     given = Given.part({"GITHUB_APP_PRIVATE_KEY": KEY.strip().replace("\n", gap)})
     secrets, [note], problems = gather_secrets(given, {})
     assert problems == []
@@ -174,7 +174,7 @@ def test_a_key_without_its_line_breaks(gap: str) -> None:
 
 @pytest.mark.parametrize("value", [KEY, "0123456789abcdef" * 2 + "01234567", "token.txt"])
 def test_a_secret_where_its_file_belongs(value: str) -> None:
-    """A secret in place of the path of its file is refused, and not shown."""
+    """A secret in place of its file's path is refused, and not shown."""
     _, _, [problem] = gather_secrets(Given.part({f"{VARIABLE}_FILE": value}), {})
     assert problem == (
         f"{VARIABLE}_FILE: takes the path of a file; the secret itself goes into {VARIABLE}"
@@ -204,7 +204,7 @@ NOTED = [
 
 @pytest.mark.parametrize(("env", "note"), NOTED)
 def test_what_may_be_meant_otherwise(env: dict[str, str], note: str) -> None:
-    """A value that may mean something else is told at the start."""
+    """A note says how a value was understood that may mean something else."""
     notes = read(Given.part({"GITHUB_OWNER": "acme", VARIABLE: TOKEN, **env})).notes
     assert [one for one in notes if one.startswith(note)], notes
 
@@ -214,7 +214,7 @@ def test_what_may_be_meant_otherwise(env: dict[str, str], note: str) -> None:
     [(TOKEN, False), (f"{TOKEN}\n", False), (f"{TOKEN}\r\n", False), (f"'{TOKEN}'\n", True)],
 )
 def test_token_in_a_file(tmp_path: Path, content: str, noted: bool) -> None:
-    """A file may end with a line break; any other white space is told."""
+    """A file may end with a line break; any other white space gets a note."""
     path = env_file(tmp_path, content)
     secrets, notes, problems = gather_secrets(Given.part({f"{VARIABLE}_FILE": str(path)}), {})
     assert (secrets, problems) == ({VARIABLE: TOKEN}, [])
@@ -222,7 +222,7 @@ def test_token_in_a_file(tmp_path: Path, content: str, noted: bool) -> None:
 
 
 def test_token_file_that_cannot_be_read(tmp_path: Path) -> None:
-    """The variable and the path are named."""
+    """The error has the variable and the path."""
     path = tmp_path / "none"
     _, _, [problem] = gather_secrets(Given.part({f"{VARIABLE}_FILE": str(path)}), {})
     assert problem == f"{VARIABLE}_FILE: {path} cannot be read: No such file or directory"
@@ -236,14 +236,14 @@ def test_token_file_that_is_empty(tmp_path: Path) -> None:
 
 
 def test_token_given_twice(tmp_path: Path) -> None:
-    """A token and a file with one are refused: either may be meant."""
+    """A token in a variable and in a file is refused, since either may be meant."""
     given = {VARIABLE: TOKEN, f"{VARIABLE}_FILE": str(env_file(tmp_path, TOKEN))}
     _, _, [problem] = gather_secrets(Given.part(given), {})
     assert f"given together with {VARIABLE}" in problem
 
 
 def test_problems_of_secrets_are_told_with_the_others() -> None:
-    """One message tells all problems."""
+    """One message has the problems of secrets and of settings."""
     given = {VARIABLE: "a b", "GITHUB_OWNER": "a/b", "RUNNER_GROUP": "\x01"}
     with pytest.raises(Failure) as caught:
         load(Given.part(given), Vault())
@@ -352,7 +352,7 @@ def test_pipe_as_env_file_does_not_hang(life: Life) -> None:
 def test_what_is_put_right_is_told(
     life: Life, simulator: Simulator, env: dict[str, Any], note: str
 ) -> None:
-    """The life goes on, and a warning tells what was changed."""
+    """The life goes on, and a warning says what was corrected."""
     simulator.queue_job()
     assert life.start(**env).wait() == 0, life.output
     warnings = [line["event"] for line in life.log if line["level"] == "warning"]
@@ -387,7 +387,7 @@ def test_other_variables_of_the_env_file_reach_the_job(life: Life, simulator: Si
 
 
 def test_quotes_of_a_container_env_file_are_told(life: Life, simulator: Simulator) -> None:
-    """Docker keeps quotes in the value, and labels with quotes match no job."""
+    """A warning names labels with quotes, which match no job: Docker keeps quotes in values."""
     path = env_file(life.directory, f"{VARIABLE}={TOKEN}\n")
     simulator.queue_job(labels=["gpu"])
     life.start(GITHUB_PERSONAL_TOKEN="", RUNNER_LABELS='"gpu"', RUNNER_ENVFILE=f"'{path}'")
@@ -396,7 +396,7 @@ def test_quotes_of_a_container_env_file_are_told(life: Life, simulator: Simulato
 
 
 def test_state_directory_that_the_health_check_cannot_know(tmp_path: Path) -> None:
-    """In the env file alone `gh-runner status` does not see the setting."""
+    """A warning says that `gh-runner status` cannot see a setting in the env file."""
     given = {"GITHUB_OWNER": "acme", VARIABLE: TOKEN}
     path = env_file(tmp_path, "RUNNER_STATE_DIR=/run/mine\n")
     notes = read(Given.part({**given, "RUNNER_ENVFILE": str(path)})).notes

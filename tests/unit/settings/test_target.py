@@ -33,7 +33,7 @@ def test_api_address(values: dict[str, str], base: str) -> None:
     ],
 )
 def test_one_url_says_it_all(url: str, scope: str, name: str, api_url: str) -> None:
-    """GITHUB_URL alone names scope, owner, repository, host and scheme."""
+    """GITHUB_URL alone gives scope, owner, repository, host and scheme."""
     target = fakehub.parse({"GITHUB_URL": url}).target
     assert (target.scope, target.name, target.api_url) == (scope, name, api_url)
 
@@ -65,7 +65,7 @@ def test_other_pages_are_no_scope(path: str) -> None:
 
 
 def test_a_target_says_what_it_is() -> None:
-    """Messages call a target by its scope, name and host."""
+    """Messages describe a target by its scope, name and host."""
     target = fakehub.parse({"GITHUB_URL": "https://x.ghe.com/acme/shop"}).target
     assert str(target) == "repository acme/shop on x.ghe.com"
     assert target.scope is Scope.REPOSITORY
