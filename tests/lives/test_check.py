@@ -1,4 +1,4 @@
-"""`gh-runner check` tells what `run` would meet, and registers nothing."""
+"""`gh-runner check` reports what `run` would meet, and registers nothing."""
 
 import json
 import time
@@ -44,7 +44,7 @@ def test_table(life: Life) -> None:
 
 
 def test_settings_are_wrong(life: Life) -> None:
-    """Wrong settings are told as `run` tells them, and GitHub is not asked."""
+    """Wrong settings are reported as by `run`, and GitHub gets no request."""
     code, found = checked(life, GITHUB_OWNER="a/b", RUNNER_EPHEMERAL="x")
     assert code == 78
     assert [*found] == ["settings"]
@@ -54,7 +54,7 @@ def test_settings_are_wrong(life: Life) -> None:
 
 
 def test_runner_is_missing(life: Life) -> None:
-    """A directory without GitHub's runner is told, and the other checks go on."""
+    """A directory without GitHub's runner is reported, and the other checks go on."""
     code, found = checked(life, RUNNER_HOME="/usr")
     assert code == 78
     assert "/usr holds no config.sh" in found["runner"]["said"]
@@ -72,7 +72,7 @@ def test_runner_is_missing(life: Life) -> None:
     ],
 )
 def test_refusals(fault: dict[str, Any], check: str, code: int, life: Life) -> None:
-    """A refusal is told at its check with the exit code of `run`; no more is asked."""
+    """The refused check has the exit code of `run`, and no further request is sent."""
     life.simulator.fault(**fault)
     result, found = checked(life)
     assert result == code
@@ -82,14 +82,14 @@ def test_refusals(fault: dict[str, Any], check: str, code: int, life: Life) -> N
 
 
 def test_name_resolution(life: Life) -> None:
-    """A host without an address is told as that."""
+    """A host without an address is reported as such."""
     code, found = checked(life, GITHUB_API_URL="https://no.invalid")
     assert code == 75
     assert "check the container's DNS" in found["name"]["remedy"]
 
 
 def test_unknown_group(life: Life) -> None:
-    """An unknown runner group is told, with the groups that there are."""
+    """An unknown runner group is reported, with the existing groups."""
     life.simulator.add_group("builders")
     code, found = checked(life, GITHUB_REPOSITORY="", RUNNER_GROUP="builder")
     assert code == 78
@@ -99,7 +99,7 @@ def test_unknown_group(life: Life) -> None:
 
 
 def test_version(life: Life) -> None:
-    """A runner version that GitHub no longer accepts is told with the exit code of `run`."""
+    """A runner version that GitHub no longer accepts has the exit code of `run`."""
     life.simulator.deprecate("2.336.0", registration_at="2020-01-01T00:00:00Z")
     code, found = checked(life, RUNNER_VERSION="2.336.0")
     assert code == 7
@@ -107,7 +107,7 @@ def test_version(life: Life) -> None:
 
 
 def test_age_of_the_version(life: Life) -> None:
-    """The age of the runner tells whether GitHub may soon give it no jobs."""
+    """The age of the runner shows whether GitHub may soon give it no jobs."""
     today = datetime.now(UTC).date()
     for age, verdict in ((5, "fine"), (40, "warning")):
         released = str(today - timedelta(days=age))
@@ -117,7 +117,7 @@ def test_age_of_the_version(life: Life) -> None:
 
 
 def test_clock(life: Life) -> None:
-    """A wrong clock is told, although only an App suffers from it."""
+    """A wrong clock is reported, although only an App suffers from it."""
     hour_ago = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() - 3600))
     answer = f"HTTP/1.1 200 OK\nDate: {hour_ago}\nContent-Length: 2\nConnection: close\n\n{{}}"
     with wire.server(wire.says(answer)) as port:
@@ -127,7 +127,7 @@ def test_clock(life: Life) -> None:
 
 
 def test_expiry(life: Life) -> None:
-    """A token that expires within days is told."""
+    """A token that expires within days is reported."""
     soon = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(time.time() + 3 * 86400))
     life.simulator.fault(
         path="/actions/runners",
@@ -142,7 +142,7 @@ def test_expiry(life: Life) -> None:
 
 
 def test_registration_token(life: Life) -> None:
-    """RUNNER_TOKEN is looked at without another token, and its limits are told."""
+    """With RUNNER_TOKEN `check` needs no other token, and lists what this one cannot do."""
     life.simulator.fault(
         path="/actions/runners", status=200, body={"total_count": 0, "runners": []}
     )

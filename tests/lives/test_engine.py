@@ -18,7 +18,7 @@ from tests.support import fakehub
 from tests.support.life import NAMESPACE, Life, until
 
 DOCKERD = shutil.which("dockerd")
-# It has its own folders and its own network: with --bridge=none it would delete docker0, which an
+# Its own folders, and its own network: with --bridge=none it would delete docker0, which an
 # engine of this machine may use.
 _PREPARE = f"""
 mount -t tmpfs tmpfs /run
@@ -78,7 +78,7 @@ def test_engine_that_does_not_start_ends_in_69(life: Life, simulator: Simulator)
 
 
 def test_state_directory_that_is_none_ends_in_69(life: Life, simulator: Simulator) -> None:
-    """An engine whose log cannot be written is not started, and the place is named."""
+    """If the engine's log cannot be written, no engine starts, and the error has the place."""
     file = life.directory / "file"
     file.touch()
     life.start(namespace=PRIVATE, RUNNER_ENGINE="docker", RUNNER_STATE_DIR=f"{file}/state")
@@ -150,7 +150,7 @@ def test_engine_that_dies_while_idle(life: Life, simulator: Simulator) -> None:
 
 
 def test_engine_that_dies_in_a_job_is_told(life: Life, simulator: Simulator) -> None:
-    """The job goes on, and the log says at once why its containers fail."""
+    """The job goes on, and the log says at once why the job's containers fail."""
     end = life.directory / "end"
     job = simulator.queue_job(f"echo begun; until [ -e {end} ]; do sleep 0.05; done")
     life.start(namespace=PRIVATE, RUNNER_ENGINE="docker", RUNNER_ENGINE_OPTIONS=OPTIONS)
@@ -163,7 +163,7 @@ def test_engine_that_dies_in_a_job_is_told(life: Life, simulator: Simulator) -> 
 
 
 def test_engine_elsewhere_is_waited_for(life: Life, simulator: Simulator) -> None:
-    """DOCKER_HOST that never answers: 69 once GitHub's own variable says so, nothing registered."""
+    """If DOCKER_HOST never answers, the life ends with 69 and registers nothing."""
     life.start(
         RUNNER_ENGINE="auto",
         DOCKER_HOST=f"unix://{life.directory}/none.sock",
@@ -175,7 +175,7 @@ def test_engine_elsewhere_is_waited_for(life: Life, simulator: Simulator) -> Non
 
 
 def test_engine_elsewhere_that_comes_late(life: Life, simulator: Simulator) -> None:
-    """A sidecar's engine that answers after a while is waited for, and then the job comes."""
+    """If a sidecar's engine answers late, the runner waits for it before it registers."""
     path = life.directory / "late.sock"
     simulator.queue_job("exit 0")
     life.env |= {"RUNNER_ENGINE": "auto", "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS": "30"}
@@ -192,7 +192,7 @@ def test_engine_elsewhere_that_comes_late(life: Life, simulator: Simulator) -> N
 
 
 def test_what_a_job_leaves_on_a_shared_engine(life: Life, simulator: Simulator) -> None:
-    """What has the label of this runner is removed at the end, and nothing else."""
+    """At the end everything with this runner's label is removed from the engine, and no more."""
     label = "$(sed 's/^\\xef\\xbb\\xbf//' .runner | tr A-Z a-z | sha256sum | cut -c1-6)"
     ours, theirs = f"gh-runner-ours-{os.getpid()}", f"gh-runner-theirs-{os.getpid()}"
     job = simulator.queue_job(
@@ -213,14 +213,14 @@ def test_what_a_job_leaves_on_a_shared_engine(life: Life, simulator: Simulator) 
 
 
 def test_too_little_space(life: Life, simulator: Simulator) -> None:
-    """A disk that is nearly full may be freed: 75 with the numbers, and nothing is registered."""
+    """If the disk is nearly full, the life ends with 75 and the numbers: space may be freed."""
     assert life.start(RUNNER_MIN_FREE_DISK="900000G").wait() == 75, life.output
     assert "MiB free" in life.error()
     assert simulator.requests() == []
 
 
 def test_options_are_words_as_a_shell_reads_them(tmp_path: Path) -> None:
-    """A mounted daemon.json is left alone: no option says what it says."""
+    """No option is passed that a mounted daemon.json sets."""
     file = tmp_path / "daemon.json"
     file.write_text('{"registry-mirrors": ["https://a"], "mtu": 1400}')
     settings = fakehub.parse(
@@ -233,7 +233,7 @@ def test_options_are_words_as_a_shell_reads_them(tmp_path: Path) -> None:
 def test_engine_takes_a_smaller_mtu_from_the_default_route(
     tmp_path: Path, mtu: str, expected: int | None
 ) -> None:
-    """An MTU below that of Ethernet is passed on; a larger one fits as it is."""
+    """An MTU below that of Ethernet is passed to the engine; a larger one is not needed."""
     (tmp_path / "eth0").mkdir()
     (tmp_path / "eth0/mtu").write_text(mtu)
     routes = tmp_path / "route"

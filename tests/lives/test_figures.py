@@ -1,4 +1,4 @@
-"""A life in figures: in the last event, and in a file for Prometheus."""
+"""The figures of a life: in the last event, and in a file for Prometheus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.life import Life
 
 
 def figures(life: Life) -> dict[str, Any]:
-    """The figures of the last event."""
+    """Return the figures of the last event."""
     last = life.log[-1]
     assert last["event_name"] == "life.ended"
     found: dict[str, Any] = last["figures"]
@@ -22,13 +22,13 @@ def figures(life: Life) -> dict[str, Any]:
 
 
 def samples(file: Path) -> dict[str, float]:
-    """What the client's own parser reads in a file."""
+    """Return the samples that Prometheus' own parser reads from a file."""
     families = text_string_to_metric_families(file.read_text())
     return {sample.name: sample.value for family in families for sample in family.samples}
 
 
 def test_the_last_event_carries_them(life: Life, simulator: Simulator) -> None:
-    """Durations, requests, memory and processor time of a life with a job."""
+    """The last event has durations, requests, memory and processor time of the life."""
     simulator.queue_job("exit 0")
     assert life.start().wait() == 0
     found = figures(life)
@@ -41,7 +41,7 @@ def test_the_last_event_carries_them(life: Life, simulator: Simulator) -> None:
 
 
 def test_further_tries_are_counted(life: Life, simulator: Simulator) -> None:
-    """What GitHub's trouble has cost is seen."""
+    """Requests that had to be repeated are counted."""
     simulator.fault(path="/registration-token", status=503, times=2)
     simulator.queue_job("exit 0")
     assert life.start().wait() == 0
@@ -49,7 +49,7 @@ def test_further_tries_are_counted(life: Life, simulator: Simulator) -> None:
 
 
 def test_a_file_for_each_runner(life: Life, simulator: Simulator) -> None:
-    """In a directory each runner has its file, and those of our kind that are old go."""
+    """Each runner has a file of its own in the directory; old ones of this kind are deleted."""
     folder = life.directory / "metrics"
     folder.mkdir()
     old, other = folder / "gh-runner-old.prom", folder / "other.prom"
@@ -66,7 +66,7 @@ def test_a_file_for_each_runner(life: Life, simulator: Simulator) -> None:
 
 
 def test_a_file_that_cannot_be_written(life: Life, simulator: Simulator) -> None:
-    """The life goes on, with one warning."""
+    """If the file cannot be written, the life goes on with one warning."""
     simulator.queue_job("exit 0")
     assert life.start(RUNNER_METRICS_FILE="/proc/nothing/here").wait() == 0
     assert [line["event_name"] for line in life.log].count("metrics.unwritten") == 1

@@ -109,7 +109,7 @@ def registration_token(simulator: Simulator) -> str:
 
 
 def test_registration_token(life: Life) -> None:
-    """A registration token registers and removes; its limits are told first."""
+    """A registration token registers and removes; the log first says what it cannot do."""
     token = registration_token(life.simulator)
     life.start(GITHUB_PERSONAL_TOKEN="", RUNNER_TOKEN=token)
     life.simulator.wait_for("session_opened", timeout=20)
@@ -122,7 +122,7 @@ def test_registration_token(life: Life) -> None:
 
 @pytest.fixture
 def tls(tmp_path: Path) -> Iterator[tuple[Simulator, Path]]:
-    """Serve GitHub with the certificate of a private authority; the value is its file."""
+    """A GitHub whose certificate a private authority has signed, and the authority's file."""
     authority = pki.authority(tmp_path)
     with Simulator("--certificate", str(authority.certify())) as simulator:
         yield simulator, authority.path
@@ -143,7 +143,7 @@ def test_private_authority(way: dict[str, str], tls: tuple[Simulator, Path], lif
 
 @pytest.mark.parametrize("login", ["", "svc:hunter2"])
 def test_tunnel(login: str, life: Life, tmp_path: Path) -> None:
-    """A life reaches GitHub through a company's proxy, which is told no credential but its own."""
+    """A life reaches GitHub through a company's proxy, which gets its own password only."""
     authority = pki.authority(tmp_path)
     host = "github.test"  # a name that only the proxy knows
     heard: list[str] = []
@@ -215,7 +215,7 @@ def test_a_version_that_is_no_longer_accepted(life: Life) -> None:
 def test_a_listener_that_is_refused_for_its_version(
     way: dict[str, str], life: Life, simulator: Simulator
 ) -> None:
-    """A listener without a session says 1; what GitHub says of the version makes it 7."""
+    """The listener ends with 1; GitHub's answer about the version turns that into 7."""
     simulator.deprecate("2.336.0", registration_at="2020-01-01T00:00:00Z", told_at="session")
     simulator.fault(path="/_services/session", hold="session")
     life.start(RUNNER_VERSION="2.336.0", **way)

@@ -1,4 +1,4 @@
-"""A runner that hangs ends within its time, with its code, and tells the truth about the list."""
+"""A runner that hangs ends in time, with the right code, and says truly whether it is listed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.support.patience import hurried
 
 
 def state(life: Life) -> dict[str, str]:
-    """What the state file says."""
+    """Return the content of the state file."""
     found: dict[str, str] = json.loads((life.directory / "state/state.json").read_text())
     return found
 
 
 @pytest.mark.parametrize("hang", ["refused", "taken"])
 def test_job_that_could_not_be_acquired(life: Life, simulator: Simulator, hang: str) -> None:
-    """GitHub drops the runner with it, and the listener waits for ever: 76 after two looks."""
+    """GitHub drops the runner, whose listener waits for ever: two looks at the list give 76."""
     simulator.queue_job("exit 0", hang=hang)
     assert hurried(life).start().wait() == 76, life.output
     assert "dropped this runner with a job" in life.error()
@@ -33,7 +33,7 @@ def test_job_that_could_not_be_acquired(life: Life, simulator: Simulator, hang: 
 
 
 def test_job_whose_acquisition_is_never_answered(life: Life, simulator: Simulator) -> None:
-    """Once GitHub's lease is over the runner is taken off the list, with words that are true."""
+    """Once GitHub's lease is over, the runner is off the list, and the message says so."""
     simulator.queue_job("exit 0", hang="unanswered")
     code = hurried(life).start(RUNNER_STOP_TIMEOUT="4").wait()
     assert code in (74, 76), life.output
@@ -42,7 +42,7 @@ def test_job_whose_acquisition_is_never_answered(life: Life, simulator: Simulato
 
 
 def test_suspicion_is_told_and_unhealthy(life: Life, simulator: Simulator) -> None:
-    """Engines and people see a stuck runner before it ends."""
+    """A stuck runner is unhealthy and in the log before it is ended."""
     simulator.queue_job("exit 0", hang="unanswered")
     hurried(life, LEASE="60.0").start()
     until(lambda: "stuck" in state(life))
@@ -61,7 +61,7 @@ def test_suspicion_is_told_and_unhealthy(life: Life, simulator: Simulator) -> No
 
 
 def test_github_gone_while_suspicion_is_checked(life: Life, simulator: Simulator) -> None:
-    """Nothing is decided on an error: the suspicion stays, and is told."""
+    """An error of GitHub decides nothing: the suspicion stays, and is in the log."""
     simulator.queue_job("exit 0", hang="refused")
     simulator.fault(method="GET", path="/actions/runners/1", status=503, times=0)
     hurried(life).start(GITHUB_TIMEOUT="1")
@@ -74,7 +74,7 @@ def test_github_gone_while_suspicion_is_checked(life: Life, simulator: Simulator
 def test_worker_that_goes_on_although_github_has_dropped_it(
     life: Life, simulator: Simulator
 ) -> None:
-    """The job is over at GitHub: the life is ended as by a signal, with 76."""
+    """If the job is over at GitHub, the life is ended as by a signal, with 76."""
     simulator.queue_job("echo begun; sleep 60")
     hurried(life).start(RUNNER_CANCEL_TIMEOUT="0.2")
     simulator.wait_for("job_output", text="begun")
@@ -84,7 +84,7 @@ def test_worker_that_goes_on_although_github_has_dropped_it(
 
 
 def test_listener_that_stays_after_its_worker(life: Life, simulator: Simulator) -> None:
-    """It is interrupted, and killed if need be; the outcome is the job's."""
+    """Such a listener is interrupted, and killed if need be; the exit code is the job's."""
     job = simulator.queue_job("exit 0", hang="listener-stays")
     assert hurried(life).start().wait() == 0, life.output
     assert simulator.job(job["id"])["result"] == "succeeded"
@@ -92,7 +92,7 @@ def test_listener_that_stays_after_its_worker(life: Life, simulator: Simulator) 
 
 
 def test_listener_that_its_job_has_stopped(life: Life, simulator: Simulator) -> None:
-    """A step sends SIGSTOP to its listener: after the worker's end it is woken, and leaves."""
+    """A step sends SIGSTOP to its listener: after the job it is continued, and leaves."""
     job = simulator.queue_job("echo begun; sleep 0.5")
     hurried(life).start()
     simulator.wait_for("job_output", text="begun")
@@ -102,7 +102,7 @@ def test_listener_that_its_job_has_stopped(life: Life, simulator: Simulator) -> 
 
 
 def test_job_that_takes_too_long(life: Life, simulator: Simulator) -> None:
-    """RUNNER_JOB_TIMEOUT cancels the job, which GitHub is told of, and says why."""
+    """At RUNNER_JOB_TIMEOUT the job is cancelled, GitHub learns of it, and the log says why."""
     job = simulator.queue_job("echo begun; sleep 60")
     life.start(RUNNER_JOB_TIMEOUT="1", RUNNER_CANCEL_TIMEOUT="0.2")
     assert life.wait() == 76, life.output
@@ -112,14 +112,14 @@ def test_job_that_takes_too_long(life: Life, simulator: Simulator) -> None:
 
 
 def test_job_that_does_not_drain_when_it_takes_too_long(life: Life, simulator: Simulator) -> None:
-    """A drain is for a stop; a job that is too long does not get it."""
+    """A drain is for stops; a job that takes too long is cancelled without one."""
     simulator.queue_job("echo begun; sleep 60")
     life.env |= {"RUNNER_JOB_TIMEOUT": "1", "RUNNER_DRAIN_TIMEOUT": "60"}
     assert life.start(RUNNER_CANCEL_TIMEOUT="0.2").wait() == 76, life.output
 
 
 def test_lost_job_is_no_success(life: Life, simulator: Simulator) -> None:
-    """A step that kills all of the runner's processes: the job is stuck, and the code is not 0."""
+    """If a step kills all of the runner's processes, the code is 74 while GitHub lists it."""
     simulator.queue_job("rm -f $HOME/.runner; kill -9 $(pgrep -u nobody -f Runner)", name="lost")
     code = life.start(GITHUB_TIMEOUT="3").wait()
     assert code == (74 if simulator.runners() else 0), life.output
@@ -130,7 +130,7 @@ def test_lost_job_is_no_success(life: Life, simulator: Simulator) -> None:
 def test_worker_that_never_reads_its_job(
     new_life: Callable[..., Life], simulator: Simulator
 ) -> None:
-    """The listener kills it and ends with 0: the job is stuck at GitHub, and that is told."""
+    """The listener kills the worker and ends with 0; the error says that the job may be stuck."""
     simulator.queue_job("exit 0", hang="never-reads", name="stuck job")
     life = new_life(worker_read=0.5)
     assert life.start(GITHUB_TIMEOUT="2").wait() == 74, life.output
@@ -138,7 +138,7 @@ def test_worker_that_never_reads_its_job(
 
 
 def test_session_conflict_is_told_once(new_life: Callable[..., Life], simulator: Simulator) -> None:
-    """Another container with the same configuration: one warning, and a code of its own reason."""
+    """If another container has the same configuration, there is one warning, and 76."""
     life = new_life(session_conflict=0.5, session_retry=0.2)
     simulator.hold_session()
     assert life.start().wait() == 76, life.output
@@ -149,7 +149,7 @@ def test_session_conflict_is_told_once(new_life: Callable[..., Life], simulator:
 def test_slow_worker_is_no_zombie(
     new_life: Callable[..., Life], simulator: Simulator, start: float
 ) -> None:
-    """A worker that needs its time is waited for, and its job is done."""
+    """A worker that starts slowly is waited for, and does its job."""
     life = new_life(worker_start=start)
     job = simulator.queue_job("exit 0")
     assert hurried(life).start().wait() == 0, life.output
@@ -158,7 +158,7 @@ def test_slow_worker_is_no_zombie(
 
 
 def test_renewed_token_costs_one_look(new_life: Callable[..., Life], simulator: Simulator) -> None:
-    """An idle listener that renews its token makes its log grow, and nothing else happens."""
+    """If an idle listener's log grows by a renewed token, PID 1 looks at the list once, no more."""
     life = hurried(new_life(token_renewal=1.5))
     life.start()
     simulator.wait_for("session_opened")
@@ -171,7 +171,7 @@ def test_renewed_token_costs_one_look(new_life: Callable[..., Life], simulator: 
 def test_stop_while_a_stuck_job_keeps_the_runner_listed(
     new_life: Callable[..., Life], simulator: Simulator
 ) -> None:
-    """Without a stop GitHub is asked for a minute; a stop between two questions bounds that."""
+    """PID 1 asks GitHub for up to a minute whether the job is over; a stop shortens that."""
     life = new_life(worker_read=0.3)
     simulator.queue_job("exit 0", hang="never-reads")
     life.start(RUNNER_STOP_TIMEOUT="2")

@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(900)]
 
 
 def test_two_hundred_starts(simulator: Simulator) -> None:
-    """With GitHub's secondary limits all of them listen in the end, or are started again by 75."""
+    """Under GitHub's secondary limits all of them listen in the end; some start again after 75."""
     fleet.herd(simulator, 200)
 
 

@@ -1,6 +1,6 @@
-"""Jobs that destroy what they can reach: each life ends soon, and what it says of itself is true.
+"""Jobs that destroy what they can reach: each life ends soon, and its messages are true.
 
-What is true is what the simulator has on its list, as GitHub would.
+Their truth is judged by the simulator's list of runners.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.support.life import ISOLATED, Life
 from tests.support.patience import hurried
 
 _BOUND = 60.0  # seconds; an idle machine needs two
-# What a job of bash does to a path; `precious` is a file that belongs to root.
+# What a job's bash does to a path; `precious` is a file that belongs to root.
 _WAYS = {
     "delete": 'rm -rf "$1"',
     "file": 'rm -rf "$1"; echo junk >"$1"',
@@ -38,7 +38,7 @@ _AS = {"runner": "bash", "root": "sudo -n bash"}
 
 
 def judge(life: Life, simulator: Simulator) -> int:
-    """Return the exit code; an assertion fails if the life was too long or said an untruth."""
+    """Return the exit code; fail if the life took too long or a message is untrue."""
     code = life.wait(_BOUND)
     assert code in {int(known) for known in ExitCode}, life.output
     assert code != ExitCode.DEFECT, life.output
@@ -53,13 +53,13 @@ def judge(life: Life, simulator: Simulator) -> int:
     else:
         assert code != ExitCode.LEFT, life.output
     told = [line["result"] for line in events if "result" in line]
-    if "succeeded" in told:  # it may be unknown, and is never better than it was
+    if "succeeded" in told:  # the log may not know the result, but must not improve it
         assert [job["result"] for job in simulator.jobs()] == ["succeeded"], life.output
     return code
 
 
 def script(life: Life, who: str, *lines: str) -> str:
-    """Write a script into the life's directory; return the command that runs it as somebody."""
+    """Write a script into the life's directory; return the command that runs it as `who`."""
     path = life.directory / "hostile.sh"
     path.write_text("\n".join(lines))
     path.chmod(0o755)
@@ -67,7 +67,7 @@ def script(life: Life, who: str, *lines: str) -> str:
 
 
 def prepare(life: Life) -> Path:
-    """Make a file that only root may write to, and a place for figures that jobs can change."""
+    """Make a file that only root may write to, and a folder for figures that jobs can change."""
     precious = life.directory / "precious"
     precious.write_text("precious")
     precious.chmod(0o644)
@@ -87,7 +87,7 @@ def prepare(life: Life) -> Path:
 def test_what_a_job_destroys(
     life: Life, simulator: Simulator, who: str, way: str, places: list[str]
 ) -> None:
-    """Every file of the runner and of ours, then the directories: the job was a job."""
+    """A job destroys the files of the runner and of gh-runner: it still counts as a job."""
     precious = prepare(life)
     paths = " ".join(f"{life.directory}/{place}" for place in places)
     step = f"destroy() {{ {_WAYS[way].format(precious=precious)}; }}"
@@ -126,7 +126,7 @@ _SIGNALS = [
 def test_signals_for_the_processes_of_the_runner(
     life: Life, simulator: Simulator, process: str, number: str
 ) -> None:
-    """A job that ends or stops what has started it; it has two seconds, as PID 1 sees to."""
+    """A job that ends or stops the processes above it has two seconds before PID 1 ends it."""
     who = "root" if process == "run-helper.sh" else "runner"
     simulator.queue_job(script(life, who, f"pkill -{number} -x {process}", "sleep 0.2"))
     hurried(life).start(namespace=walls(), **_HURRY)
@@ -135,7 +135,7 @@ def test_signals_for_the_processes_of_the_runner(
         assert "the listener stays" not in life.output
 
 
-# What a job does to all processes at once, or to PID 1 and the helpers of PID 1.
+# What a job does to all processes at once, or to PID 1 and its helpers.
 _STRIKES = {
     "kills all of its user's": ("runner", "kill -9 -1"),
     "stops all of its user's": ("runner", "pkill -STOP -u $(id -u) Runner; pkill -STOP -x run.sh"),
@@ -163,7 +163,7 @@ _STRIKES = {
 
 @pytest.mark.parametrize("strike", _STRIKES)
 def test_strikes_at_all_processes(life: Life, simulator: Simulator, strike: str) -> None:
-    """Whatever is hit, the life ends soon, and 0 only without a runner on the list."""
+    """Whatever is hit, the life ends soon, and ends with 0 only if no runner is listed."""
     prepare(life)
     who, command = _STRIKES[strike]
     simulator.queue_job(script(life, who, command.format(home=life.home)))
@@ -173,7 +173,7 @@ def test_strikes_at_all_processes(life: Life, simulator: Simulator, strike: str)
 
 @pytest.mark.parametrize("place", ["runner/_diag", "runner/_work", "state", "figures"])
 def test_disk_that_a_job_fills(life: Life, simulator: Simulator, place: str) -> None:
-    """The runner's logs, its work folder, our state and the figures have no room any more."""
+    """A job fills the disk of the runner's logs, its work folder, the state or the figures."""
     prepare(life)
     folder = life.directory / place
     mount = f"mkdir -p {folder}; mount -t tmpfs -o size=512k,mode=1777 tmpfs {folder}"

@@ -1,4 +1,4 @@
-"""No telemetry: whom a life speaks to, as it is seen on the wire."""
+"""No telemetry: a life sends packets to GitHub only, as recorded on its network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ASKING = f"udp {ADDRESS} {DNS}"
 
 @dataclass
 class Watched:
-    """A life in a network where all that it sends is seen, and GitHub is the only one there."""
+    """A life in a network that records every packet, and has a GitHub but no other host."""
 
     life: Life
     network: Network
@@ -29,7 +29,7 @@ class Watched:
     resolv_conf: Path
 
     def start(self, *arguments: str, **settings: str) -> Life:
-        """Start it, as it is started on github.com."""
+        """Start it with the settings for github.com."""
         enter = [*self.network.enter, *NAMESPACE, *wire_tap.resolv_conf(str(self.resolv_conf))]
         api_url = f"http://api.github.com:{self.port}"
         return self.life.start(
@@ -43,18 +43,18 @@ class Watched:
         )
 
     def spoke_to(self) -> set[str]:
-        """Return all that packets went to, the asking for names left out."""
+        """Return all destinations of packets, except for DNS questions."""
         return self.network.sent() - {ASKING}
 
 
 @pytest.fixture
 def watched() -> Iterator[Watched]:
-    """A life that has not begun."""
+    """A life that has not been started."""
     with network(*HOSTS) as found, found.listen() as listener:
         port = listener.getsockname()[1]
         with Simulator(listeners=[listener]) as simulator, directory() as place:
             life = Life(simulator, place)
-            # The runner finds GitHub by name, too.
+            # The runner's own configuration names GitHub's host as well.
             configuration = life.home / "bin" / "simulator.json"
             configuration.write_text(
                 json.dumps(asdict(Distribution.scaled(f"http://github.com:{port}", 0)))
@@ -77,7 +77,7 @@ def watched() -> Iterator[Watched]:
     ids=["config", "jit", "until-job", "watchdog"],
 )
 def test_a_life_speaks_to_github_alone(watched: Watched, settings: dict[str, str]) -> None:
-    """From the first request to the last it asks for GitHub's names, and calls GitHub's hosts."""
+    """From first to last a life asks DNS for GitHub's hosts only, and calls no others."""
     watched.life.simulator.queue_job("echo hello")
     assert watched.start(**settings).wait() == 0
     assert watched.network.names == set(HOSTS)
@@ -86,7 +86,7 @@ def test_a_life_speaks_to_github_alone(watched: Watched, settings: dict[str, str
 
 
 def test_a_life_that_is_stopped_speaks_to_github_alone(watched: Watched) -> None:
-    """So it does when it is stopped while it waits, and takes itself off the list."""
+    """The same holds for a life that is stopped while idle, and takes itself off the list."""
     watched.start()
     until(watched.life.simulator.runners)
     until(lambda: watched.life.pid_of("Runner.Listener"))
@@ -97,13 +97,13 @@ def test_a_life_that_is_stopped_speaks_to_github_alone(watched: Watched) -> None
 
 @pytest.mark.parametrize("command", ["check", "sweep"])
 def test_commands_speak_to_github_alone(watched: Watched, command: str) -> None:
-    """So do the commands that ask GitHub without a runner."""
+    """The same holds for commands that ask GitHub without a runner."""
     watched.start(command).wait()
     assert watched.network.names == {"api.github.com"}
     assert watched.spoke_to() == {f"tcp {ADDRESS} {watched.port}"}
 
 
-# Nobody answers: what counts is that each call is begun.
+# No host answers, but each call is begun, which is enough.
 CALLS = """/usr/bin/python3 - <<'END'
 import contextlib
 import socket
@@ -133,7 +133,7 @@ SEEN = {
 
 
 def test_nothing_goes_unseen(watched: Watched) -> None:
-    """A job that does speak to others is seen: by name, by address, whichever way it calls."""
+    """A job that does call other hosts is recorded: by name and by address, over each protocol."""
     job = watched.life.simulator.queue_job(CALLS)
     assert watched.start().wait() == 0
     assert watched.life.simulator.job(job["id"])["result"] == "succeeded"

@@ -1,4 +1,4 @@
-"""`gh-runner jit`: a launcher keeps the credential, and a container is one runner once."""
+"""`gh-runner jit`: a launcher keeps the credential, and each container is a runner only once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def jit(life: Life, *words: str, **env: str) -> subprocess.CompletedProcess[str]
 
 
 def test_a_container_takes_what_it_prints(life: Life, simulator: Simulator) -> None:
-    """What it prints is all that a container needs, and nothing else is on stdout."""
+    """Stdout has the JIT configuration only, which is all that a container needs."""
     made = jit(life)
     assert made.returncode == 0, made.stderr
     job = simulator.queue_job("exit 0")
@@ -34,7 +34,7 @@ def test_a_container_takes_what_it_prints(life: Life, simulator: Simulator) -> N
 
 
 def test_a_file_for_its_owner_alone(life: Life, simulator: Simulator, tmp_path: Path) -> None:
-    """The file has mode 0600, id and name stand in it, too, and --remove undoes it."""
+    """The file has mode 0600 and also id and name; --remove deletes the runner."""
     file = tmp_path / "jit.json"
     made = jit(life, "--output", str(file), "--json")
     assert (made.returncode, made.stdout) == (0, "")
@@ -47,7 +47,7 @@ def test_a_file_for_its_owner_alone(life: Life, simulator: Simulator, tmp_path: 
 
 
 def test_no_file_no_runner(life: Life, simulator: Simulator, tmp_path: Path) -> None:
-    """A file that is there already is not overwritten, and nothing is registered."""
+    """If the file exists, it is not overwritten, and nothing is registered."""
     file = tmp_path / "jit"
     file.write_text("precious")
     assert jit(life, "--output", str(file)).returncode == 78
@@ -56,7 +56,7 @@ def test_no_file_no_runner(life: Life, simulator: Simulator, tmp_path: Path) -> 
 
 
 def test_a_full_disk_leaves_no_runner(life: Life, simulator: Simulator) -> None:
-    """What cannot be handed over is taken back."""
+    """If the configuration cannot be written, its runner is removed again."""
     words = [sys.executable, "-I", "-m", "entrypoint", "jit"]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(words, env=life.env, stdout=full, check=False)
@@ -65,7 +65,7 @@ def test_a_full_disk_leaves_no_runner(life: Life, simulator: Simulator) -> None:
 
 
 def test_a_refusal_leaves_no_file(life: Life, tmp_path: Path) -> None:
-    """GitHub refuses: its code, and no empty file that a launcher could take for the answer."""
+    """After a refusal there is no file, not even an empty one; the exit code tells the reason."""
     file = tmp_path / "jit"
     refused = jit(life, "--output", str(file), GITHUB_PERSONAL_TOKEN="ghp_unknown0000")
     assert refused.returncode == 77

@@ -1,4 +1,4 @@
-"""A JIT configuration that somebody else has made: be this one runner once, and leave it alone."""
+"""A JIT configuration from a controller: the container is that runner, and never deletes it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = ["RUNNER_JITCONFIG", "ACTIONS_RUNNER_INPUT_JITCONFIG"]
 
 
 def ask(simulator: Simulator, method: str, path: str, body: Any = None) -> Any:
-    """Ask the API as a controller does; return the decoded answer."""
+    """Call the API as a controller does; return the decoded answer."""
     connection = http.client.HTTPConnection(urlsplit(simulator.url).netloc)
     headers = {"Authorization": f"Bearer {TOKEN}", "User-Agent": "controller"}
     connection.request(method, path, json.dumps(body) if body else None, headers)
@@ -37,7 +37,7 @@ def configuration(simulator: Simulator, name: str = "given-1") -> tuple[int, str
 
 
 def start(life: Life, **env: str) -> Life:
-    """Start a container that has nothing but its JIT configuration."""
+    """Start a container that has a JIT configuration and nothing else."""
     for name in [n for n in life.env if n.startswith("GITHUB_")] + ["RUNNER_NAME"]:
         life.env.pop(name)
     life.env |= env
@@ -46,7 +46,7 @@ def start(life: Life, **env: str) -> Life:
 
 @pytest.mark.parametrize("variable", NAMES)
 def test_it_takes_its_job(life: Life, simulator: Simulator, variable: str) -> None:
-    """One job, exit code 0, and no request of ours to GitHub's API."""
+    """The runner does one job and ends with 0; gh-runner sends no request to GitHub's API."""
     _, encoded = configuration(simulator)
     last = len(simulator.requests())
     job = simulator.queue_job("env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' ' '")
@@ -61,7 +61,7 @@ def test_it_takes_its_job(life: Life, simulator: Simulator, variable: str) -> No
 
 
 def test_it_comes_in_a_file(life: Life, simulator: Simulator) -> None:
-    """RUNNER_JITCONFIG_FILE is deleted like any secret's file."""
+    """The file of RUNNER_JITCONFIG_FILE is deleted like that of any secret."""
     _, encoded = configuration(simulator)
     simulator.queue_job("exit 0")
     file = life.directory / "jit"
@@ -71,7 +71,7 @@ def test_it_comes_in_a_file(life: Life, simulator: Simulator) -> None:
 
 
 def test_idle_stop_leaves_it_to_its_maker(life: Life, simulator: Simulator) -> None:
-    """We never deregister: the list is as it was, and no word claims otherwise."""
+    """A stop leaves the idle runner on the list, and no message says otherwise."""
     number, encoded = configuration(simulator)
     start(life, RUNNER_JITCONFIG=encoded)
     simulator.wait_for("session_opened")
@@ -81,14 +81,14 @@ def test_idle_stop_leaves_it_to_its_maker(life: Life, simulator: Simulator) -> N
 
 
 def test_idle_time_out_leaves_it_to_its_maker(life: Life, simulator: Simulator) -> None:
-    """A runner that got no job leaves with 0, still registered."""
+    """A runner that got no job leaves with 0, and stays registered."""
     number, encoded = configuration(simulator)
     assert start(life, RUNNER_JITCONFIG=encoded, RUNNER_IDLE_TIMEOUT="0.5").wait() == 0
     assert [runner["id"] for runner in simulator.runners()] == [number]
 
 
 def test_stop_in_a_job_cancels_it(life: Life, simulator: Simulator) -> None:
-    """A stop cancels and reports the job as always."""
+    """A stop cancels and reports the job, as with any runner."""
     _, encoded = configuration(simulator)
     job = simulator.queue_job("echo begun; sleep 60")
     start(life, RUNNER_JITCONFIG=encoded, RUNNER_CANCEL_TIMEOUT="0.2")
@@ -98,7 +98,7 @@ def test_stop_in_a_job_cancels_it(life: Life, simulator: Simulator) -> None:
 
 
 def test_used_one_ends_at_once(life: Life, simulator: Simulator) -> None:
-    """A registration that is gone frees its slot at once, and says why."""
+    """If the registration is gone, the life ends at once, and says why."""
     number, encoded = configuration(simulator)
     ask(simulator, "DELETE", f"/repos/acme/shop/actions/runners/{number}")
     assert start(life, RUNNER_JITCONFIG=encoded).wait() == 0, life.output
@@ -106,7 +106,7 @@ def test_used_one_ends_at_once(life: Life, simulator: Simulator) -> None:
 
 
 def test_removed_while_idle(life: Life, simulator: Simulator) -> None:
-    """A controller removes the registration first, and sends SIGTERM then."""
+    """A controller removes the registration before it sends SIGTERM."""
     number, encoded = configuration(simulator)
     start(life, RUNNER_JITCONFIG=encoded)
     simulator.wait_for("session_opened")
@@ -115,7 +115,7 @@ def test_removed_while_idle(life: Life, simulator: Simulator) -> None:
 
 
 def packed(**files: str) -> str:
-    """A JIT configuration with these files."""
+    """Return a JIT configuration with these files."""
     names = {name.replace("_", ".", 1): text for name, text in files.items()}
     coded = {name: base64.b64encode(text.encode()).decode() for name, text in names.items()}
     return base64.b64encode(json.dumps(coded).encode()).decode()
@@ -139,7 +139,7 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD.values(), ids=BAD)
 def test_bad_ones_are_told_and_not_shown(life: Life, case: tuple[str, str]) -> None:
-    """One line that says what is wrong, 78, and nothing of the value."""
+    """A bad configuration ends with 78 and one line that shows nothing of it."""
     encoded, said = case
     assert start(life, RUNNER_JITCONFIG=encoded).wait() == 78
     assert said in life.error(), life.output
@@ -147,7 +147,7 @@ def test_bad_ones_are_told_and_not_shown(life: Life, case: tuple[str, str]) -> N
 
 
 def test_what_contradicts_it_is_named(life: Life, simulator: Simulator) -> None:
-    """Labels and an owner are the maker's; each variable that says more is told."""
+    """The controller has chosen labels and owner; each variable that sets one is reported."""
     _, encoded = configuration(simulator)
     given = {"RUNNER_LABELS": "gpu", "GITHUB_OWNER": "acme", "GITHUB_PERSONAL_TOKEN": TOKEN}
     assert start(life, RUNNER_JITCONFIG=encoded, **given).wait() == 78
@@ -155,7 +155,7 @@ def test_what_contradicts_it_is_named(life: Life, simulator: Simulator) -> None:
 
 
 def test_files_are_the_runner_s_alone(life: Life, simulator: Simulator) -> None:
-    """The three files are as with a JIT configuration that we asked for: 0600, the runner's."""
+    """The three files have mode 0600 and belong to the runner's user."""
     _, encoded = configuration(simulator)
     start(life, RUNNER_JITCONFIG=encoded)
     simulator.wait_for("session_opened")

@@ -98,7 +98,7 @@ def test_record_that_makes_no_sense(life: Life, simulator: Simulator, number: st
 
 
 def test_record_that_is_no_file(life: Life, simulator: Simulator) -> None:
-    """A FIFO in place of the record does not make the start wait."""
+    """A FIFO in the record's place does not hold up the start."""
     os.mkfifo(life.home / ".runner")
     simulator.queue_job(":")
     assert life.start().wait() == 0

@@ -57,7 +57,7 @@ def test_one_job(life: Life, simulator: Simulator) -> None:
 
 
 def test_the_first_event_tells_the_runner(life: Life) -> None:
-    """The first line tells an operator how old the image's runner is."""
+    """The first line has the age of the image's runner."""
     life.simulator.queue_job()
     life.start(RUNNER_VERSION="2.336.0", RUNNER_RELEASED="2026-08-20").wait()
     first = life.log[0]
@@ -77,7 +77,7 @@ def test_a_life_with_a_job_asks_github_once(life: Life, simulator: Simulator) ->
 
 
 def test_a_stopped_life_asks_github_three_times_more(life: Life, simulator: Simulator) -> None:
-    """A stop needs a token, and the proof that the runner is gone."""
+    """A stop also needs a token, and requests that prove that the runner is gone."""
     life.start()
     simulator.wait_for("session_opened")
     assert life.signal().wait() == 143, life.output
@@ -135,7 +135,7 @@ def test_closed_streams(life: Life, simulator: Simulator) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("lives", [25, pytest.param(100, marks=pytest.mark.exhaustive)])
 def test_many_lives_in_a_row(simulator: Simulator, lives: int) -> None:
-    """So many jobs end with as many times 0, and leave no trace."""
+    """A number of jobs in a row all end with 0, and leave no trace."""
     for _ in range(lives):
         simulator.queue_job()
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -147,7 +147,7 @@ def test_many_lives_in_a_row(simulator: Simulator, lives: int) -> None:
 
 
 def whole_life(simulator: Simulator) -> int:
-    """Live one life with a job, check that no process and no file is left; the exit code."""
+    """Live one life with a job, check that no process and no file is left; return the exit code."""
     with directory() as path:
         life = Life(simulator, path)
         temporary = path / "tmp"
@@ -166,7 +166,7 @@ def whole_life(simulator: Simulator) -> int:
 
 
 def processes_with(text: str) -> list[str]:
-    """Return the command lines that hold a text, such as a runner's directory."""
+    """Return the command lines that contain a text, such as a runner's directory."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -217,7 +217,7 @@ def test_orphans_are_reaped(life: Life, simulator: Simulator) -> None:
 
 
 def test_job_environment_has_nothing_of_ours(life: Life, simulator: Simulator) -> None:
-    """A job sees no setting and no secret of gh-runner, and no trace of how it came in."""
+    """A job sees no setting and no secret of gh-runner, and not how the secret was given."""
     token_file = life.directory / "token"
     token_file.write_text(TOKEN)
     token_file.chmod(0o600)
@@ -285,13 +285,13 @@ def test_ordinary_user_cannot_become_another(life: Life, simulator: Simulator) -
 
 
 def openshift() -> list[str]:
-    """Return the words that start a container with an id that no user has, in group 0."""
+    """Return the words that start a container under a user id that has no name, in group 0."""
     user_namespace = [NAMESPACE[0], "--user", "--map-current-user", *NAMESPACE[1:]]
     return [*unprivileged.prefix("1000670000:0"), *user_namespace]
 
 
 def test_openshift_s_user(life: Life, simulator: Simulator) -> None:
-    """A user id that the image does not know runs jobs as it is, if group 0 may write."""
+    """Under a user id that the image does not know jobs run with that id, if group 0 may write."""
     for path in (life.home, *life.home.rglob("*")):
         if not path.is_symlink():
             os.chown(path, -1, 0)
@@ -304,7 +304,7 @@ def test_openshift_s_user(life: Life, simulator: Simulator) -> None:
 
 
 def test_openshift_s_user_without_the_files(life: Life, simulator: Simulator) -> None:
-    """If group 0 may not write, one line says what the image lacks."""
+    """If group 0 may not write, one line says what the image needs."""
     life.start(namespace=openshift())
     assert life.wait() == 78, life.output
     assert "1000670000 cannot write to" in life.error()
@@ -401,7 +401,7 @@ def test_stop_while_config_sh_works(new_life: Callable[..., Life], simulator: Si
 
 
 def test_idle_stop_is_acted_upon_at_once(life: Life, simulator: Simulator) -> None:
-    """The log tells of the stop when it comes."""
+    """The log mentions the stop when it comes."""
     life.start()
     simulator.wait_for("session_opened")
     stopped = time.time()

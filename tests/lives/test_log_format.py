@@ -21,12 +21,12 @@ echo
 
 
 def records(life: Life) -> list[dict[str, Any]]:
-    """Every line as a record; none may be anything else."""
+    """Return every line as a record; fail if one is not JSON."""
     return [json.loads(line) for line in life.output.splitlines()]
 
 
 def test_every_line_is_one_object(life: Life, simulator: Simulator) -> None:
-    """With RUNNER_LOG_FORMAT=json the runner's own lines are records, too."""
+    """With RUNNER_LOG_FORMAT=json the lines of GitHub's runner are JSON objects, too."""
     simulator.queue_job("exit 0")
     assert life.start().wait() == 0
     told = records(life)
@@ -37,7 +37,7 @@ def test_every_line_is_one_object(life: Life, simulator: Simulator) -> None:
 
 
 def test_plain_lines_for_people(life: Life, simulator: Simulator) -> None:
-    """Without a setting nothing in the log is JSON, and an error has its remedy on its own line."""
+    """By default nothing in the log is JSON, and an error's remedy has a line of its own."""
     del life.env["RUNNER_LOG_FORMAT"]
     simulator.queue_job("exit 0")
     assert life.start().wait() == 0
@@ -66,7 +66,7 @@ def test_wrong_settings_for_people(life: Life) -> None:
 def test_last_lines_tell_what_became_of_the_job(
     life: Life, simulator: Simulator, script: str, said: str
 ) -> None:
-    """Succeeded or failed, as the runner reports it; the exit code rests on neither."""
+    """The last lines have the job's result, on which the exit code does not depend."""
     simulator.queue_job(script, name="build")
     assert life.start().wait() == 0
     [done] = [r for r in records(life) if r["event_name"] == "job.completed"]
@@ -75,7 +75,7 @@ def test_last_lines_tell_what_became_of_the_job(
 
 
 def test_refusal_has_fields(life: Life) -> None:
-    """Kind, method, status and GitHub's request id are fields, not words to be searched."""
+    """A refusal's kind, method, status and request id are fields of the record."""
     assert life.start(GITHUB_PERSONAL_TOKEN="ghp_unknown0000").wait() == 77
     [failed] = [r for r in records(life) if r["event_name"] == "life.failed"]
     assert (failed["method"], failed["status"]) == ("POST", 401)
@@ -84,7 +84,7 @@ def test_refusal_has_fields(life: Life) -> None:
 
 
 def chatty(life: Life, words: str) -> None:
-    """Let the listener say something once it listens."""
+    """Let the listener print something once it listens."""
     script = life.home / "run-helper.sh.template"
     script.write_text(f"#!/bin/bash\n{words}\nexit 0\n")
     script.chmod(0o755)
@@ -92,7 +92,7 @@ def chatty(life: Life, words: str) -> None:
 
 
 def test_a_burst_arrives_whole_and_in_order(life: Life) -> None:
-    """A hundred thousand lines of the runner's: all of them, in their order."""
+    """A hundred thousand lines of the runner all arrive, in order."""
     chatty(life, "seq 100000")
     life.start().wait(120)
     said = [r["body"] for r in records(life) if r.get("source") == "runner"]
@@ -101,7 +101,7 @@ def test_a_burst_arrives_whole_and_in_order(life: Life) -> None:
 
 
 def test_strange_lines(life: Life) -> None:
-    """Bytes that are no UTF-8, JSON of the runner's own, a line of a megabyte: the life goes on."""
+    """Bytes that are no UTF-8, JSON of the runner, or a line of a megabyte end no life."""
     chatty(life, STRANGE)
     life.start().wait(60)
     told = records(life)
@@ -111,7 +111,7 @@ def test_strange_lines(life: Life) -> None:
 
 
 def test_a_reader_that_stalls_holds_up_no_job(life: Life, simulator: Simulator) -> None:
-    """Nobody reads the log: the job runs all the same, and lines that were lost are counted."""
+    """If the log is not read, the job still runs, and lost lines are counted."""
     pipe = life.directory / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""What other projects publish as examples starts here unchanged, and does the same."""
+"""The examples that other projects publish start here unchanged, with the same effect."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OURS = ("GITHUB_OWNER", "GITHUB_REPOSITORY", "GITHUB_PERSONAL_TOKEN", "RUNNER_NA
 SHOP = "https://github.com/acme/shop"
 DEFAULT = {"self-hosted", "Linux", "X64"}
 
-# By example: address, the name's beginning, labels of one's own, work folder.
+# By example: URL, beginning of the name, labels, work folder.
 EXPECTED: dict[str, tuple[str, str, set[str], str]] = {
     "passeidireto": (SHOP, "pd-gh-runner-", {"test1", "test2"}, "_work"),
     "passeidireto-organization": (
@@ -43,7 +43,7 @@ EXPECTED: dict[str, tuple[str, str, set[str], str]] = {
 
 
 def example(name: str, life: Life) -> dict[str, str]:
-    """The variables of an example, with the simulator's values for what was replaced."""
+    """Return the variables of an example, with the simulator's values in place of secrets."""
     text = (EXAMPLES / f"{name}.env").read_text()
     found = {}
     for variable, written in re.findall(r"^([A-Z_0-9]+)=(.*)$", text, re.MULTILINE):
@@ -58,7 +58,7 @@ def example(name: str, life: Life) -> dict[str, str]:
 
 
 def registration_token(simulator: Simulator) -> str:
-    """One that GitHub's page would have shown."""
+    """Return a token as GitHub's page would show it."""
     url = f"{simulator.url}/repos/acme/shop/actions/runners/registration-token"
     answer = requests.post(url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10)
     return str(answer.json()["token"])
@@ -66,7 +66,7 @@ def registration_token(simulator: Simulator) -> str:
 
 @pytest.fixture
 def bare(life: Life) -> Life:
-    """A life without our own names but for what the simulator needs."""
+    """A life without variables of gh-runner, except those for the simulator."""
     (life.directory / "work").mkdir(mode=0o777)
     (life.directory / "work").chmod(0o777)
     life.env = {k: v for k, v in life.env.items() if k not in OURS}
@@ -74,20 +74,20 @@ def bare(life: Life) -> Life:
 
 
 def start(life: Life, name: str, **more: str) -> None:
-    """Start it with an example; the image's user is not there, so that one is named."""
+    """Start it with an example, but as a user of this machine."""
     life.env |= {"RUNNER_USER": USER, **example(name, life), **more}
     life.start()
 
 
 def facts(life: Life) -> dict[str, Any]:
-    """What GitHub's runner has written down of its registration, with lower-case keys."""
+    """Return the record that GitHub's runner has made of its registration, keys in lower case."""
     found = json.loads((life.home / ".runner").read_text(encoding="utf-8-sig"))
     return {key.lower(): value for key, value in found.items()}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_whole_life(bare: Life, simulator: Simulator, name: str) -> None:
-    """Scope, name, labels, group, work folder, a job, the exit code: as they are there."""
+    """Scope, name, labels, group, work folder, job and exit code are those of the example."""
     address, prefix, labels, folder = EXPECTED[name]
     start(bare, name)
     simulator.wait_for("session_opened")
@@ -112,7 +112,7 @@ def test_a_whole_life(bare: Life, simulator: Simulator, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["cwpearson", "major0", "efrecon", "socialgouv", "myoung34-keda"])
 def test_a_stop_and_a_job_that_looks(bare: Life, simulator: Simulator, name: str) -> None:
-    """A secret under another name is no job's either, and a stop leaves nothing registered."""
+    """A job does not find a secret with another project's name, and a stop deregisters."""
     job = simulator.queue_job("env; cat /proc/1/environ | tr '\\0' '\\n'; echo looked; sleep 60")
     start(bare, name)
     simulator.wait_for("job_output", text="looked")
@@ -127,7 +127,7 @@ def test_a_stop_and_a_job_that_looks(bare: Life, simulator: Simulator, name: str
 
 
 def test_a_secret_that_is_nobodys_reaches_the_job(life: Life, simulator: Simulator) -> None:
-    """A GITHUB_TOKEN for the jobs is none of ours unless its project's names stand beside it."""
+    """Without a project's own names GITHUB_TOKEN is passed to the jobs, and not used."""
     job = simulator.queue_job("echo token:$GITHUB_TOKEN")
     assert life.start(GITHUB_TOKEN="for-the-jobs-only").wait() == 0, life.output
     assert "token:for-the-jobs-only" in simulator.job(job["id"])["log"]
@@ -135,7 +135,7 @@ def test_a_secret_that_is_nobodys_reaches_the_job(life: Life, simulator: Simulat
 
 @pytest.mark.parametrize("command", ["run", "check", "settings"])
 def test_everything_at_once_is_one_message(bare: Life, command: str) -> None:
-    """All of a project's variables contradict each other: all of it is told, and nobody asked."""
+    """If all of a project's variables are set, one message has all contradictions."""
     bare.env |= {"RUNNER_USER": USER, **example("myoung34-everything", bare)}
     assert bare.start(command).wait() == 78, bare.output
     for words in (
@@ -149,7 +149,7 @@ def test_everything_at_once_is_one_message(bare: Life, command: str) -> None:
 
 
 def test_settings_tell_where_they_come_from(bare: Life) -> None:
-    """Each setting with its value and its source; a secret only as set."""
+    """`settings` prints each setting with value and source; of a secret only that it is set."""
     bare.env |= {"RUNNER_USER": USER, **example("myoung34-keda", bare)}
     assert bare.start("settings", "--json").wait() == 0, bare.output
     told = json.loads(bare.output)
@@ -165,7 +165,7 @@ def test_settings_tell_where_they_come_from(bare: Life) -> None:
 
 
 def test_settings_of_files(life: Life) -> None:
-    """The env file and a secret's file are named, and are still there afterwards."""
+    """`settings` names the env file and a secret's file, and deletes neither."""
     env_file, secret = life.directory / "env", life.directory / "token"
     env_file.write_text("RUNNER_LABELS=gpu\n")
     secret.write_text(TOKEN)

@@ -11,7 +11,7 @@ from tests.support.life import Life, until
 
 
 def test_killed_listener_does_not_end_the_job(life: Life, simulator: Simulator) -> None:
-    """The worker goes on without its listener; its end is awaited, and its result told."""
+    """The worker goes on without its listener; PID 1 waits for it, and reports its result."""
     end = life.directory / "end"
     job = simulator.queue_job(f"echo begun; until [ -e {end} ]; do sleep 0.05; done")
     life.start()
@@ -38,7 +38,7 @@ def test_stop_reaches_the_job_of_a_killed_listener(life: Life, simulator: Simula
 
 
 def test_killed_worker_is_a_job_that_has_ended(life: Life, simulator: Simulator) -> None:
-    """GitHub is told that the job failed, and the runner has done its job."""
+    """GitHub learns that the job failed, and the runner counts as having done a job."""
     job = simulator.queue_job("echo begun; sleep 60")
     life.start()
     simulator.wait_for("job_output", text="begun")
@@ -49,7 +49,7 @@ def test_killed_worker_is_a_job_that_has_ended(life: Life, simulator: Simulator)
 
 
 def test_failed_job_is_no_failure_of_the_runner(life: Life, simulator: Simulator) -> None:
-    """The exit code tells about the runner; GitHub tells about the job."""
+    """The exit code is about the runner; the job's result is GitHub's to show."""
     simulator.queue_job("exit 3")
     assert life.start().wait() == 0
 
@@ -62,7 +62,7 @@ def test_job_that_deletes_the_logs_was_a_job(life: Life, simulator: Simulator) -
 
 
 def test_work_folder_that_has_gone_is_told(life: Life, simulator: Simulator) -> None:
-    """A volume that vanishes while the runner is idle is named beside the listener's end."""
+    """If a volume vanishes while the runner is idle, the error about the listener names it."""
     simulator.settings(poll_seconds=0.2)
     life.start()
     simulator.wait_for("session_opened")

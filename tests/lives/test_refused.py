@@ -14,7 +14,7 @@ from tests.unit.settings.test_parsers import PEM
 REGISTRATION = "/registration-token$"
 JIT = {"RUNNER_REGISTRATION": "jit"}
 APP = {"GITHUB_PERSONAL_TOKEN": "", "GITHUB_APP_ID": "7"}
-SHORT = {75: "2"}  # seconds by exit code, for what is tried again
+SHORT = {75: "2"}  # seconds, by exit code: for refusals after which requests are repeated
 
 # By row of the table: what goes wrong, the settings, exit code, and a part of the message.
 Row = tuple[dict[str, Any], dict[str, str], int, str]
@@ -100,7 +100,7 @@ def refused(life: Life, code: int, words: str, **settings: str) -> str:
 
 @pytest.mark.parametrize("row", ANSWERED)
 def test_answered(row: str, life: Life) -> None:
-    """What GitHub answers is repeated with its request and the remedy, and ends as documented."""
+    """The message has GitHub's answer, the request and the remedy; the exit code is documented."""
     fault, settings, code, words = ANSWERED[row]
     life.simulator.fault(**{"path": REGISTRATION, "times": 0, **fault})
     message = refused(life, code, words, **settings)
@@ -111,7 +111,7 @@ def test_answered(row: str, life: Life) -> None:
 
 @pytest.mark.parametrize("row", UNREACHED)
 def test_unreached(row: str, life: Life) -> None:
-    """If GitHub is not reached, the message names what to look at."""
+    """If GitHub cannot be reached, the message names the likely cause."""
     settings, code, words = UNREACHED[row]
     refused(life, code, words, **settings)
     assert next(r for r in REFUSALS if r.name == row).code == code
@@ -143,7 +143,7 @@ def test_certificates(
 
 
 def test_proxy_wants_a_password(life: Life) -> None:
-    """A proxy that wants a password is told, and how to give it."""
+    """If a proxy wants a password, the message says how to give it."""
     answer = "HTTP/1.1 407 Proxy Authentication Required\nContent-Length: 0\n\n"
     with wire.server(wire.says(answer)) as port:
         proxy = f"http://127.0.0.1:{port}"
@@ -156,24 +156,24 @@ def test_proxy_wants_a_password(life: Life) -> None:
     [({}, "must belong to the same App"), ({"GITHUB_APP_INSTALLATION_ID": "1"}, "the same App")],
 )
 def test_unknown_app(given: dict[str, str], words: str, life: Life) -> None:
-    """A key that GitHub does not know for the App is told as that."""
+    """If GitHub does not know the key of the App, the message says so."""
     refused(life, 77, words, **APP, GITHUB_APP_PRIVATE_KEY=KEY, **given)
 
 
 def test_app_not_installed(life: Life) -> None:
-    """An App that is not installed for the scope is told as that."""
+    """If the App is not installed for the scope, the message says so."""
     life.simulator.fault(path="/installation$", refusal="not-found")
     refused(life, 77, "install the App for the repository", **APP, GITHUB_APP_PRIVATE_KEY=KEY)
 
 
 def test_app_key_is_no_key(life: Life) -> None:
-    """A key that is no key is told before GitHub is asked."""
+    """A key that is none is refused before any request."""
     refused(life, 78, "GITHUB_APP_PRIVATE_KEY", **APP, GITHUB_APP_PRIVATE_KEY=PEM)
     assert life.simulator.requests() == []
 
 
 def test_registration_token_is_not_accepted(life: Life) -> None:
-    """`check` tells that GitHub does not accept the registration token."""
+    """`check` reports that GitHub does not accept the registration token."""
     life.start("check", GITHUB_PERSONAL_TOKEN="", RUNNER_TOKEN="A" * 29)
     assert life.wait() == 77
     assert "a registration token is valid for one hour" in life.output

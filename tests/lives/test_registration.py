@@ -14,7 +14,7 @@ from tests.support.mutants import constant, mutated, replace
 TOKEN_PATH = "/registration-token"
 US = "gh-runner"
 
-# What GitHub answers to the request for a registration token; the message names what is missing.
+# Answers to the request for a registration token; the message names what is missing in them.
 # (GitHub's own refusals are in test_refused.py.)
 NO_ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
     "HTML": ({"status": 200, "body": "<html>log in"}, "something else than GitHub's API"),
@@ -102,7 +102,7 @@ def test_config_sh_that_aborts(life: Life, simulator: Simulator) -> None:
 
 
 def test_config_sh_that_cannot_be_executed(life: Life) -> None:
-    """A file without the x bit is the runner's trouble, not ours."""
+    """If config.sh lacks the x bit, the error is about the runner, and is no defect of ours."""
     (life.home / "config.sh").chmod(0o644)
     assert life.start().wait() == 76, life.output
     assert "Permission denied" in life.error()
@@ -141,7 +141,7 @@ def test_registration_of_an_earlier_start_is_cleared(
 
 
 def test_github_that_cannot_be_reached_is_named_at_once(life: Life) -> None:
-    """Host and likely cause are told at the first try, not after the last."""
+    """The first failed try already names the host and the likely cause."""
     life.env["GITHUB_API_URL"] = "http://127.0.0.1:9"
     assert life.start(GITHUB_TIMEOUT="4").wait() == 75, life.output
     again = [line for line in life.log if line.get("event_name") == "github.asked_again"]
@@ -151,7 +151,7 @@ def test_github_that_cannot_be_reached_is_named_at_once(life: Life) -> None:
 
 
 def test_debug_tells_requests_and_phases(life: Life, simulator: Simulator) -> None:
-    """RUNNER_LOG_LEVEL=debug has what a search for a defect needs."""
+    """RUNNER_LOG_LEVEL=debug logs each request and phase."""
     simulator.queue_job()
     assert life.start(RUNNER_LOG_LEVEL="debug", RUNNER_REGISTRATION="jit").wait() == 0, life.output
     told = {line.get("event_name") for line in life.log}

@@ -1,4 +1,4 @@
-"""No message of the real program holds a secret, wherever it stands by mistake."""
+"""No message of the real program contains a secret, even if it was given in a wrong place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.secrets import FORMS, parts_in
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "NO_PROXY")
 FILES = tuple(f"{secret}_FILE" for secret in SECRETS)
 AUTHORITIES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_DIR")
-# Of other projects: what they call a secret, and whose runner it is.
+# Other projects' names for secrets and for the runner's scope.
 BORROWED_NAMES = (*BORROWED, "REPO_URL", "RUNNER_PRINCIPAL", "RUNNER_CONTEXT", "LABELS")
 PLACES = (*variables(), *SECRETS, *FILES, *PROXIES, *AUTHORITIES, *BORROWED_NAMES)
 COMMANDS = (
@@ -29,7 +29,7 @@ COMMANDS = (
 
 
 def said(life: Life, command: list[str], env: dict[str, str]) -> str:
-    """All that the program prints with this environment, in a second at most of GitHub's time."""
+    """Return all that the program prints with this environment; GitHub has a second to answer."""
     usual = {"GITHUB_TIMEOUT": "1", "RUNNER_IDLE_TIMEOUT": "0.1", "RUNNER_LOG_LEVEL": "debug"}
     life.env.update({**usual, **env})
     assert life.start(*command).wait() != 70, life.output
@@ -39,7 +39,7 @@ def said(life: Life, command: list[str], env: dict[str, str]) -> str:
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_secret_in_every_place_at_once(life: Life, form: str, command: list[str]) -> None:
-    """Where everything is wrong, all of it is told, and no eight characters of a secret."""
+    """If everything is wrong, all of it is reported, without eight characters of any secret."""
     seed = int.from_bytes(os.urandom(4))
     found = {place: FORMS[form](seed + n) for n, place in enumerate(PLACES)}
     env = {place: value for place, (_, value) in found.items()}
@@ -49,7 +49,7 @@ def test_a_secret_in_every_place_at_once(life: Life, form: str, command: list[st
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_secret_in_an_env_file(life: Life, form: str) -> None:
-    """An env file in which everything is wrong is told without a part of what it holds."""
+    """If everything in an env file is wrong, the message has no part of its values."""
     seed = int.from_bytes(os.urandom(4))
     found = {place: FORMS[form](seed + n) for n, place in enumerate(PLACES)}
     path = life.directory / "env"
@@ -62,7 +62,7 @@ def test_a_secret_in_an_env_file(life: Life, form: str) -> None:
 
 @pytest.mark.parametrize(("place", "command"), [*zip(PLACES, itertools.cycle(COMMANDS))])
 def test_a_secret_in_the_wrong_place(life: Life, place: str, command: list[str]) -> None:
-    """Whatever takes it for something else tells no eight characters of it."""
+    """A secret in a place for something else is reported without eight characters of it."""
     seed = int.from_bytes(os.urandom(4))
     form = random.Random(seed).choice([*FORMS])
     secret, value = FORMS[form](seed)

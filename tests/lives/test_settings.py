@@ -1,4 +1,4 @@
-"""What stands in an environment by mistake, or for somebody else: the real program's verdict."""
+"""Mistakes and foreign variables in an environment: how the real program judges them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ KUBERNETES = {
 
 
 def warnings(life: Life) -> list[str]:
-    """What was warned of."""
+    """Return the warnings in the log."""
     return [line["event"] for line in life.log if line["level"] == "warning"]
 
 
 def test_a_guess_forbids_nothing(life: Life, simulator: Simulator) -> None:
-    """Service links, GitHub's own variables and a near miss are no reason not to start."""
+    """Service links, GitHub's own variables and similar names do not prevent a start."""
     simulator.queue_job()
     life.env |= KUBERNETES
     assert life.start(RUNNER_LABLES="gpu").wait() == 0, life.output
@@ -40,7 +40,7 @@ def test_a_guess_forbids_nothing(life: Life, simulator: Simulator) -> None:
 def test_the_whole_organization_is_not_served_by_mistake(
     life: Life, simulator: Simulator, command: str
 ) -> None:
-    """GITHUB_REPO beside GITHUB_OWNER means one repository, whatever it is called here."""
+    """GITHUB_REPO beside GITHUB_OWNER is refused: a single repository must have been meant."""
     del life.env["GITHUB_REPOSITORY"]
     life.start(command, GITHUB_REPO="shop")
     assert life.wait() == 78, life.output
@@ -50,14 +50,14 @@ def test_the_whole_organization_is_not_served_by_mistake(
 
 @pytest.mark.parametrize("command", ["run", "check", "sweep"])
 def test_no_token_goes_out_in_clear_text(life: Life, command: str) -> None:
-    """A host outside gets not even a connection by http://."""
+    """Over http:// a host outside does not even get a connection."""
     life.start(command, GITHUB_API_URL="http://api.github.com")
     assert life.wait() == 78, life.output
     assert "GITHUB_API_URL: the credential would be sent unencrypted" in life.output
 
 
 def test_clear_text_that_is_asked_for(life: Life, simulator: Simulator) -> None:
-    """An Enterprise Server without TLS can be served, with a warning."""
+    """An Enterprise Server without TLS works if that is allowed, with a warning."""
     port = simulator.url.rpartition(":")[2]
     url = f"http://{socket.gethostname()}:{port}"
     simulator.queue_job()
@@ -73,7 +73,7 @@ def test_clear_text_that_is_asked_for(life: Life, simulator: Simulator) -> None:
 def test_a_password_that_is_not_encoded(
     life: Life, simulator: Simulator, command: str, password: str
 ) -> None:
-    """What no program can parse is refused with the way to write it, and not shown."""
+    """An address that cannot be parsed is refused; the message shows the right form only."""
     life.start(command, HTTPS_PROXY=f"http://svc:{password}@h:3128")
     assert life.wait() == 78, life.output
     assert "HTTPS_PROXY: the user's name or password" in life.output
@@ -83,7 +83,7 @@ def test_a_password_that_is_not_encoded(
 
 
 def test_a_proxy_is_put_right(life: Life, simulator: Simulator) -> None:
-    """Quotes and a missing http:// are put right for everybody, jobs included."""
+    """Quotes and a missing http:// are corrected for all programs, jobs included."""
     job = simulator.queue_job("echo proxy:$HTTPS_PROXY")
     life.start(HTTPS_PROXY='"proxy.invalid:3128"')
     assert life.wait() == 0, life.output
@@ -92,7 +92,7 @@ def test_a_proxy_is_put_right(life: Life, simulator: Simulator) -> None:
 
 
 def test_what_the_runner_passes_over_is_passed_over(life: Life, simulator: Simulator) -> None:
-    """ALL_PROXY is none of GitHub's runner's variables: it is told, and not used."""
+    """ALL_PROXY, which GitHub's runner does not read, is not used, and a warning says so."""
     simulator.queue_job()
     assert life.start(ALL_PROXY="socks5://127.0.0.1:1", NO_PROXY="*.corp;x").wait() == 0
     assert any(warning.startswith("ALL_PROXY: is passed over") for warning in warnings(life))
@@ -101,7 +101,7 @@ def test_what_the_runner_passes_over_is_passed_over(life: Life, simulator: Simul
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"])
 def test_authorities_by_any_name(life: Life, tmp_path: Path, variable: str) -> None:
-    """Our own requests trust what a customary variable names, as RUNNER_CA_FILE's."""
+    """Our own requests trust the authorities of a customary variable like RUNNER_CA_FILE's."""
     authority = pki.authority(tmp_path)
     with wire.server(wire.tls(authority.certify())) as port:
         url = f"https://127.0.0.1:{port}"
@@ -115,7 +115,7 @@ def test_authorities_by_any_name(life: Life, tmp_path: Path, variable: str) -> N
 
 
 def test_jobs_trust_them_too(life: Life, simulator: Simulator, tmp_path: Path) -> None:
-    """All programs of a job get them, whichever variable named them, and no key with them."""
+    """Jobs' programs get the authorities, whichever variable named them, and no key."""
     authority = pki.authority(tmp_path)
     with authority.path.open("a") as file:
         file.write(app_key(1))
@@ -130,7 +130,7 @@ def test_jobs_trust_them_too(life: Life, simulator: Simulator, tmp_path: Path) -
 
 
 def test_two_that_disagree(life: Life, simulator: Simulator, tmp_path: Path) -> None:
-    """Two variables that name different authorities are one error."""
+    """Two variables with different authorities are one error."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     first, second = pki.authority(tmp_path / "a"), pki.authority(tmp_path / "b")
@@ -141,7 +141,7 @@ def test_two_that_disagree(life: Life, simulator: Simulator, tmp_path: Path) -> 
 
 
 def test_a_token_that_jobs_see_is_told(life: Life, simulator: Simulator) -> None:
-    """The same token in another variable reaches every job: that is worth a warning."""
+    """If another variable has the same token, which every job sees, there is a warning."""
     simulator.queue_job()
     assert life.start(GH_TOKEN=TOKEN).wait() == 0, life.output
     assert any(w.startswith("GH_TOKEN: holds the same as GITHUB_PERSONAL") for w in warnings(life))
@@ -149,7 +149,7 @@ def test_a_token_that_jobs_see_is_told(life: Life, simulator: Simulator) -> None
 
 
 def test_the_sample_as_it_is(life: Life, simulator: Simulator) -> None:
-    """The placeholders of .env-example are told as such, all at once."""
+    """All placeholders of .env-example are reported at once."""
     life.start(
         GITHUB_OWNER="your-user-or-organization",
         GITHUB_REPOSITORY="your-repository",
@@ -161,14 +161,14 @@ def test_the_sample_as_it_is(life: Life, simulator: Simulator) -> None:
 
 
 def test_a_level_by_another_name(life: Life, simulator: Simulator) -> None:
-    """WARN is what many programs call it."""
+    """WARN, the usual name in many programs, is a level as well."""
     simulator.queue_job()
     assert life.start(RUNNER_LOG_LEVEL="WARN").wait() == 0, life.output
     assert life.log == []
 
 
 def test_the_locale_is_left_alone(life: Life, simulator: Simulator) -> None:
-    """The listener, and so each job, has no LC_CTYPE that nobody has set."""
+    """The listener, and so each job, gets no LC_CTYPE that was not set."""
     life.start()
     simulator.wait_for("session_opened")
     environ = Path(f"/proc/{life.pid_of('Runner.Listener')}/environ").read_bytes()

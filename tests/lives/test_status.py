@@ -38,7 +38,7 @@ def facts(life: Life) -> dict[str, Any]:
 
 
 def test_idle_runner_is_healthy(life: Life, simulator: Simulator) -> None:
-    """A runner that waits for a job is healthy, and tells its name and id."""
+    """A runner that waits for a job is healthy, and its name and id are printed."""
     life.start()
     simulator.wait_for("listening")
     done = status(life)
@@ -81,7 +81,7 @@ def test_runner_without_listener_is_not_healthy(life: Life, simulator: Simulator
 
 
 def test_state_file_tells_of_the_end(life: Life, simulator: Simulator) -> None:
-    """After the end the state file tells that it is over, and why."""
+    """After the end the state file says that, and why."""
     simulator.fault(path="/registration-token", status=401, times=0)
     assert life.start().wait() == 77
     state = json.loads((life.directory / "state/state.json").read_text())
@@ -90,7 +90,7 @@ def test_state_file_tells_of_the_end(life: Life, simulator: Simulator) -> None:
 
 
 def test_nothing_is_healthy_where_no_runner_is(tmp_path: Any) -> None:
-    """Without a state file and without a listener nothing is healthy."""
+    """Without a state file and without a listener there is nothing healthy."""
     done = subprocess.run(
         [*NAMESPACE, *STATUS],
         env={"PATH": os.environ["PATH"], "RUNNER_STATE_DIR": str(tmp_path)},
@@ -117,7 +117,7 @@ def outside(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 def test_a_state_directory_is_judged_from_outside(life: Life, simulator: Simulator) -> None:
-    """Whoever shares the state directory with a runner sees whether it is well, and its end."""
+    """From outside, the state directory shows whether the runner is healthy, and how it ended."""
     life.start()
     simulator.wait_for("listening")
     done = outside(life.directory / "state")
@@ -146,7 +146,7 @@ HOSTILE = {
 def test_what_a_job_may_have_put_there_is_not_healthy(
     make: Callable[[Path], object], tmp_path: Path
 ) -> None:
-    """Root in a virtual machine owns the shared directory: the host neither hangs nor follows."""
+    """The host neither hangs nor follows links: root in a virtual machine owns the directory."""
     make(tmp_path / "state.json")
     done = outside(tmp_path)
     assert (done.returncode, done.stderr) == (1, "")
@@ -154,13 +154,13 @@ def test_what_a_job_may_have_put_there_is_not_healthy(
 
 
 def test_a_state_file_sends_nothing_to_the_terminal(tmp_path: Path) -> None:
-    """Control characters in a name stay there."""
+    """Control characters in a name do not reach the terminal."""
     facts = {"phase": "listening", "name": "a\x1b[2Jb\nc", "since": "now"}
     (tmp_path / "state.json").write_text(json.dumps(facts))
     assert outside(tmp_path).stdout == "healthy: a?[2Jb?c listening since now\n"
 
 
 def test_read_only_state_directory_is_no_obstacle(life: Life, simulator: Simulator) -> None:
-    """A container with a read-only root runs its job all the same."""
+    """A container with a read-only root still runs its job."""
     simulator.queue_job(":")
     assert life.start(RUNNER_STATE_DIR="/proc/nowhere").wait() == 0

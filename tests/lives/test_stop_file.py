@@ -1,4 +1,4 @@
-"""A stop by file: what a signal would do, where no signal arrives."""
+"""A stop by file does what a signal would do, for machines that no signal reaches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECRET = "correct-horse"
 
 @pytest.fixture
 def shared(life: Life) -> Path:
-    """The folder that the life shares with its host."""
+    """The folder that the container and its host share."""
     folder = life.directory / "shared"
     folder.mkdir()
     life.env |= {"RUNNER_STOP_FILE": f"{folder}/stop", "RUNNER_STOP_SECRET": SECRET}
@@ -25,14 +25,14 @@ def shared(life: Life) -> Path:
 
 
 def ask(folder: Path, secret: str = SECRET) -> None:
-    """Put a stop file there, in one step."""
+    """Make the stop file in one step."""
     new = folder / "new"
     new.write_text(f"{secret}\n")
     new.rename(folder / "stop")
 
 
 def forks(life: Life) -> list[int]:
-    """Return the children of PID 1 that have become no other program, but that of the log."""
+    """Return the children of PID 1 that still run our program, without the one of the log."""
     ours = Path(f"/proc/{life.pid_1}/cmdline").read_bytes()
     until(lambda: "gh-runner-log" in life.inside().values())
     found = life.inside().items()
@@ -41,7 +41,7 @@ def forks(life: Life) -> list[int]:
 
 
 def test_an_idle_runner_stops(life: Life, simulator: Simulator, shared: Path) -> None:
-    """The file with the secret does what SIGTERM does: 143, off the list, and the file is gone."""
+    """The file with the secret works like SIGTERM: 143, off the list, and the file is gone."""
     life.start()
     simulator.wait_for("listening")
     ask(shared)
@@ -52,7 +52,7 @@ def test_an_idle_runner_stops(life: Life, simulator: Simulator, shared: Path) ->
 
 
 def test_a_job_is_cancelled(life: Life, simulator: Simulator, shared: Path) -> None:
-    """In a job it cancels the job, which is reported."""
+    """During a job the file cancels the job, which is reported."""
     job = simulator.queue_job("echo begun; sleep 60")
     life.start(RUNNER_CANCEL_TIMEOUT="0.1")
     simulator.wait_for("job_output", text="begun")
@@ -63,7 +63,7 @@ def test_a_job_is_cancelled(life: Life, simulator: Simulator, shared: Path) -> N
 
 
 def test_a_second_file_hurries(life: Life, simulator: Simulator, shared: Path) -> None:
-    """The second file is a second SIGTERM: it ends the drain."""
+    """A second file works like a second SIGTERM: it ends the drain."""
     job = simulator.queue_job("echo begun; sleep 60")
     life.start(RUNNER_DRAIN_TIMEOUT="50", RUNNER_CANCEL_TIMEOUT="0.1")
     simulator.wait_for("job_output", text="begun")
@@ -75,7 +75,7 @@ def test_a_second_file_hurries(life: Life, simulator: Simulator, shared: Path) -
 
 
 def test_it_stops_a_registration(life: Life, simulator: Simulator, shared: Path) -> None:
-    """A stop does not have to wait until the runner listens; it may even be there before."""
+    """The file works before the runner listens; it may even exist before the start."""
     simulator.fault(path="/registration-token", hang=True)
     ask(shared)
     assert life.start().wait(10) == 143
@@ -111,13 +111,13 @@ WRONG: dict[str, Callable[[Path], object]] = {
 def test_any_other_file_is_ignored(
     life: Life, simulator: Simulator, shared: Path, make: Callable[[Path], object]
 ) -> None:
-    """What does not hold the secret, or is no plain file, is passed over with one warning."""
+    """A file without the secret, or one that is no plain file, is ignored with one warning."""
     shared.joinpath("secret").write_text(SECRET)
     life.start()
     simulator.wait_for("listening")
     make(shared / "stop")
     until(lambda: "RUNNER_STOP_FILE is ignored" in life.output)
-    job = simulator.queue_job(":")  # it goes on working
+    job = simulator.queue_job(":")  # the runner still works
     simulator.wait_for("job_completed", job_id=job["id"])
     assert life.wait() == 0
     assert life.output.count("RUNNER_STOP_FILE is ignored") == 1
@@ -126,7 +126,7 @@ def test_any_other_file_is_ignored(
 def test_a_wrong_file_does_not_hide_the_right_one(
     life: Life, simulator: Simulator, shared: Path
 ) -> None:
-    """After a wrong secret the right one still stops it."""
+    """After a wrong secret a file with the right one still stops the runner."""
     life.start()
     simulator.wait_for("listening")
     ask(shared, "wrong")
@@ -136,7 +136,7 @@ def test_a_wrong_file_does_not_hide_the_right_one(
 
 
 def test_a_folder_that_goes_is_told_once(life: Life, simulator: Simulator, shared: Path) -> None:
-    """Without its folder no stop can come by file; the runner works on, and signals still do."""
+    """If the folder is gone, one warning says so; the runner goes on, and signals still work."""
     life.start()
     simulator.wait_for("listening")
     shared.rmdir()
@@ -147,7 +147,7 @@ def test_a_folder_that_goes_is_told_once(life: Life, simulator: Simulator, share
 
 
 def test_a_killed_child_is_replaced(life: Life, simulator: Simulator, shared: Path) -> None:
-    """A job's root, or the kernel for want of memory, may kill what looks for the file."""
+    """The child that looks for the file is replaced if a job or the kernel has killed it."""
     life.start()
     simulator.wait_for("listening")
     (first,) = forks(life)
@@ -160,7 +160,7 @@ def test_a_killed_child_is_replaced(life: Life, simulator: Simulator, shared: Pa
 
 @pytest.mark.usefixtures("shared")
 def test_a_job_that_kills_it_again_and_again(life: Life, simulator: Simulator) -> None:
-    """That ends after some times, and the job is taken all the same."""
+    """After some kills the child is no longer replaced, and the job is still done."""
     life.start()
     simulator.wait_for("listening")
     while found := forks(life):
@@ -185,7 +185,7 @@ def test_a_job_that_kills_it_again_and_again(life: Life, simulator: Simulator) -
 def test_half_a_setting_is_refused(
     life: Life, shared: Path, settings: dict[str, str], said: str
 ) -> None:
-    """A stop file that could never stop anything, or that anybody could write, is refused."""
+    """A stop file without a secret, or in a folder that anybody can write to, is refused."""
     assert shared.is_dir()
     life.env |= settings
     assert life.start().wait() == 78

@@ -1,4 +1,4 @@
-"""A stop at any moment: no job is lost, no runner stays, and `docker stop` waits long enough."""
+"""A stop at any moment: no job is lost, no runner stays, and all within `docker stop`'s time."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_fork_bomb_is_ended(new_life: Callable[..., Life], simulator: Simulator)
 def test_job_that_arrives_during_a_stop_is_told_though_its_listener_is_killed(
     life: Life, simulator: Simulator
 ) -> None:
-    """The worker is known from its first moment, even while GitHub is being asked."""
+    """The worker is known from its first moment, even during a request to GitHub."""
     simulator.fault(path="/remove-token$", hold="removal")
     life.start()
     simulator.wait_for("session_opened")
@@ -206,7 +206,7 @@ def test_job_that_arrives_while_github_cannot_be_asked_is_cancelled_in_time(
 
 
 def test_answer_that_never_comes_is_no_end(life: Life, simulator: Simulator) -> None:
-    """A request that hangs is given up in time for another one."""
+    """A request that hangs is abandoned in time for another one."""
     simulator.queue_job("sleep 60")
     life.start(RUNNER_CANCEL_TIMEOUT="0.5")
     simulator.wait_for("worker_started")

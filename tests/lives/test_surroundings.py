@@ -1,4 +1,4 @@
-"""Stricter surroundings than usual: less is fine where it is safe, else one line and a code."""
+"""Restricted containers: a harmless restriction is accepted, another one is one line and a code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 @pytest.fixture
 def processes(request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """A command that puts what follows into a group of few processes, as --pids-limit does."""
+    """Words that start a command in a control group with few processes, as --pids-limit does."""
     v1 = Path("/sys/fs/cgroup/pids")
     root = v1 if v1.is_dir() else Path("/sys/fs/cgroup")
     group = root / f"gh-runner-few-{os.getpid()}"
@@ -41,14 +41,14 @@ def processes(request: pytest.FixtureRequest) -> Iterator[list[str]]:
 
 
 def test_no_core_dumps_at_all(life: Life, simulator: Simulator) -> None:
-    """`--ulimit core=0` is stricter than what we ask for, and fine."""
+    """`--ulimit core=0` is accepted, as it forbids more than gh-runner does."""
     simulator.queue_job("exit 0")
     limited = ["sh", "-c", 'ulimit -c 0; exec "$@"', "sh", *NAMESPACE]
     assert life.start(namespace=limited).wait() == 0, life.output
 
 
 def test_seccomp_without_memory_files(life: Life) -> None:
-    """A profile without memfd_create(2): one line that names it, 78, no traceback."""
+    """If seccomp forbids memfd_create(2), one line says so, with 78 and no traceback."""
     script = life.directory / "no_memfd.py"
     script.write_text(NO_MEMFD)
     life.start(namespace=[*NAMESPACE, "/usr/bin/python3", str(script)])
@@ -59,7 +59,7 @@ def test_seccomp_without_memory_files(life: Life) -> None:
 
 @pytest.mark.parametrize("processes", [2, 3, 4, 5, 6, 8], indirect=True)
 def test_limit_of_processes(life: Life, simulator: Simulator, processes: list[str]) -> None:
-    """Whatever the limit is, the end is one line and a code of the table, and soon."""
+    """Under any limit of processes the life ends soon, with one line and a documented code."""
     life.start(namespace=[*processes, *NAMESPACE])
     assert life.wait(20) == 78, life.output
     assert "--pids-limit" in life.error()
@@ -78,7 +78,7 @@ def test_groups_that_the_container_was_given(life: Life, simulator: Simulator) -
 
 
 def test_state_directory_that_a_job_replaces(life: Life, simulator: Simulator) -> None:
-    """A job that puts a link in the place of our file does not have root write where it points."""
+    """If a job puts a link in the state file's place, root does not write to its target."""
     victim = life.directory / "victim"
     victim.write_text("precious")
     victim.chmod(0o600)
@@ -107,7 +107,7 @@ def test_state_directory_that_a_job_replaces(life: Life, simulator: Simulator) -
 def test_files_that_a_job_leaves_decide_nothing(
     life: Life, simulator: Simulator, step: str
 ) -> None:
-    """What a job has made of the runner's files: it was a job, and nothing is left registered."""
+    """Whatever a job does to the runner's files, it was a job, and nothing stays registered."""
     job = simulator.queue_job(f"cd {life.home}; {step}; true")
     assert life.start().wait() == 0, life.output
     assert simulator.job(job["id"])["result"] == "succeeded"
@@ -116,7 +116,7 @@ def test_files_that_a_job_leaves_decide_nothing(
 
 
 def test_registration_token_that_has_expired(life: Life, simulator: Simulator) -> None:
-    """GitHub refuses config.sh before it registers: 77, and nobody is said to be left."""
+    """GitHub refuses config.sh before it registers: 77, and no message says a runner is left."""
     life.env.pop("GITHUB_PERSONAL_TOKEN")
     assert life.start(RUNNER_TOKEN="A" * 29).wait() == 77, life.output
     assert "valid for an hour" in life.error()
@@ -125,7 +125,7 @@ def test_registration_token_that_has_expired(life: Life, simulator: Simulator) -
 
 
 def test_new_volumes_of_root_are_handed_over(life: Life, simulator: Simulator) -> None:
-    """Docker and Kubernetes mount them empty, as root's."""
+    """The runner's user gets empty volumes, which Docker and Kubernetes mount as root's."""
     for name in ("_work", "_work/_tool", "_diag"):
         folder = life.home / name
         folder.mkdir(exist_ok=True)
@@ -136,7 +136,7 @@ def test_new_volumes_of_root_are_handed_over(life: Life, simulator: Simulator) -
 
 
 def test_tools_that_belong_to_root(life: Life, simulator: Simulator) -> None:
-    """What holds something stays as it is; jobs may read it, and the owner is named."""
+    """A volume with files stays root's; jobs may read it, and a message names the owner."""
     tools = life.home / "_work" / "_tool"
     tools.mkdir(parents=True)
     (tools / "node").touch()
@@ -147,7 +147,7 @@ def test_tools_that_belong_to_root(life: Life, simulator: Simulator) -> None:
 
 
 def test_work_folder_without_programs(life: Life, simulator: Simulator) -> None:
-    """`docker run --tmpfs` mounts noexec: a warning, since shell scripts go on."""
+    """`docker run --tmpfs` mounts noexec: that is a warning only, since shell scripts still run."""
     work = life.home / "_work"
     mount = f'mkdir -p {work}; mount -t tmpfs -o noexec,mode=1777 tmpfs {work}; exec "$@"'
     simulator.queue_job()
@@ -157,7 +157,7 @@ def test_work_folder_without_programs(life: Life, simulator: Simulator) -> None:
 
 
 def test_container_that_has_had_a_job(life: Life, simulator: Simulator) -> None:
-    """A second start of the same container is told apart from the first."""
+    """A warning says that the same container has had a job before."""
     simulator.queue_job()
     assert life.start().wait() == 0, life.output
     assert "has had a job before" not in life.output
@@ -167,7 +167,7 @@ def test_container_that_has_had_a_job(life: Life, simulator: Simulator) -> None:
 
 
 def test_stop_signal_that_is_none(life: Life, simulator: Simulator) -> None:
-    """`--stop-signal SIGQUIT` ends in a kill, and not in silence."""
+    """After `--stop-signal SIGQUIT` a message says that this signal does not stop the container."""
     life.start()
     simulator.wait_for("session_opened")
     for number in (signal.SIGWINCH, signal.SIGQUIT, signal.SIGHUP, signal.SIGQUIT):
@@ -179,7 +179,7 @@ def test_stop_signal_that_is_none(life: Life, simulator: Simulator) -> None:
 
 
 def test_drain_says_which_limit_it_needs(life: Life, simulator: Simulator) -> None:
-    """An engine that does not wait for so long kills the container."""
+    """The log has the time limit for the engine, which would otherwise kill the container."""
     simulator.queue_job("echo begun; sleep 0.5")
     life.start(RUNNER_DRAIN_TIMEOUT="100", RUNNER_STOP_TIMEOUT="9")
     simulator.wait_for("job_output", text="begun")

@@ -24,7 +24,7 @@ def options(*argv: str) -> argparse.Namespace:
 
 
 def run(hub: fakehub.Hub, *argv: str) -> list[str]:
-    """Sweep, and return what was changed at GitHub."""
+    """Sweep, and return the requests that changed something."""
     settings = fakehub.parse({})
     meant = sweep._meant(options(*argv), settings)
     slept: list[float] = []
@@ -34,7 +34,7 @@ def run(hub: fakehub.Hub, *argv: str) -> list[str]:
 
 
 def looks(hub: fakehub.Hub, *pages: list[dict[str, Any]]) -> None:
-    """Let GitHub's list hold this at each look."""
+    """Set GitHub's list for each of the looks."""
     for page in pages:
         hub.get(RUNNERS, json=listing(*page))
 
@@ -93,7 +93,7 @@ def test_others_stay(found: dict[str, Any]) -> None:
 
 
 def test_offline_and_busy_is_named(capfd: pytest.CaptureFixture[str]) -> None:
-    """What a lost node has left in the middle of a job cannot go, and is told by its name."""
+    """A runner that died in a job cannot be removed yet, and is named."""
     with fakehub.hub() as hub:
         looks(
             hub, [entry(1, "old-1", "offline", busy=True), entry(2, "old-2", "online", busy=True)]
@@ -106,7 +106,7 @@ def test_offline_and_busy_is_named(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_everybody_s_runners_take_a_word() -> None:
-    """An empty prefix, of an unset variable perhaps, is refused; --all is not."""
+    """An empty prefix, perhaps of an unset variable, is refused; --all is accepted."""
     settings = fakehub.parse({})
     with pytest.raises(Failure, match="everybody"):
         sweep._meant(sweep._options(["--prefix", ""]), settings)
@@ -135,7 +135,7 @@ def test_somebody_else_was_faster() -> None:
 
 
 def test_dry_run(capfd: pytest.CaptureFixture[str]) -> None:
-    """With --dry-run nothing is removed, and what would be removed is told."""
+    """With --dry-run nothing is removed, and the runners that would be are named."""
     with fakehub.hub() as hub:
         looks(hub, [OLD], [OLD])
         assert run(hub, "--dry-run") == []
@@ -155,7 +155,7 @@ def test_dry_run(capfd: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_who_is_meant(argv: list[str], name: str, labels: str, *, chosen: bool) -> None:
-    """Without --prefix the names of RUNNER_NAME are meant; labels narrow them down."""
+    """Without --prefix RUNNER_NAME chooses the runners; labels narrow them down."""
     settings = fakehub.parse({"RUNNER_NAME": "shop"})
     meant = sweep._meant(sweep._options(argv), settings)
     assert meant(Runner(1, name, "offline", False, tuple(labels.split(",")))) is chosen
@@ -170,7 +170,7 @@ def test_wrong_usage(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_after_kill(life: Life) -> None:
-    """The registration of a killed container is removed; no runner is needed for that."""
+    """The registration of a killed container is removed; a sweep needs no runner."""
     life.simulator.settings(session_seconds=0.2)
     life.start()
     life.simulator.wait_for("session_opened", timeout=20)
@@ -191,14 +191,14 @@ def test_refused(life: Life) -> None:
 
 
 def test_whose(life: Life) -> None:
-    """An option that is left out does not remove the runners of others."""
+    """A sweep without a name to go by is refused, so that no others' runners are removed."""
     life.start("sweep", RUNNER_NAME="")
     assert life.wait() == 78
     assert "--prefix" in life.error()
 
 
 def test_waits_until_a_killed_runner_is_gone(life: Life) -> None:
-    """--wait is for a runner that was killed just now, and that GitHub still calls online."""
+    """--wait is for a runner that was killed just now, which GitHub still shows as online."""
     life.simulator.settings(session_seconds=2.0)
     life.start()
     life.simulator.wait_for("listening")
@@ -211,7 +211,7 @@ def test_waits_until_a_killed_runner_is_gone(life: Life) -> None:
 
 
 def test_tells_of_what_stays(new_life: Callable[..., Life]) -> None:
-    """A runner that is well is not removed, and --wait says that it is there: 74."""
+    """A healthy runner is not removed, and --wait reports it, with 74."""
     life, sweeper = new_life(), new_life()
     life.start()
     life.simulator.wait_for("listening")

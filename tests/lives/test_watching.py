@@ -38,7 +38,7 @@ def test_ghost_is_found(life: Life, simulator: Simulator) -> None:
 
 
 def test_watchdog_forgives_a_github_that_fails(life: Life, simulator: Simulator) -> None:
-    """Trouble at GitHub is no proof that the runner is gone."""
+    """Errors of GitHub are no proof that the runner is gone."""
     life.start(RUNNER_WATCHDOG="0.1")
     simulator.wait_for("session_opened")
     seen = simulator.last_event()
@@ -62,7 +62,7 @@ def test_looping_listener_is_given_up(new_life: Callable[..., Life], simulator: 
 
 
 def test_runner_whose_removal_fails_goes_on_listening(life: Life, simulator: Simulator) -> None:
-    """If GitHub cannot be asked at the end of the idle time, a job that comes is done."""
+    """If GitHub fails at the end of the idle time, a job that comes later is still done."""
     simulator.fault(path=r"/remove-token$|/actions/runners/\d", status=401, times=0)
     life.start(RUNNER_IDLE_TIMEOUT="0.3")
     simulator.wait_for("answer", status=401)
