@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from entrypoint.container import files
@@ -37,6 +37,16 @@ _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CA
 # All variables by which a program is told authorities: ours first, then those of OpenSSL and .NET,
 # Python, curl, git and Node.
 _CUSTOMARY = (RUNNER_CA_FILE, *_BUNDLES, "NODE_EXTRA_CA_CERTS", "SSL_CERT_DIR")
+# Variables of one program each. It may speak to servers of its own, so what such a variable names
+# counts for all programs only if no other variable names anything.
+_OF_ONE_PROGRAM = (
+    "PIP_CERT",
+    "AWS_CA_BUNDLE",
+    "CARGO_HTTP_CAINFO",
+    "DENO_CERT",
+    "NIX_SSL_CERT_FILE",
+    "npm_config_cafile",
+)
 
 
 def system_bundle() -> str:
@@ -90,40 +100,85 @@ def choose(environ: Mapping[str, str]) -> Trust:
     trust its authorities. A variable that names only the system's own is ignored. Two variables
     that name different authorities are a problem, because programs would differ in their trust.
     """
-    found, problems = dict[str, frozenset[bytes]](), []
-    for variable in (name for name in _CUSTOMARY if environ.get(name, "").strip()):
-        try:
-            found[variable] = frozenset(_authorities(environ[variable].strip()))
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
-            problems.append(f"{variable}: {environ[variable].strip()} cannot be used: {why}")
-    system = frozenset(_certificates(_read(system_bundle()))) if found else frozenset[bytes]()
-    private = {name: added for name, all_of in found.items() if (added := all_of - system)}
+    found, problems = _named(environ, _CUSTOMARY)
+    private = _private(found)
     if len(set(private.values())) > 1:
         problems.append(
             f"{' and '.join(private)}: name different authorities; put all of them into one file,"
             f" and name it in {RUNNER_CA_FILE}"
         )
-    chosen = next(iter(private), RUNNER_CA_FILE if RUNNER_CA_FILE in found else "")
-    if problems or not chosen:
+    if problems:
         return Trust("", [], problems)
-    note = f"{chosen}: its authorities are trusted by every program here, beside the system's"
-    path = environ[chosen].strip()
-    return Trust(path, [] if chosen == RUNNER_CA_FILE else [note], [], chosen)
+    notes: list[str] = []
+    if not private and RUNNER_CA_FILE not in found:
+        found, notes = _named(environ, _OF_ONE_PROGRAM)
+        private = _private(found)
+        if len(set(private.values())) > 1:
+            notes.append(
+                f"{' and '.join(private)}: name different authorities, each for a program of its"
+                f" own; those that all programs are to trust go into {RUNNER_CA_FILE}"
+            )
+            private = {}
+    chosen = next(iter(private), RUNNER_CA_FILE if RUNNER_CA_FILE in found else "")
+    if not chosen:
+        return Trust("", notes, [])
+    if chosen != RUNNER_CA_FILE:
+        notes.append(
+            f"{chosen}: its authorities are trusted by every program here, beside the system's"
+        )
+    return Trust(environ[chosen].strip(), notes, [], chosen)
 
 
-def _authorities(path: str) -> Iterator[bytes]:
-    """Yield the certificates of a file, or of all files of directories (SSL_CERT_DIR)."""
+def _named(
+    environ: Mapping[str, str], variables: tuple[str, ...]
+) -> tuple[dict[str, frozenset[bytes]], list[str]]:
+    """Return the authorities that each variable names, and a problem for each that is no use."""
+    found, problems = dict[str, frozenset[bytes]](), []
+    for variable in (name for name in variables if environ.get(name, "").strip()):
+        path = environ[variable].strip()
+        try:
+            found[variable] = frozenset(_authorities(path))
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            problems.append(f"{variable}: {path} cannot be used: {why}")
+    return found, problems
+
+
+def _private(found: Mapping[str, frozenset[bytes]]) -> dict[str, frozenset[bytes]]:
+    """Return what each variable adds to the system's authorities, if it adds any."""
+    system = frozenset(_certificates(_read(system_bundle()))) if found else frozenset[bytes]()
+    return {name: added for name, all_of in found.items() if (added := all_of - system)}
+
+
+def _authorities(path: str) -> list[bytes]:
+    """Return the certificates of a file, or of all files of directories (SSL_CERT_DIR)."""
+    found = []
     for place in path.split(os.pathsep):
-        files = [entry.path for entry in os.scandir(place)] if os.path.isdir(place) else [place]
-        found = [one for file in files for one in _certificates(_read(file))]
-        if found:
-            import ssl  # takes 15 ms, and few containers have a private authority
+        if os.path.isdir(place):
+            found += [one for entry in os.scandir(place) for one in _in_directory(entry.path)]
+        elif place == path or os.path.lexists(place):
+            found += _valid(_read(place))
+        # OpenSSL and Go pass over a directory of the list that is missing, and so here.
+    if not found:
+        raise ValueError("it holds no certificate in PEM form")
+    return found
 
-            ssl.create_default_context(cadata=b"\n".join(found).decode())
-        elif place == path:
-            raise ValueError("it holds no certificate in PEM form")
-        yield from found
+
+def _in_directory(path: str) -> list[bytes]:
+    """Return the certificates of one entry of a directory, where all kinds of files may be."""
+    try:
+        return _valid(_read(path))
+    except (OSError, ValueError):
+        return []
+
+
+def _valid(content: bytes) -> list[bytes]:
+    """Return the certificates in a text. ValueError if OpenSSL cannot read one of them."""
+    if found := _certificates(content):
+        import ssl  # takes 15 ms, and few containers have a private authority
+
+        ssl.create_default_context(cadata=b"\n".join(found).decode())
+    return found
 
 
 def _certificates(content: bytes) -> list[bytes]:

@@ -32,11 +32,24 @@ _THEIRS = {
 _SERVICE = re.compile(
     r".+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
-# Variables by which other programs limit a runner to one repository or group, by our own variable.
-_NARROWING = {
-    "GITHUB_REPOSITORY": re.compile(r"(GITHUB|RUNNER)_REPO(S|SITORIES|SITORY)?(_(NAME|SLUG|URL))?"),
-    "RUNNER_GROUP": re.compile(r"(GITHUB_)?RUNNER_?GROUPS?(_NAME)?|GITHUB_GROUP"),
+# Names of other programs and of habit, by the variable of ours that they stand for here.
+_MEANT = {
+    "GITHUB_REPOSITORY": re.compile(
+        r"(GITHUB|GH|RUNNER|GITHUB_RUNNER)_REPO(S|SITORIES|SITORY)?(_(NAME|SLUG|URL|FULL_NAME))?"
+    ),
+    "RUNNER_GROUP": re.compile(r"(GITHUB_)?RUNNER_?GROUPS?(_?NAME)?|GITHUB_GROUP"),
+    "GITHUB_OWNER": re.compile(
+        r"(GITHUB|GH|RUNNER|GITHUB_RUNNER)_(ORGS?|ORGANI[SZ]ATIONS?|OWNER|USER|ACCOUNT)"
+        r"(_(NAME|SLUG|URL))?"
+    ),
+    "GITHUB_PERSONAL_TOKEN": re.compile(
+        r"(GITHUB|GH|GITHUB_RUNNER)_(PAT|(API_|AUTH_|ACCESS_|PERSONAL_|PERSONAL_ACCESS_)?TOKEN)"
+        r"(_FILE|_PATH)?"
+    ),
 }
+_NARROWING = ("GITHUB_REPOSITORY", "RUNNER_GROUP", "GITHUB_OWNER")
+# Variables that jobs may need: GitHub's command line reads some (`gh help environment`).
+_OF_JOBS = {"GITHUB_TOKEN", "GITHUB_USER", "GH_REPO", "GH_TOKEN", "GH_USER"}
 
 
 class Guess(NamedTuple):
@@ -45,6 +58,7 @@ class Guess(NamedTuple):
     variable: str
     meant: str
     narrows: bool  # whether it would limit what the runner serves
+    of_jobs: bool = False  # whether a job may need it, so that it alone proves no mistake
 
     @property
     def question(self) -> str:
@@ -57,16 +71,23 @@ def guesses(given: Mapping[str, str]) -> list[Guess]:
     names = ours()
     found = []
     for variable in sorted(name for name, value in given.items() if value):
-        if (
-            variable in names | _THEIRS
-            or not variable.startswith(("RUNNER", "GITHUB_"))
-            or _SERVICE.fullmatch(variable)
-        ):
+        if variable in names or (variable in _THEIRS and variable not in _OF_JOBS):
             continue
-        meant = next((m for m, form in _NARROWING.items() if form.fullmatch(variable)), "")
-        if meant := meant or _close(variable, names):
-            found.append(Guess(variable, meant, meant in _NARROWING))
+        if meant := _meant(variable.strip().upper(), names):
+            is_of_jobs = variable in _OF_JOBS
+            found.append(Guess(variable, meant, meant in _NARROWING and not is_of_jobs, is_of_jobs))
     return found
+
+
+def _meant(variable: str, names: set[str]) -> str:
+    """Return the variable of ours that a name in capitals stands for, or is close to; or ""."""
+    if variable in names:  # it was written in small letters, or with a space
+        return variable
+    if variable in _THEIRS - _OF_JOBS or _SERVICE.fullmatch(variable):
+        return ""
+    if found := next((name for name, form in _MEANT.items() if form.fullmatch(variable)), ""):
+        return found
+    return _close(variable, names) if variable.startswith(("RUNNER", "GITHUB_")) else ""
 
 
 def _close(variable: str, names: set[str]) -> str:

@@ -14,6 +14,9 @@ _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _QUOTES = ("'", '"')
 _LONGEST_NAME, _LONGEST_PART = 253, 63  # characters
 _PORTS = {"http": ":80", "https": ":443"}
+_PORT = re.compile(r":(\d+)$")
+_HIGHEST_PORT = 65535
+_ROOT_DOT = re.compile(r"\.(?=:\d+$|$)")  # at the end of an absolute name (RFC 1034)
 _NAME_PART = re.compile(r"[A-Za-z0-9_.-]+")
 _PEM = re.compile(
     r"(-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----)(.+)(-----END (?:[A-Z]+ )?PRIVATE KEY-----)",
@@ -63,6 +66,8 @@ def name(value: str) -> str:
 
 def repository(value: str) -> str:
     """Take the name of a repository; an owner in front is kept, and .git at the end is cut."""
+    if "://" in value or "@" in value:
+        raise Problem(f"{shown(value)} is a URL, which goes into GITHUB_URL; it takes the name")
     owner, slash, bare = value.rpartition("/")
     bare = bare.removesuffix(".git")
     if value and not (bare and (owner or not slash)):
@@ -150,12 +155,24 @@ def url(value: str) -> str:
     if not match:
         raise Problem("is not a URL of the form https://HOST[/PATH] (and may hold no password)")
     scheme, place, path = match[1].lower(), match[2].lower(), match[3] or ""
-    require_host(place)
-    return f"{scheme}://{place.removesuffix(_PORTS[scheme])}{path}".rstrip("/")
+    return f"{scheme}://{_place(place, scheme)}{path}".rstrip("/")
+
+
+def _place(value: str, scheme: str) -> str:
+    """Return a host, with its port if that is not the usual one, as GitHub's programs write it."""
+    require_host(value)
+    found = _ROOT_DOT.sub("", value.removesuffix(_PORTS[scheme]))
+    name = found.partition(":")[0]
+    if name != found and target.is_hosted(name.removeprefix("api.")):
+        raise Problem(f"{shown(value)} names a port that {name} does not have")
+    return found
 
 
 def require_host(place: str) -> None:
-    """Raise a Problem if a host name, with a port or not, is too long for the DNS (RFC 1035)."""
+    """Raise a Problem if a host name is too long for the DNS (RFC 1035), or its port too high."""
+    port = _PORT.search(place)
+    if port and not 0 < int(port[1]) <= _HIGHEST_PORT:
+        raise Problem(f"has a port that does not exist: it is a number from 1 to {_HIGHEST_PORT}")
     name = place if place.startswith("[") else place.partition(":")[0]
     if len(name) > _LONGEST_NAME or any(len(part) > _LONGEST_PART for part in name.split(".")):
         raise Problem(
@@ -168,8 +185,7 @@ def host(value: str) -> str:
     """Take a host name, which may have a port; www. and the port of https are cut."""
     if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:]+\](:\d+)?", value):
         raise Problem(f"{shown(value)} is not a host name; it takes github.com, without https://")
-    require_host(value)
-    bare = value.lower().removeprefix("www.").removesuffix(_PORTS["https"])
+    bare = _place(value.lower().removeprefix("www."), "https")
     if bare.startswith("api.") and target.is_hosted(bare.removeprefix("api.")):
         raise Problem(
             f"{shown(value)} is the host of the API; it takes {bare.removeprefix('api.')}"

@@ -98,13 +98,16 @@ def _of_jit_configuration(settings: Settings, encoded: str) -> Settings:
     from entrypoint.settings import jit_configuration  # only here: most runners are given a token
 
     known = jit_configuration.read(encoded)
-    return settings._replace(
+    found = settings._replace(
         registration="given",
         url=known.url,
         name=known.name,
         workdir=known.work_folder,
         ephemeral=known.ephemeral,
     )
+    if problems := [*_encryption(found, "RUNNER_JITCONFIG")]:
+        raise wrong(problems)
+    return found
 
 
 def _beside_jit_configuration(given: Given) -> Iterator[str]:
@@ -142,9 +145,10 @@ def _meant_otherwise(settings: Settings, given: Given, problems: Sequence[str]) 
 
 
 def _is_narrow(settings: Settings, variable: str) -> bool:
-    if variable == "RUNNER_GROUP":
-        return bool(settings.group) or settings.target.scope is Scope.REPOSITORY
-    return settings.target.scope is Scope.REPOSITORY
+    scope = settings.target.scope
+    if variable == "GITHUB_OWNER":
+        return scope is not Scope.ENTERPRISE
+    return scope is Scope.REPOSITORY or (variable == "RUNNER_GROUP" and bool(settings.group))
 
 
 def _news(found: Sequence[str], problems: Sequence[str]) -> list[str]:
@@ -209,10 +213,13 @@ def _repeats(settings: Settings, variable: str) -> bool:
     return same[variable]
 
 
-def _encryption(settings: Settings) -> Iterator[str]:
-    """Refuse to send a credential unencrypted, unless to this host or if the operator allows it."""
+def _encryption(settings: Settings, url: str = "GITHUB_URL") -> Iterator[str]:
+    """Refuse to send a credential unencrypted, unless to this host or if the operator allows it.
+
+    `url` is the variable that the address of GitHub came in.
+    """
     for variable, address in (
-        ("GITHUB_URL", settings.target.server),
+        (url, settings.target.server),
         ("GITHUB_API_URL", settings.api_url),
     ):
         scheme, _, rest = address.partition("://")

@@ -20,6 +20,7 @@ from entrypoint.settings.parsers import Problem, unquoted
 from entrypoint.settings.runner_names import MAX_NAME, shortened
 from entrypoint.settings.schema import Settings, ours, variables
 from entrypoint.settings.secret_files import ENVFILE, SecretFile
+from entrypoint.settings.target import Scope
 from entrypoint.vault import ALIASES, SECRETS
 
 _APP_KEY = "GITHUB_APP_PRIVATE_KEY"  # the only secret that has several lines
@@ -27,7 +28,7 @@ _STATE_DIR = "RUNNER_STATE_DIR"
 _SYSTEMD = "Environment"
 _TOKEN = re.compile("[!-~]*")
 _SHORTEST_TOKEN = 8  # characters; GitHub's have 29 at least
-_EXPANDED = re.compile(r"\$\{?[A-Za-z_]|^~(/|$)")
+_EXPANDED = re.compile(r"\$[{(]?[A-Za-z_]|`.+`|\{\{.+\}\}|%[A-Z_]+%|^~(/|$)")
 _ODD_IN_LABEL = re.compile(r"[\s;#\[\](){}'\"]")
 _ENVFILE_HINTS = {
     "No such file": (
@@ -97,7 +98,7 @@ def _judge(given: Given, found: Translation, files: dict[str, SecretFile]) -> Va
     proxy = proxies.examine(known.settings)
     trust = certificates.choose(known.settings)
     problems = [*found.problems, *problems, *proxy.problems, *trust.problems]
-    settings = rules.parse(Given(known.settings, secrets), problems, found)
+    settings = rules.parse(Given({**known.settings, **left}, secrets), problems, found)
     settings = settings._replace(ca_file=trust.path)
     _require_trusted(files, settings)
     notes += [
@@ -286,7 +287,12 @@ def spelling_notes(given: Mapping[str, str], settings: Settings, found: Translat
         notes.append("GITHUB_REPOSITORY: what stands before its slash was taken as GITHUB_OWNER")
     if settings.allow_http and "http://" in (settings.target.server + settings.api_url):
         notes.append("GITHUB_ALLOW_HTTP: the credential is sent to GitHub unencrypted")
-    return notes + [guess.question for guess in names.guesses(given)]
+    is_wide = settings.target.scope is not Scope.REPOSITORY
+    return notes + [
+        guess.question
+        for guess in names.guesses(given)
+        if not guess.of_jobs or (guess.meant == "GITHUB_REPOSITORY" and is_wide)
+    ]
 
 
 def _label_notes(given: str, settings: Settings) -> Iterator[str]:

@@ -133,6 +133,15 @@ BAD = {
         packed(**{**WHOLE, "_runner": '{"AgentId": "1", "AgentName": "n"}'}),
         "which GitHub",
     ),
+    "in clear text": (
+        packed(
+            **{
+                **WHOLE,
+                "_runner": '{"AgentId": "1", "AgentName": "n", "GitHubUrl": "http://github.com/o"}',
+            }
+        ),
+        "RUNNER_JITCONFIG: the credential would be sent unencrypted",
+    ),
     "too large": ("A" * 100_000, "100000 characters"),
 }
 

@@ -140,12 +140,37 @@ def test_a_directory_of_authorities(authority: pki.Authority, tmp_path: Path) ->
     folder = tmp_path / "authorities"
     folder.mkdir()
     (folder / "one.pem").write_bytes(authority.path.read_bytes())
-    chosen = certificates.choose({"SSL_CERT_DIR": f"{folder}:/nonexistent:{folder}"})
-    assert "SSL_CERT_DIR: " in chosen.problems[0]
-    chosen = certificates.choose({"SSL_CERT_DIR": str(folder)})
-    assert (chosen.path, chosen.problems) == (str(folder), [])
-    bundle = certificates.bundle(str(folder), str(tmp_path))
-    assert authority.path.read_bytes().strip() in Path(bundle).read_bytes()
+    # What stands beside certificates, as in Debian's /etc/ssl/certs.
+    (folder / "java").mkdir()
+    (folder / "gone.pem").symlink_to("nowhere")
+    (folder / "README").write_text("how to add one")
+    (folder / "broken.pem").write_text(
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    )
+    for path in (str(folder), f"{folder}:/nonexistent:{folder}"):
+        chosen = certificates.choose({"SSL_CERT_DIR": path})
+        assert (chosen.path, chosen.problems) == (path, [])
+        bundle = certificates.bundle(path, str(tmp_path))
+        assert authority.path.read_bytes().strip() in Path(bundle).read_bytes()
+    assert certificates.choose({"SSL_CERT_DIR": "/nonexistent:/nowhere"}).problems
+
+
+PROGRAMS = ["PIP_CERT", "AWS_CA_BUNDLE", "NIX_SSL_CERT_FILE", "npm_config_cafile"]
+
+
+@pytest.mark.parametrize("variable", PROGRAMS)
+def test_what_one_program_is_told(authority: pki.Authority, tmp_path: Path, variable: str) -> None:
+    """A variable of one program counts where no other names an authority, and disturbs nothing."""
+    assert certificates.choose({variable: str(authority.path)}).path == str(authority.path)
+    (tmp_path / "other").mkdir()
+    other = str(pki.authority(tmp_path / "other").path)
+    beside = certificates.choose({variable: other, "SSL_CERT_FILE": str(authority.path)})
+    assert (beside.path, beside.problems) == (str(authority.path), [])
+    [note] = certificates.choose({variable: other, "DENO_CERT": str(authority.path)}).notes
+    assert "name different authorities, each for a program of its own" in note
+    gone = certificates.choose({variable: "/nonexistent"})
+    assert (gone.path, gone.problems) == ("", [])
+    assert "cannot be used" in gone.notes[0]
 
 
 def test_the_systems_own_are_nothing_new(authority: pki.Authority) -> None:

@@ -43,6 +43,7 @@ WRONG = [
     ("http://proxy:port", "is not of the form"),
     ("http://svc@", "is not of the form"),
     ("http://proxy/path", "is not of the form"),
+    ("http://proxy:99999", "a port that does not exist"),
     (f"http://{'x' * 64}:3128", "too long"),
 ]
 

@@ -199,6 +199,12 @@ NARROWING = [
     ({"RUNNER_REPOS": "shop"}, "GITHUB_REPOSITORY"),
     ({"RUNNER_GROUP_NAME": "trusted"}, "RUNNER_GROUP"),
     ({"RUNNER_GRUP": "trusted"}, "RUNNER_GROUP"),
+    ({"RUNNER_GROUPNAME": "trusted"}, "RUNNER_GROUP"),
+    ({"GH_REPOSITORY": "shop"}, "GITHUB_REPOSITORY"),
+    ({"GITHUB_RUNNER_REPO": "shop"}, "GITHUB_REPOSITORY"),
+    ({"github_repository": "shop"}, "GITHUB_REPOSITORY"),
+    ({"GITHUB_REPOSITORY ": "shop"}, "GITHUB_REPOSITORY"),
+    ({"runner_group": "trusted"}, "RUNNER_GROUP"),
 ]
 
 
@@ -210,6 +216,31 @@ def test_nothing_becomes_wider_than_it_was_written(values: dict[str, str], meant
     assert f"{variable}: is not known, did you mean {meant}?" in message
     assert "would serve more" in message
     parse({**LEAST, **values, meant: "shop"})
+
+
+@pytest.mark.parametrize("variable", ["GITHUB_ORG", "RUNNER_ORGANISATION", "GITHUB_OWNER_NAME"])
+def test_an_organization_is_narrower_than_an_enterprise(variable: str) -> None:
+    """A name that stands for an owner is refused beside an enterprise, else asked about."""
+    message = refused({**MISSING, "GITHUB_ENTERPRISE": "big", variable: "acme"})
+    assert f"{variable}: is not known, did you mean GITHUB_OWNER?" in message
+    assert f"{variable}: is not known" in refused({**MISSING, variable: "acme"})
+    parse({**LEAST, variable: "other"})
+
+
+@pytest.mark.parametrize(
+    "variable", ["GITHUB_PAT", "GH_TOKEN", "GITHUB_PERSONAL_ACCESS_TOKEN_FILE"]
+)
+def test_a_token_by_another_name_is_asked_about(variable: str) -> None:
+    """Where no credential is given, the variable that seems to hold one is named."""
+    message = refused({"GITHUB_OWNER": "acme", variable: "/x"})
+    assert f"{variable}: is not known, did you mean GITHUB_PERSONAL_TOKEN?" in message
+    parse({**LEAST, variable: "/x"})
+
+
+@pytest.mark.parametrize("variable", ["GH_REPO", "GITHUB_USER"])
+def test_what_jobs_may_need_forbids_nothing(variable: str) -> None:
+    """A variable that GitHub's command line reads is no setting, however wide the scope is."""
+    parse({**MISSING, "GITHUB_ENTERPRISE": "big", variable: "acme/shop"})
 
 
 SERVICE_LINKS = [
@@ -249,6 +280,8 @@ def test_documented_variables_are_no_settings() -> None:
             "organization Acme on github.com",
         ),
         ({"GITHUB_HOST": "github.com:443", "GITHUB_OWNER": "acme"}, "organization acme on github"),
+        ({"GITHUB_HOST": "github.com.", "GITHUB_OWNER": "acme"}, "organization acme on github.com"),
+        ({"GITHUB_URL": "https://github.com.:443/acme"}, "organization acme on github.com"),
     ],
 )
 def test_what_is_meant_is_understood(values: dict[str, str], target: str) -> None:
@@ -280,6 +313,19 @@ def test_what_cannot_be_meant(values: dict[str, str], words: str) -> None:
             {"GITHUB_URL": "http://github.com/o/r", "GITHUB_ALLOW_HTTP": "1"},
             "github.com takes https://",
         ),
+        (
+            {"GITHUB_URL": "http://GitHub.com.:80/o/r", "GITHUB_ALLOW_HTTP": "1"},
+            "github.com takes https://",
+        ),
+        (
+            {"GITHUB_URL": "http://github.com:8080/o/r", "GITHUB_ALLOW_HTTP": "1"},
+            "a port that github.com does not have",
+        ),
+        (
+            {"GITHUB_API_URL": "http://api.github.com:8080", "GITHUB_ALLOW_HTTP": "1", **LEAST},
+            "a port that api.github.com does not have",
+        ),
+        ({"GITHUB_URL": "http://localhost.example.com/o"}, "set GITHUB_ALLOW_HTTP=1"),
     ],
 )
 def test_no_credential_goes_out_unencrypted(values: dict[str, str], words: str) -> None:

@@ -190,7 +190,11 @@ def test_lines_of_a_systemd_unit(tmp_path: Path) -> None:
 
 NOTED = [
     ({"RUNNER_NAME": "${HOSTNAME}"}, "RUNNER_NAME: '${HOSTNAME}' is taken as it is written"),
+    ({"RUNNER_NAME": "$(hostname)"}, "RUNNER_NAME: '$(hostname)' is taken as it is written"),
+    ({"RUNNER_NAME": "{{.Node.ID}}"}, "RUNNER_NAME: '{{.Node.ID}}' is taken as it is written"),
     ({"RUNNER_WORKDIR": "~/work"}, "RUNNER_WORKDIR: '~/work' is taken as it is written"),
+    ({"GH_REPO": "acme/shop"}, "GH_REPO: is not known, did you mean GITHUB_REPOSITORY?"),
+    ({"runner_labels": "gpu"}, "runner_labels: is not known, did you mean RUNNER_LABELS?"),
     ({"RUNNER_LABELS": "gpu;big"}, "RUNNER_LABELS: 'gpu;big' is one label"),
     ({"RUNNER_LABELS": "[gpu]"}, "RUNNER_LABELS: '[gpu]' is one label"),
     ({"RUNNER_LABELS": "gpu big"}, "RUNNER_LABELS: 'gpu big' is one label"),
@@ -207,6 +211,19 @@ def test_what_may_be_meant_otherwise(env: dict[str, str], note: str) -> None:
     """A note says how a value was understood that may mean something else."""
     notes = read(Given.part({"GITHUB_OWNER": "acme", VARIABLE: TOKEN, **env})).notes
     assert [one for one in notes if one.startswith(note)], notes
+
+
+def test_the_token_of_jobs_is_no_credential() -> None:
+    """GITHUB_TOKEN stays with jobs; where no credential is given, it may be what was meant."""
+    question = "GITHUB_TOKEN: is not known, did you mean GITHUB_PERSONAL_TOKEN?"
+    with pytest.raises(Failure) as caught:
+        read(Given.part({"GITHUB_OWNER": "acme", "GITHUB_TOKEN": f"{TOKEN}s"}))
+    assert question in caught.value.message
+    values = read(
+        Given.part({"GITHUB_OWNER": "acme", VARIABLE: TOKEN, "GITHUB_TOKEN": "ghs_another"})
+    )
+    assert values.others == {"GITHUB_TOKEN": "ghs_another"}
+    assert question not in values.notes
 
 
 @pytest.mark.parametrize(
