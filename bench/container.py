@@ -1,4 +1,4 @@
-"""A runner's container whose PID 1 can be chosen and whose moments are written down."""
+"""A runner's container with a choice of PID 1, whose start and stop are timed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LISTENER = """\
 [ "$1" != run ] || echo "$EPOCHREALTIME" >"${0%/*}/started"
 exec "${0%/*}/real/Runner.Listener" "$@"
 """
-# Stands in for config.sh: runs it, and notes when it began and ended.
+# Stands in for config.sh: runs it, and writes down when it began and ended.
 CONFIG = """\
 #!/bin/bash
 begin=$EPOCHREALTIME

@@ -1,6 +1,7 @@
 """Many runners on one host, and on one credential: `make fleet`; docs/fleet.md has the formulas.
 
-GitHub is the simulator, and the runner has no start-up times, so that what is measured is ours.
+GitHub is the simulator, and the runner's programs start without delay, so that the numbers are
+those of gh-runner.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ SCOPE = "https://github.com/acme/shop"
 SIDE_BY_SIDE = 50
 HERD = 200
 IDLE = 20.0  # seconds
-START_SECONDS = 300.0  # a herd on two processors takes its time
-TEMPORARY = 75  # the exit code after which an engine tries again
-FIRST_PAUSE = 5.0  # seconds, as deploy/systemd/gh-runner-instance makes it
+START_SECONDS = 300.0  # many starts at once take long on two processors
+TEMPORARY = 75  # an engine starts the container again after this exit code
+FIRST_PAUSE = 5.0  # seconds; the first pause of deploy/systemd/gh-runner-instance
 TICKS = os.sysconf("SC_CLK_TCK")
 OURS = "gh-runner"
 MODES = {
@@ -43,10 +44,10 @@ MODES = {
 
 
 class Lives:
-    """Runners that live side by side on one simulator; they are ended with the context."""
+    """Runners side by side on one simulator; all end with the context."""
 
     def __init__(self, simulator: Simulator, directory: Path, **settings: str) -> None:
-        """Say where they have their files; settings are those of all of them."""
+        """Choose the place of their files, and the settings of all of them."""
         self._simulator = simulator
         self._directory = directory
         self._settings = settings
@@ -54,15 +55,15 @@ class Lives:
         self._numbers = 0
 
     def __enter__(self) -> Lives:
-        """Start none."""
+        """Begin without runners."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Kill all."""
+        """Kill all runners."""
         self._exits.close()
 
     def prepare(self, number: int) -> list[Path]:
-        """Write the runners' programs, which an image would bring."""
+        """Write the runner's programs, which an image would have, into a home for each runner."""
         first = self._numbers
         self._numbers += number
         homes = [self._directory / f"runner-{n}" for n in range(first, self._numbers)]
@@ -71,7 +72,7 @@ class Lives:
         return homes
 
     def log(self, home: Path) -> str:
-        """Return what the lives of this home have printed."""
+        """Return the log of all lives in this home."""
         return (self._directory / f"{home.name}.log").read_text()
 
     def start(self, home: Path) -> Container:
@@ -100,7 +101,7 @@ class Lives:
 
 @contextmanager
 def lives(simulator: Simulator, **settings: str) -> Iterator[Lives]:
-    """Lives whose files are gone afterwards."""
+    """Lives whose files are deleted with the context."""
     simulator.reset()
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
@@ -109,7 +110,7 @@ def lives(simulator: Simulator, **settings: str) -> Iterator[Lives]:
 
 
 def listening(simulator: Simulator, number: int, after: int = 0) -> float:
-    """Wait until so many runners listen; return the time when the last one did."""
+    """Wait until this number of runners listens; return the time when the last one began."""
     for _ in range(number):
         event = simulator.wait_for("listening", after=after, timeout=START_SECONDS)
         after = event["id"]
@@ -128,13 +129,13 @@ def processor(pid: int) -> float:
 
 
 def side_by_side(simulator: Simulator, number: int, registration: str) -> None:
-    """Print what so many idle runners cost, and how fast they come up."""
+    """Print what this number of idle runners costs, and how fast they start."""
     with lives(simulator, RUNNER_REGISTRATION=registration) as made:
         homes = made.prepare(number)
         begin = time.time()
         containers = [made.start(home) for home in homes]
         seconds = listening(simulator, number) - begin
-        time.sleep(1)  # all are idle by then
+        time.sleep(1)  # all of them are idle then
         firsts = [container.pid_1 for container in containers]
         spent = [processor(pid) for pid in firsts]
         size = Counter[str]()
@@ -161,7 +162,7 @@ def side_by_side(simulator: Simulator, number: int, registration: str) -> None:
 
 
 def calls(simulator: Simulator, mode: str, *, stop: bool) -> Counter[str]:
-    """Return the requests of one life that count for its credential, by their methods."""
+    """Return by method how many requests of one life count for its credential."""
     simulator.reset()
     settings = dict(MODES[mode])
     with ExitStack() as exits:
@@ -176,20 +177,20 @@ def calls(simulator: Simulator, mode: str, *, stop: bool) -> Counter[str]:
         made = exits.enter_context(Lives(simulator, directory, **settings))
         container = made.start(made.prepare(1)[0])
         listening(simulator, 1)
-        simulator.wait_for("answer", path="/deprecations/")  # it is asked beside all this
+        simulator.wait_for("answer", path="/deprecations/")  # sent in parallel to the others
         if stop:
             container.signal(signal.SIGTERM)
         else:
             simulator.queue_job()
         assert container.wait(START_SECONDS) in {0, 143}
-    # The runner's own programs ask with tokens of their own, which have no limit of ours.
+    # GitHub's own programs use other tokens, which have limits of their own.
     own = ("/_services/", "/actions/runner-registration", "/actions/runners/register")
     counted = [r for r in simulator.requests() if not r["path"].startswith(own)]
     return Counter(r["method"] for r in counted if r["scheme"] != "remoteauth")
 
 
 def herd(simulator: Simulator, number: int) -> None:
-    """Print how so many starts within a second get through GitHub's secondary limits."""
+    """Print how this number of starts within a second gets through GitHub's secondary limits."""
     with lives(simulator, RUNNER_REGISTRATION="jit") as made:
         waiting = dict.fromkeys(made.prepare(number), 0.0)
         begin = time.time()
@@ -235,7 +236,7 @@ def head(*columns: str) -> None:
 
 def run() -> None:
     """Print all tables."""
-    # Each life has a log and a process of ours.
+    # Each life has a log and a process here, and so open files.
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
     with Simulator() as simulator:
         simulator.settings(points_per_minute=0, concurrent_requests=0)
@@ -257,7 +258,7 @@ def run() -> None:
 
 
 def main(words: Sequence[str]) -> int:
-    """Run it, or with a number of lives only as many as that: `python -m bench.fleet 5`."""
+    """Print all tables; `python -m bench.fleet 5` has 5 lives in place of the usual numbers."""
     global SIDE_BY_SIDE, HERD  # noqa: PLW0603
     if words:
         SIDE_BY_SIDE = HERD = int(words[0])

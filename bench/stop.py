@@ -26,7 +26,7 @@ def idle(github: GitHub) -> dict[str, list[float]]:
 
 
 def own_share(github: GitHub) -> dict[str, list[float]]:
-    """Return the milliseconds of such a stop in which neither config.sh nor GitHub works."""
+    """Return the milliseconds of such a stop that neither config.sh nor GitHub takes."""
     times: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(ROUNDS):
         for way, found in times.items():

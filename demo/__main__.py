@@ -95,7 +95,7 @@ def _write_env_file(simulator: Simulator, directory: Path, home: Path) -> Path:
         "GITHUB_PERSONAL_TOKEN": TOKEN,
         "GITHUB_API_URL": simulator.url,
         "RUNNER_NAME": "demo",
-        "RUNNER_LOG_FORMAT": "json",  # its times are what the demo's own lines are sorted by
+        "RUNNER_LOG_FORMAT": "json",  # the demo sorts all lines by the times in these
         "RUNNER_USER": runner_user(),
         "RUNNER_HOME": str(home),
     }

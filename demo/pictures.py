@@ -7,7 +7,7 @@ from pathlib import Path
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 WIDTH, LEFT, ROW, BAR = 760, 240, 30, 16  # pixels
-# Readable on a light page and on a dark one.
+# Colours that can be read on a light page and on a dark one.
 STYLE = """\
 text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 .small { font-size: 11px; fill: #59636e; }

@@ -1,4 +1,4 @@
-"""What all tests share: a simulator for the session, begun anew for each test, and lives on it."""
+"""What all tests share: a simulator for the session, reset for each test, and lives on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from simulator import Simulator
 from tests.support.life import Life, directory
 
-# A shell ignores SIGINT in what it starts in the background, and each runner would inherit that.
+# A shell starts background commands with SIGINT ignored, and each runner would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["pytester", "tests.support.no_skips", "tests.support.side_by_side"]

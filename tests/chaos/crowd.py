@@ -21,7 +21,7 @@ Teller = Callable[[Story, list[str]], None]
 
 @dataclass
 class Result:
-    """All stories, and the complaints about the lives that went wrong."""
+    """All stories, and the complaints about lives that went wrong."""
 
     stories: list[Story] = field(default_factory=list)
     failed: list[tuple[Story, list[str]]] = field(default_factory=list)

@@ -31,7 +31,7 @@ def _worker_dies(rng: random.Random, plan: Plan) -> None:
 
 
 def _forgotten(rng: random.Random, plan: Plan) -> None:
-    """Somebody deletes the runner at GitHub, busy or not."""
+    """A person deletes the runner at GitHub, busy or not."""
     plan.add(LISTENING.after(rng.uniform(0, 0.4)), "forget", None)
     plan.honest += [RUNNER_FAILED]
 

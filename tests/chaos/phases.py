@@ -67,7 +67,7 @@ def make(seed: int, phase: str = "") -> Plan:
 
 
 def varied(seeds: Iterable[int], count: int) -> list[Plan]:
-    """So many of the plans of these seeds; first each that has in it what no earlier one has."""
+    """Return this number of plans; first those with something that no earlier plan has."""
     seen: set[str] = set()
     first: list[Plan] = []
     rest: list[Plan] = []

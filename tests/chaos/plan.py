@@ -45,12 +45,12 @@ class Plan:
     token_file: bool = False
     lease_seconds: float = 600.0
     jit_given: bool = False  # the runner is a controller's, which alone removes it
-    honest: list[int] = field(default_factory=list)  # exit codes that are true for its faults
+    honest: list[int] = field(default_factory=list)  # exit codes that are true after its faults
     actions: list[Action] = field(default_factory=list)
 
     @property
     def token(self) -> str:
-        """The credential; that of an odd seed has no form by which a log could know it."""
+        """The credential; in plans of odd seeds its form is none of GitHub's."""
         digest = hashlib.sha1(f"chaos {self.seed}".encode()).hexdigest()
         return digest if self.seed % 2 else f"ghp_{digest[:36]}"
 
@@ -61,11 +61,11 @@ class Plan:
 
     @property
     def kinds(self) -> set[str]:
-        """What there is in it: its phase, its settings, the shapes of jobs, each trouble."""
+        """The kinds of things in it: its phase, its settings, the shapes of jobs, each fault."""
         found = {self.phase, *self.settings, "given" if self.jit_given else "made"}
         for action in self.actions:
             value = action.value
-            if isinstance(value, dict):  # a fault, of which the length of a delay is no kind
+            if isinstance(value, dict):  # a fault; the length of a delay makes no kind
                 value = sorted((name, str(v)) for name, v in value.items() if name != "delay")
             found.add(f"{action.what} {value}")
         return found

@@ -40,7 +40,7 @@ def nothing_stays_registered(story: Story) -> Iterator[str]:
 
 @promise
 def a_given_registration_is_left_alone(story: Story) -> Iterator[str]:
-    """Whoever has made a JIT configuration removes its runner, and nothing else does."""
+    """Only the program that made a JIT configuration removes its runner."""
     if story.plan.jit_given:
         if story.first("request", "/remove-token$"):
             yield "a remove-token was asked for a given registration"
@@ -109,7 +109,7 @@ def the_exit_code_is_true(story: Story) -> Iterator[str]:
     """The exit code is in the table, and tells what has happened."""
     codes = set(story.plan.honest) | {128 + stop.signum for stop in story.stops}
     if story.plan.jit_given and RUNNER_FAILED in story.plan.honest:
-        codes.add(0)  # a controller would try a registration that is gone again and again
+        codes.add(0)  # otherwise a controller would start it again and again
     if _code_of_a_job(story) or _idle_time_was_up(story):
         codes.add(0)
     if _job_died_at_birth(story) or _github_failed(story):

@@ -10,7 +10,7 @@ from simulator.container import NAMESPACE
 PYTHON = [sys.executable, "-I", "-X", "importtime"]
 OURS = {"entrypoint", "entrypoint.init", "__future__", "errno", "gc"}
 OURS |= {f"entrypoint.init.{name}" for name in ("child", "command", "pid1", "processes", "signals")}
-# os.wait4 loads it when the command has ended: a tenth of a millisecond that nobody waits for.
+# os.wait4 imports it when the command has ended: a tenth of a millisecond, which delays nothing.
 OURS |= {"resource"}
 SUBREAPER = {"ctypes", "ctypes._endian", "_ctypes", "struct", "_struct"}  # for prctl(2)
 

@@ -12,7 +12,7 @@ LEFT_BEHIND = 99  # victims/parent.py found processes after the end of the init
 
 @pytest.mark.parametrize("how", ["quick", "slow", "stopped", "counting"])
 def test_what_is_left_may_clean_up(start: Start, how: str) -> None:
-    """Each gets SIGTERM and time to act on it, also where it is stopped, and no other signal."""
+    """Each gets SIGTERM and time to act on it, also if it is stopped, and no other signal."""
     started = start("--", *victim("leave", how))
     started.ready()
     assert started.rest() == ["cleaned up"]
@@ -20,7 +20,7 @@ def test_what_is_left_may_clean_up(start: Start, how: str) -> None:
 
 
 def test_what_does_not_leave_is_killed(start: Start) -> None:
-    """A process that ignores SIGTERM is killed, and the code is the command's."""
+    """A process that ignores SIGTERM is killed, and the exit code is the command's."""
     started = start("--", *victim("leave", "deaf"))
     started.ready()
     began = time.monotonic()
@@ -37,7 +37,7 @@ def test_nothing_is_awaited_if_nobody_is_left(start: Start) -> None:
 
 
 def test_a_single_child_s_processes_stay(start: Start) -> None:
-    """With -c, what is left in somebody else's container is not ours to end."""
+    """With -c the processes that the command leaves are not ended: the container is another's."""
     started = start("-c", "--", *victim("leave", "quick"))
     started.ready()
     if started.is_pid_1:

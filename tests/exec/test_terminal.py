@@ -118,7 +118,7 @@ def test_hanging_up_ends_the_command(start: Start, terminal: Terminal) -> None:
 
 
 def test_the_hand_off_is_not_passed_on(start: Start, terminal: Terminal) -> None:
-    """SIGHUP and SIGCONT for giving up the terminal end here; later ones are passed on."""
+    """SIGHUP and SIGCONT for giving up the terminal are not passed on; later ones are."""
     started = on(terminal, start, "--", *victim("print_signals", 3))
     terminal.until("ready")
     terminal.until("\n")

@@ -29,7 +29,7 @@ _CODE = (
 
 
 class Mutant(NamedTuple):
-    """Changes of the program, and what a look then finds: as which user, and where."""
+    """Changes of the program, and what a probe then finds: as which user, and where."""
 
     changes: tuple[Change, ...]
     uid: int
@@ -133,7 +133,7 @@ def test_probe_reads_a_dumpable_pid_1(new_life: Callable[..., Life], is_mutant: 
 def test_probe_finds_who_asks_beside_all_else(
     new_life: Callable[..., Life], is_mutant: bool
 ) -> None:
-    """A process that still talks to GitHub as a job begins would give the credential away."""
+    """A process that still talks to GitHub when a job begins would reveal the credential."""
     cage = Cage(new_life())
     if is_mutant:
         cage.life.program = mutated(cage.life.directory, NOT_DISMISSED)

@@ -1,1 +1,1 @@
-"""Tests of the simulator: whatever is developed against it relies on it."""
+"""Tests of the simulator, on which most other tests rely."""

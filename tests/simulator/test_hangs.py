@@ -1,4 +1,4 @@
-"""The stand-in hangs as GitHub's runner does, and its log tells what the real log tells."""
+"""The stand-in hangs as GitHub's runner does, with the log that the real one writes."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_log_of_a_job(simulator: Simulator, make: Make) -> None:
     ("script", "code"), [("exit 1", 102), ("kill -9 $PPID", 137), ("kill -TERM $PPID", 143)]
 )
 def test_log_of_a_bad_end(simulator: Simulator, home: RunnerHome, script: str, code: int) -> None:
-    """The worker's code in the log tells how it ended."""
+    """The log has the worker's exit code, which depends on how it ended."""
     process = home.configured().listen()
     job = simulator.queue_job(script)
     assert finish(process)[0] == 0
@@ -221,6 +221,6 @@ def test_slow_worker(simulator: Simulator, home: RunnerHome, seconds: float) -> 
 
 
 def test_unknown_hang(simulator: Simulator) -> None:
-    """The control API names the hangs that there are."""
+    """The error of the control API lists the hangs that exist."""
     with pytest.raises(RuntimeError, match="hang is one of refused, taken"):
         simulator.queue_job(hang="sleeps")

@@ -110,7 +110,7 @@ def test_a_job_inherits_what_the_real_one_does(simulator: Simulator, home: Runne
 def test_the_worker_waits_for_whoever_holds_the_output(
     simulator: Simulator, make: Make, holds_output: bool, grace: float
 ) -> None:
-    """A process in another session that holds the output delays the end."""
+    """The worker waits for a process in another session that holds the output open."""
     home = make(output_grace=grace).configured()
     redirection = "" if holds_output else ">/dev/null 2>&1"
     process, job = home.work(f"echo $$; setsid sleep 5 {redirection} &")
