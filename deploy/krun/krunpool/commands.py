@@ -1,4 +1,4 @@
-"""Waiting for what comes first, and running other programs."""
+"""Running other programs, and waiting for the first of several things."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from typing import Any, NamedTuple
 from krunpool.log import Log
 
 CALL_SECONDS = 60.0  # for a short command of podman, krunvm or buildah
-# Variables that are meant for us and for the runners, and no other program.
+# Beginnings of variables for this program and the runners; no other program gets them.
 NOT_FOR_CHILDREN = ("ORCHESTRATOR_", "RUNNER_", "GITHUB_", "ACTIONS_RUNNER_")
 
 
 class Stop:
-    """The signals that ask us to stop: the first one, and any further one, which hurries."""
+    """The signals that ask this program to stop: the first one, and later ones, which hurry."""
 
     def __init__(self, log: Log) -> None:
-        """Take the signals over from now on; needs the running loop."""
+        """Handle the signals from now on; needs the running loop."""
         self.signum = 0
         self.asked, self.hurried = asyncio.Event(), asyncio.Event()
         self._log = log
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            # A shell or nohup ignores them on purpose for what runs in the background.
+            # A shell or nohup lets background programs ignore these signals: that is left so.
             if signum == signal.SIGTERM or signal.getsignal(signum) != signal.SIG_IGN:
                 loop.add_signal_handler(signum, self._take, signum)
 
@@ -42,9 +42,9 @@ class Stop:
 
 
 async def first_of(seconds: float, *what: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> bool:
-    """Wait until one of these comes about; False if none does within so many seconds.
+    """Wait until one of these is done; False if none is within so many seconds.
 
-    Coroutines end with this; futures, which are somebody else's, go on.
+    Coroutines are cancelled at the end; futures, which belong to the caller, go on.
     """
     tasks = [asyncio.ensure_future(one) for one in what]
     own = [task for task, one in zip(tasks, what, strict=True) if asyncio.iscoroutine(one)]
@@ -58,23 +58,23 @@ async def first_of(seconds: float, *what: Coroutine[Any, Any, Any] | asyncio.Fut
 
 
 class Answer(NamedTuple):
-    """How a command ended, and what it said, both streams in one."""
+    """How a command ended, and its output, both streams in one."""
 
     code: int
     text: str
 
     @property
     def words(self) -> str:
-        """The last line of what it said, for a message."""
+        """The last line of its output, for a message."""
         lines = [line.strip() for line in self.text.splitlines() if line.strip()]
         return lines[-1][:500] if lines else f"it ended with {self.code}"
 
 
 class Commands:
-    """Runs other programs, none of which sees our settings or gets our terminal's signals."""
+    """Runs other programs, which get none of our settings and no signals of our terminal."""
 
     def __init__(self, log: Log) -> None:
-        """Take the environment as it is now, without what is meant for us and the runner."""
+        """Keep the present environment, without the variables for this program and the runner."""
         self._log = log
         self._env = {k: v for k, v in os.environ.items() if not k.startswith(NOT_FOR_CHILDREN)}
 
@@ -95,7 +95,7 @@ class Commands:
         seconds: float = CALL_SECONDS,
         until: asyncio.Event | None = None,
     ) -> Answer:
-        """Run a program to its end, to its limit, or until an event; it is then killed."""
+        """Run a program until it ends, its time is over, or an event; then kill it."""
         pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
         try:
             process = await self.start(*command, **pipes)

@@ -1,4 +1,4 @@
-"""What the user wants: made of the options, checked, with all problems at once."""
+"""The configuration: made from the options, checked, with all problems at once."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 from krunpool.errors import Problem
 from krunpool.options import ORCHESTRATOR, RUNNER, Given, usage
 
-SHARED = "/gh-runner"  # where a microVM finds the shared folder
+SHARED = "/gh-runner"  # path of the shared folder in a microVM
 CHECKOUT = Path(__file__).resolve().parents[3]
 STOP_MARGIN = 15.0  # seconds beyond the runner's own limits that a stop may take
 MAX_VCPUS, MIN_MIB = 16, 128  # libkrun's limits; it ignores less memory than that
 MIN_SECRET = 8  # characters
-# Variables that are none of the microVM's: ours, and those whose value is decided here.
+# Variables that no microVM gets: the orchestrator's own, and those that it sets itself.
 OURS = {o.variable for o in (*ORCHESTRATOR, *RUNNER)} - {
     "RUNNER_GROUP",
     "RUNNER_LABELS",
@@ -43,7 +43,7 @@ NOT_FOR_CHILDREN = ("ORCHESTRATOR_", *PASSED_PREFIXES)
 
 
 class Mount(NamedTuple):
-    """A folder of the host's in the microVM."""
+    """A folder of the host that a microVM mounts."""
 
     source: str
     target: str
@@ -52,14 +52,14 @@ class Mount(NamedTuple):
 
 @dataclass(frozen=True)
 class Credential:
-    """A secret setting of the runner's: its value, or a file that is read for each microVM."""
+    """A secret setting of the runner: its value, or a file that is read for each microVM."""
 
     variable: str
     value: str = field(default="", repr=False)
     path: str = ""
 
     def read(self) -> str:
-        """Return the secret; a Problem that names the file, and never the secret, if it is not."""
+        """Return the secret; a Problem that names the file and never the secret if that fails."""
         if not self.path:
             return self.value
         try:
@@ -74,7 +74,7 @@ class Credential:
 
 @dataclass(frozen=True)
 class Config:
-    """What the user wants; made once."""
+    """What the user wants: all options and settings; made once."""
 
     runners: int
     prefix: str
@@ -99,7 +99,7 @@ class Config:
 
     @property
     def stop_seconds(self) -> float:
-        """How long a microVM may take from the request for a stop to its end."""
+        """The seconds that a microVM may take from the request for a stop to its end."""
         return (
             _seconds_or(self.settings.get("RUNNER_STOP_TIMEOUT", ""), 9.0)
             + _seconds_or(self.settings.get("RUNNER_DRAIN_TIMEOUT", ""), 0.0)
@@ -108,21 +108,21 @@ class Config:
 
 
 def _seconds_or(text: str, default: float) -> float:
-    """Return a setting whose check is the runner's own affair."""
+    """Return a setting as a number; the runner itself checks it."""
     with suppress(ValueError):
         return max(0.0, float(text))
     return default
 
 
 class Checker:
-    """Takes the values of many checks, and keeps the problems, so that all are told at once."""
+    """Calls many checks and keeps the problems, so that all are reported at once."""
 
     def __init__(self) -> None:
-        """Begin without a problem."""
+        """Begin without problems."""
         self.problems: list[str] = []
 
     def take(self, check: Any, *arguments: Any) -> Any:
-        """Return what a check returns; None, and the problem is kept, if it raises one."""
+        """Return what a check returns; if it raises a Problem, keep that and return None."""
         try:
             return check(*arguments)
         except Problem as problem:
@@ -131,7 +131,7 @@ class Checker:
 
 
 def configure(words: Sequence[str], environ: Mapping[str, str]) -> Config:
-    """Return what the user wants; one Problem with a line for each thing that is wrong."""
+    """Return the configuration; one Problem with a line for each mistake."""
     ours = Given(ORCHESTRATOR, words, environ)
     theirs = Given(RUNNER, ours.rest, environ)
     if ours.has("h") or theirs.has("h"):
@@ -169,7 +169,7 @@ def configure(words: Sequence[str], environ: Mapping[str, str]) -> Config:
 
 
 def default_directory(environ: Mapping[str, str]) -> str:
-    """Return a place that is private, not on a disk where there is one, and not tidied away."""
+    """Return a folder that is private, in memory if possible, and not cleared by the system."""
     if os.geteuid() == 0 and sys.platform == "linux":
         return "/run/gh-runner-krun"
     folder = environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
@@ -187,7 +187,7 @@ def _prefix(given: Given) -> str:
 
 
 def _runtime_name(text: str) -> str:
-    """Return the runtime's full name; "" where it is to be found."""
+    """Return the runtime's full name; "" if the program has to choose."""
     if text in ("", "krunvm"):
         return text
     engine, _, runtime = text.partition("+")
@@ -251,7 +251,7 @@ def _runs(given: Given) -> float:
 
 
 def _from_file(given: Given, variable: str, target: str) -> Credential:
-    """Return a secret that an option names the file of, or a variable holds."""
+    """Return a secret from the file that an option names, or from a variable."""
     letter = given.name(variable)
     value = given.one(variable)
     if not letter.startswith("-"):
@@ -268,7 +268,7 @@ def _from_file(given: Given, variable: str, target: str) -> Credential:
         text = found.read()
     except Problem as problem:
         raise Problem(f"{letter}: {problem}") from None
-    regular = stat.S_ISREG(os.stat(path).st_mode)  # a pipe can be read but once
+    regular = stat.S_ISREG(os.stat(path).st_mode)  # a pipe can be read only once
     return found if regular else Credential(target, text)
 
 
@@ -280,7 +280,7 @@ def _secret(given: Given) -> Credential:
 
 
 def _credentials(take: Checker, given: Given, environ: Mapping[str, str]) -> tuple[Credential, ...]:
-    """Return the one credential, wherever it stands."""
+    """Return the one credential, from whichever option or variable it comes."""
     found = []
     if given.one("RUNNER_PAT"):
         found.append(take.take(_from_file, given, "RUNNER_PAT", CREDENTIALS[0]))
@@ -309,7 +309,7 @@ def _readable(variable: str, path: str) -> Credential:
 
 
 def _settings(take: Checker, given: Given, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the runner's settings, in its own words, without secrets and without labels."""
+    """Return the runner's settings under its own names, without secrets and labels."""
     known = OURS | DECIDED_HERE | {f"{c}{end}" for c in CREDENTIALS for end in ("", "_FILE")}
     passed = {
         name: value
@@ -333,7 +333,7 @@ def _settings(take: Checker, given: Given, environ: Mapping[str, str]) -> dict[s
 
 
 def _target(given: Given, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return whom the runner serves, as -p and -s say it or as the runner's own settings do."""
+    """Return the runner's scope, from -p and -s or from the runner's own settings."""
     name, principal = given.name("RUNNER_PRINCIPAL"), given.one("RUNNER_PRINCIPAL")
     others = [variable for variable in TARGETS if environ.get(variable)]
     if not principal:

@@ -1,4 +1,4 @@
-"""Exit codes of a runner and what they mean to its loop; what is wrong with an option."""
+"""The runner's exit codes, what each means for its loop, and problems with options."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ MEANINGS = {
 
 
 class Problem(ValueError):
-    """One thing that is wrong with the options, in words for the user; never with a secret."""
+    """One mistake in the options, worded for the user; it never contains a secret."""

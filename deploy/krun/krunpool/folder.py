@@ -1,4 +1,4 @@
-"""What one microVM and the orchestrator know of each other, in files."""
+"""The files through which one microVM and the orchestrator talk."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-STATE_BYTES = 64 * 1024  # no state.json of ours is larger; a job with root may write anything there
+STATE_BYTES = 64 * 1024  # a genuine state.json is smaller; a job with root may write anything
 
 
 class Folder:
-    """What one microVM and this program know of each other, in files.
+    """The files through which one microVM and the orchestrator talk.
 
-    `shared` is all that the microVM sees. The stop files lie beside it, already written: to ask
-    for a stop is then a rename, which a full disk does not prevent.
+    The microVM sees `shared` only. The stop files are beside it, already written: a request for a
+    stop is a rename, which works on a full disk as well.
     """
 
     def __init__(self, path: Path) -> None:
-        """Name a folder; nothing is made."""
+        """Keep the path; no folder is made."""
         self.path = path
         self.name = path.name
         self.shared = path / "shared"
@@ -31,7 +31,7 @@ class Folder:
         self._record = path / "record.json"
 
     def make(self, settings: Mapping[str, str], secret: str, **record: Any) -> None:
-        """Make it for a life with these settings; OSError if there is no room for it."""
+        """Make it for a life with these settings; OSError if that fails, as on a full disk."""
         self.path.mkdir(mode=0o700, parents=True)
         self.shared.mkdir(mode=0o700)
         (self.shared / "state").mkdir(mode=0o755)
@@ -42,27 +42,27 @@ class Folder:
         _write_private(self.shared / "runner.env", "".join(lines))
 
     def note(self, **record: Any) -> None:
-        """Write down what a later orchestrator needs to end this microVM."""
+        """Write down what a later orchestrator needs for ending this microVM."""
         _write_private(self._record, json.dumps(record))
 
     def record(self) -> dict[str, Any]:
-        """Return what was noted; empty if that was not finished."""
+        """Return the values of `note`; empty if they were not written completely."""
         with suppress(OSError, ValueError):
             noted = json.loads(self._record.read_text(encoding="utf-8"))
             return noted if isinstance(noted, dict) else {}
         return {}
 
     def id(self) -> str:
-        """Return what the engine calls the container; its unique name before that is known."""
+        """Return the engine's id of the container; until that is known, its unique name."""
         with suppress(OSError):
             return self.id_file.read_text(encoding="ascii").strip() or self.name
         return self.name
 
     def phase(self) -> str:
-        """Return the phase that the runner has written down; "" if none can be read.
+        """Return the phase that the runner has written; "" if it cannot be read.
 
-        Root in the microVM can put anything there, so no link is followed, out of this folder
-        above all, and nothing is believed but one short word.
+        Root in the microVM can put anything there. So no link is followed, which could lead out of
+        this folder, and the only thing that is read is one short word.
         """
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
@@ -89,7 +89,7 @@ class Folder:
         return True
 
     def ask_to_stop(self) -> None:
-        """Put the next stop file where the runner looks; OSError if that is not possible."""
+        """Move the next stop file to where the runner looks; OSError if that fails."""
         for number in (1, 2):
             with suppress(FileNotFoundError):
                 os.stat(self.shared)
@@ -98,12 +98,12 @@ class Folder:
         raise FileNotFoundError(2, os.strerror(2), str(self.shared))
 
     def remove(self) -> None:
-        """Remove it, without following what a job may have put there."""
+        """Remove it; links that a job may have put there are not followed."""
         shutil.rmtree(self.path, ignore_errors=True)
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a new file that nobody but its owner reads, in one step."""
+    """Write a new file in one step, which only its owner can read."""
     new = path.with_name(f"{path.name}.new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
@@ -112,12 +112,12 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _quoted(value: str) -> str:
-    """Return a value for an env file; single quotes keep all but these two characters."""
+    """Return a value in single quotes for an env file; they keep all but two characters."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether some process holds the lock of a file; False if there is none."""
+    """Return whether a process holds the lock of a file; False if there is no file."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:

@@ -13,15 +13,15 @@ from krunpool.folder import Folder
 from krunpool.log import Log
 from krunpool.runtimes import Runtime
 
-LOOK_EVERY = 0.25  # seconds; no notification crosses the file system of a microVM
-BOOT_SECONDS = 300.0  # within which a microVM's PID 1 must have shown itself in state.json
+LOOK_EVERY = 0.25  # seconds; the file systems that microVMs share send no notifications
+BOOT_SECONDS = 300.0  # PID 1 of a microVM must write state.json within them
 
 
 class Ended(NamedTuple):
     """How a microVM has ended."""
 
     code: int
-    asked: bool = False  # by us, as planned
+    asked: bool = False  # the orchestrator has asked for the end
     left: bool = False  # its runner may still be on GitHub's list
 
 
@@ -29,24 +29,24 @@ class Life:
     """One microVM from its start to its end."""
 
     def __init__(self, folder: Folder, runtime: Runtime, config: Config, log: Log) -> None:
-        """Take what it lives in and by; nothing is started."""
+        """Keep what the microVM needs; nothing is started."""
         self.folder = folder
         self._runtime, self._config, self._log = runtime, config, log
         self.listening = asyncio.Event()
 
     async def run(self, stop: Stop) -> Ended:
-        """Start it, and wait for its end or bring it about; OSError if it cannot be started."""
+        """Start it, and wait for its end or cause it; OSError if it cannot be started."""
         process = await self._runtime.start(self.folder, self._config, ())
         exited = asyncio.create_task(self._exit_code(process))
         asked = await self._until_due(exited, stop)
         if not exited.done():
             await self._take_down(exited, stop)
-            if not exited.done():  # not even its client can be ended otherwise
+            if not exited.done():  # even its client does not end
                 kill_group(process.pid)
         return self._ended(await exited, asked)
 
     async def _until_due(self, exited: asyncio.Task[int | None], stop: Stop) -> bool:
-        """Wait for its end, or until it is due; whether that is as planned: by a stop or by -k."""
+        """Wait until it ends or has to stop, by a signal or -k; return whether it has to stop."""
         end = time.monotonic() + self._config.lifetime
         watching = asyncio.create_task(self._watch())
         await first_of(self._config.lifetime, exited, watching, stop.asked.wait())
@@ -63,27 +63,27 @@ class Life:
         return planned
 
     async def _exit_code(self, process: asyncio.subprocess.Process) -> int | None:
-        """Wait for the end; None if nobody can tell the exit code.
+        """Wait for the end; None if the exit code cannot be known.
 
-        Podman's client can be killed, and leaves its container behind.
+        If podman's client is killed, the container lives on, and its exit code gets lost.
         """
         code = await process.wait()
         if code >= 0:
             return code
         if await self._runtime.running(self.folder):
             self._log.warning("its client was killed; it lives on", self.folder.name)
-        while await self._runtime.running(self.folder):  # noqa: ASYNC110 - nothing tells us
+        while await self._runtime.running(self.folder):  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(1)
         return None
 
     async def _watch(self) -> bool:
-        """Wait until the runner has listened, and return True; False if PID 1 gives no sign."""
+        """Wait until the runner listens, and return True; False if PID 1 writes no state."""
         deadline = time.monotonic() + BOOT_SECONDS
         while (phase := self.folder.phase()) in ("", "registering"):
             if not phase and time.monotonic() > deadline:
                 return False
             await asyncio.sleep(LOOK_EVERY)
-        if phase != "gone":  # a life that has ended tells its outcome soon enough
+        if phase != "gone":  # otherwise the life has ended, and its exit code comes soon
             self._log.info("listening for a job", self.folder.name)
             self.listening.set()
         if self.folder.forget_settings():
@@ -91,13 +91,13 @@ class Life:
         return True
 
     async def _take_down(self, exited: asyncio.Task[int | None], stop: Stop) -> None:
-        """Ask for a stop, wait for the end, and use force where it does not come."""
+        """Ask for a stop, wait for the end, and kill the microVM if its time is over."""
         limit = time.monotonic() + self._config.stop_seconds
         if not self._ask():
             await self._runtime.terminate(self.folder, self._config.stop_seconds)
         await first_of(limit - time.monotonic(), exited, stop.hurried.wait())
         if not exited.done() and stop.hurried.is_set():
-            self._ask()  # a second stop hurries the runner, too
+            self._ask()  # a second stop hurries the runner as well
             await first_of(min(STOP_MARGIN, limit - time.monotonic()), exited)
         if not exited.done():
             self._log.warning("it did not stop in time and is killed", self.folder.name)
@@ -113,13 +113,13 @@ class Life:
         return True
 
     def _ended(self, code: int | None, asked: bool) -> Ended:
-        """Judge the end: only `gone` in state.json proves a runner that has tidied up."""
+        """Judge the end: only `gone` in state.json proves that the runner has deregistered."""
         phase = self.folder.phase()
         if code is None:
             code = DONE if phase == "gone" else KILLED
         if phase:
             return Ended(code, asked, code == LEFT or phase != "gone")
-        # PID 1 has never come so far, or the folder is gone: then the code has to do. A microVM's
-        # code is that of its monitor where a signal has ended it, and not that of PID 1.
+        # Without a state.json, because PID 1 came not so far or the folder is gone, the exit code
+        # decides. After a signal to a microVM that is its monitor's code, and not PID 1's.
         own = code <= 128 or (code in STOPPED and not self._runtime.is_vm)
         return Ended(code, asked, code == LEFT or (self.listening.is_set() and not own))

@@ -1,4 +1,4 @@
-"""One line an event."""
+"""The log: one event a line."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from krunpool.errors import Problem
 
 
 class Log:
-    """One line an event: time, level, which microVM, what."""
+    """The log: a line has time, level, the microVM's name, and what happened."""
 
     def __init__(self, target: str, verbose: int) -> None:
-        """Write to a descriptor or a path; a Problem if that cannot be written."""
+        """Write to a descriptor or a path; a Problem if it cannot be opened."""
         try:
             if target.isdigit():
                 descriptor = os.dup(int(target))
@@ -26,25 +26,25 @@ class Log:
         self._verbose = verbose
 
     def error(self, text: str, name: str = "") -> None:
-        """Tell of something that ends a loop."""
+        """Log an event that ends a loop."""
         self._write("error", text, name)
 
     def warning(self, text: str, name: str = "") -> None:
-        """Tell of something that went wrong."""
+        """Log an event that went wrong."""
         self._write("warning", text, name)
 
     def info(self, text: str, name: str = "") -> None:
-        """Tell of something that happens in every life."""
+        """Log an event of every life."""
         if self._verbose > 0:
             self._write("info", text, name)
 
     def debug(self, text: str, name: str = "") -> None:
-        """Tell of each command."""
+        """Log a command."""
         if self._verbose > 1:
             self._write("debug", text, name)
 
     def _write(self, level: str, text: str, name: str) -> None:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         where = f"{name}: " if name else ""
-        with suppress(OSError):  # a log that is gone must not end the runners
+        with suppress(OSError):  # a log that cannot be written must not end the runners
             os.write(self._descriptor, f"{now} {level}: {where}{text}\n".encode())

@@ -11,13 +11,13 @@ from krunpool.errors import Problem
 
 
 class Option(NamedTuple):
-    """One setting: its letter, its variable (the letter wins), its default, its sentence."""
+    """One option: its letter, its variable (which the letter overrides), default and sentence."""
 
     letter: str
     variable: str
     default: str
     about: str
-    value: str = "VALUE"  # what it takes; "": nothing
+    value: str = "VALUE"  # the name of its value in the help; "": it has none
 
 
 ORCHESTRATOR = (
@@ -122,12 +122,12 @@ def _help_line(option: Option) -> str:
 
 
 class Given:
-    """The values of one table of options, from the words and the environment."""
+    """The values of one table of options, from the command line and the environment."""
 
     def __init__(
         self, options: Sequence[Option], words: Sequence[str], environ: Mapping[str, str]
     ) -> None:
-        """Split the words; a Problem names an option that does not exist or lacks its value."""
+        """Split the words; a Problem names an option that is unknown or lacks its value."""
         letters = "".join(o.letter + (":" if o.value else "") for o in options if o.letter)
         try:
             pairs, self.rest = getopt.getopt(list(words), letters)
@@ -144,23 +144,23 @@ class Given:
         return letter in self._given
 
     def count(self, letter: str) -> int:
-        """How often it was given."""
+        """Return how often the option was given."""
         return len(self._given.get(letter, []))
 
     def all(self, variable: str) -> list[str]:
-        """Return each value of an option that may be repeated; the variable has one a line."""
+        """Return each value of an option that may be repeated; a variable has one value a line."""
         option = self._options[variable]
         return self._given.get(option.letter) or self._environ.get(variable, "").splitlines()
 
     def one(self, variable: str) -> str:
-        """Return the value: the last that was given, the variable's, or the default."""
+        """Return the last value on the command line, else the variable's, else the default."""
         option = self._options[variable]
         if option.value and option.letter in self._given:
             return self._given[option.letter][-1]
         return self._environ.get(variable, "") or option.default
 
     def flag(self, variable: str) -> bool:
-        """Return what a variable of 0 and 1 says."""
+        """Return a setting of 0 or 1 as a bool."""
         text = self._environ.get(variable, "") or self._options[variable].default
         if text.lower() in ("1", "true", "yes", "on"):
             return True
@@ -169,7 +169,7 @@ class Given:
         raise Problem(f"{variable}: {text!r} is neither 0 nor 1")
 
     def name(self, variable: str) -> str:
-        """What to call a setting in a message."""
+        """Return the name of a setting for messages."""
         letter = self._options[variable].letter
         return f"-{letter}" if letter in self._given else variable
 

@@ -35,24 +35,24 @@ from krunpool.log import Log
 from krunpool.runtimes import Krunvm, Podman, Runtime
 
 SWEEP_WAIT = 600  # seconds; GitHub drops a job that was lost after some ten minutes
-SWEEP_SECONDS = SWEEP_WAIT + 240.0  # with the time that the microVM takes for itself
+SWEEP_SECONDS = SWEEP_WAIT + 240.0  # includes the microVM's own time
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds between two failures of one loop
 
 
 class Pauses:
-    """The pauses of one loop: each failure doubles the next one."""
+    """The pauses of one loop, each of which is twice as long as the one before."""
 
     def __init__(self) -> None:
-        """Begin with the shortest."""
+        """Begin with the shortest pause."""
         self._next = FIRST_PAUSE
 
     def after_failure(self) -> float:
-        """Return the seconds to wait, some more or less, so that loops do not march in step."""
+        """Return the seconds to wait, varied at random, so that loops do not start together."""
         pause, self._next = self._next, min(2 * self._next, LONGEST_PAUSE)
         return pause * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
 
     def reset(self) -> None:
-        """Begin anew: something has worked."""
+        """Begin with the shortest pause again, since a start has succeeded."""
         self._next = FIRST_PAUSE
 
 
@@ -60,7 +60,7 @@ class Pool:
     """All loops, and what they share."""
 
     def __init__(self, config: Config, runtime: Runtime, log: Log, stop: Stop) -> None:
-        """Make the folder; OSError if that is not possible."""
+        """Make the folder; OSError if that fails."""
         self._config, self._runtime, self._log, self._stop = config, runtime, log, stop
         self._instance = Instance(config.directory, config.prefix)
         self._pulling = asyncio.Lock()
@@ -68,7 +68,7 @@ class Pool:
         self._system = ""
 
     async def run(self) -> int:
-        """Keep the runners alive until all loops have ended or a signal comes; an exit code."""
+        """Run until all loops have ended or a signal comes; return the exit code."""
         try:
             await self._take_down_abandoned()
             loops: list[asyncio.Task[int]] = []
@@ -84,12 +84,12 @@ class Pool:
             self._instance.release()
 
     async def _until_next(self, loop: asyncio.Task[int], started: asyncio.Event) -> None:
-        """Wait until the next loop may start; one that has ended is waited for no longer."""
+        """Wait until the next loop may start: the one before listens, has ended, or is slow."""
         signs = [started.wait()] if self._config.waits else []
         await first_of(self._config.sleep, loop, self._stop.asked.wait(), *signs)
 
     async def _finish(self, codes: Sequence[int]) -> int:
-        """Wait for the sweeps; return what all has come to."""
+        """Wait for the sweeps; return the exit code for all loops."""
         waiting = [task for task in self._sweeps.values() if not task.done()]
         if waiting:
             self._log.info("waiting until killed runners are off GitHub's list")
@@ -107,16 +107,16 @@ class Pool:
         return next((code for code in codes if code), DONE)
 
     async def _loop(self, number: int, started: asyncio.Event) -> int:
-        """Start one microVM after the other; return the code of the last one that failed."""
+        """Start one microVM after the other; return the exit code of the last failure."""
         try:
             return await self._rounds(number, started)
-        except Exception:  # noqa: BLE001 - the other loops' runners must not die of our defect
+        except Exception:  # noqa: BLE001 - a defect here must not end the other loops' runners
             self._log.error(f"a defect of this program:\n{traceback.format_exc()}")
             return DEFECT
 
     async def _rounds(self, number: int, started: asyncio.Event) -> int:
         pauses, runs, code = Pauses(), 0, DONE
-        refused = ""  # the id of an image that GitHub no longer accepts
+        refused = ""  # the id of an image whose runner version GitHub refuses
         while runs < self._config.runs and not self._stop.asked.is_set():
             runs += 1
             name = f"{self._config.prefix}-{number}-{random_word()}"
@@ -135,7 +135,7 @@ class Pool:
         return DONE if code in STOPPED else code
 
     def _judge(self, name: str, ended: Ended, pauses: Pauses) -> float | None:
-        """Return how long the loop pauses (seconds); None if it is over."""
+        """Return the seconds of the pause after this end; None if the loop is over."""
         told = f"ended with {ended.code} ({MEANINGS.get(ended.code, 'unknown')})"
         if ended.left:
             self._sweeps[name] = asyncio.create_task(self._sweep(name))
@@ -157,7 +157,7 @@ class Pool:
         return pause
 
     async def _round(self, name: str, started: asyncio.Event, refused: str) -> Ended | None:
-        """Pull the image, and take one microVM through its life; None if a stop came first."""
+        """Pull the image, and run one microVM to its end; None if a stop came first."""
         here = await self._pull(name)
         if refused and await self._image_id() == refused:
             pause = LONGEST_PAUSE
@@ -188,14 +188,14 @@ class Pool:
         finally:
             telling.cancel()
             await self._runtime.remove(folder)
-            if ended.left:  # the folder goes once the runner is off the list, whoever sees to it
+            if ended.left:  # the folder is kept until the runner is off the list
                 folder.forget_settings()
             else:
                 folder.remove()
         return ended
 
     def _folder(self, name: str) -> Folder:
-        """Make the folder of a microVM; OSError or a Problem if that is not possible."""
+        """Make the folder of a microVM; OSError or a Problem if that fails."""
         self._instance.hold()
         folder = Folder(self._instance.path / name)
         secret = self._config.secret.read() or secrets.token_hex(16)
@@ -219,7 +219,7 @@ class Pool:
         return folder
 
     async def _pull(self, name: str) -> bool:
-        """Bring the image up to date; return whether there is one."""
+        """Pull the image; return whether there is one, perhaps an older one."""
         async with self._pulling:
             answer = await self._runtime.pull(self._config.image, self._stop.asked)
         if self._stop.asked.is_set():
@@ -238,7 +238,7 @@ class Pool:
         return known.id if known else ""
 
     async def _sweep(self, name: str) -> bool:
-        """Take a runner that has not done it itself off GitHub's list; whether that worked."""
+        """Take a runner that could not deregister off GitHub's list; return whether that worked."""
         await asyncio.sleep(self._config.sweep_after)
         try:
             folder = self._folder(f"{name}-sweep")
@@ -261,7 +261,7 @@ class Pool:
             folder.remove()
 
     async def _take_down_abandoned(self) -> None:
-        """End what orchestrators that were killed have left, before anything new is started."""
+        """End microVMs of killed orchestrators, before new ones are started."""
         for path in self._instance.abandoned():
             folders = self._instance.folders(path)
             await asyncio.gather(*(self._take_down(folder) for folder in folders))
@@ -300,7 +300,7 @@ def _has_worked(sweep: asyncio.Task[bool]) -> bool:
 
 
 def _is_hopeless(loop: asyncio.Task[int]) -> bool:
-    """Whether a loop has ended in a way that any other one would share."""
+    """Return whether a loop has ended for a reason that all others would meet."""
     return loop.done() and loop.result() in (REFUSED, CONFIG)
 
 
@@ -310,6 +310,6 @@ async def _pass_on(sign: asyncio.Event, other: asyncio.Event) -> None:
 
 
 def random_word() -> str:
-    """Return seven letters and digits, which make a name that no other microVM has."""
+    """Return seven letters and digits for a name, so that no other microVM has it."""
     letters = "abcdefghijklmnopqrstuvwxyz0123456789"
     return "".join(secrets.choice(letters) for _ in range(7))

@@ -1,4 +1,4 @@
-"""The program: options in, exit code out."""
+"""The program: reads the options, runs the pool, returns the exit code."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def orchestrate(config: Config, log: Log) -> int:
 
 
 def refuse(log: Log, option: str, error: OSError) -> None:
-    """Tell that what an option names cannot be used."""
+    """Log that what an option names cannot be used."""
     log.error(f"{option}: {error.filename}: {error.strerror}")  # noqa: G004 - no logger of logging
 
 

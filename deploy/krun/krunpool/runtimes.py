@@ -1,4 +1,4 @@
-"""What starts and ends microVMs: podman with krun, or krunvm."""
+"""The runtimes, which start and end microVMs: podman with krun, or krunvm."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from krunpool.config import CHECKOUT, SHARED, Config, Mount
 from krunpool.folder import Folder, is_locked
 
 PULL_SECONDS = 1800.0
-MONITOR_MIB = 256  # what the monitor of a microVM needs beside the memory of its guest
+MONITOR_MIB = 256  # a microVM's monitor needs so much beside the memory of its guest
 
 
 class Image(NamedTuple):
-    """What is known of an image."""
+    """An image: its id and the values in it that matter here."""
 
     id: str
     environment: list[str]
@@ -30,28 +30,28 @@ class Image(NamedTuple):
 
     @property
     def system(self) -> str:
-        """The label of its operating system: ubuntu, where ImageOS is ubuntu24."""
+        """The operating system for a label: ubuntu, if ImageOS is ubuntu24."""
         values = [line.partition("=")[2] for line in self.environment if line[:8] == "ImageOS="]
         return values[-1].rstrip("0123456789.") if values else ""
 
 
 class Runtime:
-    """What starts and ends microVMs."""
+    """Starts and ends microVMs."""
 
     name = ""
-    puller = "podman"  # the program whose images are used
+    puller = "podman"  # the program that pulls and keeps the images
     is_vm = True
 
     def __init__(self, commands: Commands) -> None:
-        """Take what runs its programs."""
+        """Use `commands` for running programs."""
         self.commands = commands
 
     async def problems(self) -> list[str]:
-        """Return what is missing on this host, each in a sentence."""
+        """Return what this host lacks, a sentence for each."""
         raise NotImplementedError
 
     async def pull(self, image: str, until: asyncio.Event) -> Answer:
-        """Bring the image up to date; one below localhost/ has nowhere to come from."""
+        """Pull the image; one under localhost/ is in no registry, and is left as it is."""
         if image.startswith("localhost/"):
             return Answer(0, "")
         return await self.commands.call(
@@ -59,7 +59,7 @@ class Runtime:
         )
 
     async def image(self, name: str) -> Image | None:
-        """Return what is known of an image; None if it is not here."""
+        """Return an image; None if it is not here."""
         raise NotImplementedError
 
     async def start(
@@ -69,15 +69,15 @@ class Runtime:
         raise NotImplementedError
 
     async def running(self, folder: Folder) -> bool:
-        """Return whether a microVM lives, whatever has become of the process that started it."""
+        """Return whether a microVM lives, even if the process that started it has ended."""
         raise NotImplementedError
 
     async def terminate(self, folder: Folder, seconds: float) -> None:
-        """End a microVM that cannot be asked by file; a container gets its SIGTERM by this."""
+        """End a microVM that takes no stop file; if it is a container, SIGTERM comes first."""
         raise NotImplementedError
 
     async def remove(self, folder: Folder) -> None:
-        """End a microVM at once if it lives, and leave nothing of it."""
+        """Kill a microVM if it lives, and remove all that belongs to it."""
         raise NotImplementedError
 
 
@@ -85,10 +85,10 @@ class Podman(Runtime):
     """Podman with krun, or with any other OCI runtime in its place."""
 
     def __init__(self, commands: Commands, runtime: str) -> None:
-        """Take the runtime's name or path."""
+        """Use the runtime of this name or path."""
         super().__init__(commands)
         self.name = f"podman+{runtime}"
-        # With a path podman needs no entry in its configuration, and crun still sees its name.
+        # A path needs no entry in podman's configuration, and crun sees its name in it.
         self._runtime = shutil.which(runtime) or runtime
         self.is_vm = os.path.basename(runtime) == "krun"
 
@@ -127,7 +127,7 @@ class Podman(Runtime):
         if entrypoint:
             command += ["--entrypoint", json.dumps(entrypoint)]
         for source, target, options in [*extra, *config.mounts]:
-            # Lower-case z: all loops share what is mounted, where SELinux labels files.
+            # Lower-case z, for SELinux: all loops share the mounts.
             command += ["--volume", f"{source}:{target}:{options or 'z,rw'}"]
         return await self.commands.start(*command, config.image, *arguments)
 
@@ -142,8 +142,8 @@ class Podman(Runtime):
             words += ["--dns", config.dns]
         if not self.is_vm:
             return [*words, "--cpus", f"{config.cpus}", "--memory", f"{config.memory}m"]
-        # --cpus would be a quota of the monitor; a guest that uses all of its memory, as its page
-        # cache does sooner or later, needs a cgroup that has room for the monitor as well.
+        # --cpus would limit the monitor's processor time. Sooner or later a guest uses all of its
+        # memory, for example for its page cache, so the cgroup needs room for the monitor as well.
         words += ["--annotation", f"krun.cpus={config.cpus}"]
         words += ["--annotation", f"krun.ram_mib={config.memory}"]
         words += ["--memory", f"{config.memory + MONITOR_MIB}m"]
@@ -169,7 +169,7 @@ class Podman(Runtime):
 
 
 class Krunvm(Runtime):
-    """krunvm, for macOS and for Linux without podman; its images are buildah's."""
+    """krunvm, for macOS and for Linux without podman; its images are in buildah's store."""
 
     name = "krunvm"
     puller = "buildah"
@@ -200,7 +200,7 @@ class Krunvm(Runtime):
         given = [*known.environment, *("=".join(one) for one in environment().items())]
         words = [word for value in given for word in ("--env", value)]
         words += [folder.name, entrypoint[0], "--", *entrypoint[1:], *arguments]
-        # The microVM keeps this descriptor open, and with it a lock, for as long as it lives.
+        # The microVM inherits this descriptor, and with it the lock, and keeps both until it ends.
         lock = os.open(folder.path / "alive", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -221,7 +221,7 @@ class Krunvm(Runtime):
 
     @staticmethod
     def _krunvm(*words: str) -> list[str]:
-        """Return a command of krunvm, which mounts: without root that needs buildah's namespace."""
+        """Return a command of krunvm; without root in buildah's namespace, since krunvm mounts."""
         needs_unshare = sys.platform == "linux" and os.geteuid() != 0
         return [*(("buildah", "unshare") if needs_unshare else ()), "krunvm", *words]
 
@@ -230,7 +230,7 @@ class Krunvm(Runtime):
         return is_locked(folder.path / "alive")
 
     async def terminate(self, folder: Folder, seconds: float) -> None:
-        """See Runtime; krunvm passes no signal on, so this is the power switch."""
+        """See Runtime; krunvm passes no signal on, so that this switches the machine off."""
         del seconds
         if (pid := folder.record().get("pid")) and await self.running(folder):
             kill_group(int(pid))
@@ -241,7 +241,7 @@ class Krunvm(Runtime):
         await self.commands.call(*self._krunvm("delete", folder.name))
 
 
-# In the microVM jobs have podman, with the network of the microVM: there is no other.
+# Jobs in a microVM have podman, whose containers use the microVM's only network.
 ENGINE_FILES = {
     "docker": "/usr/local/bin/docker",
     "containers.conf": "/etc/containers/containers.conf.d/krun.conf",
@@ -253,12 +253,12 @@ PROGRAM = (
 
 
 def environment() -> dict[str, str]:
-    """Return what a microVM is told in its environment: where the rest is."""
+    """Return a microVM's environment, which says where its settings are."""
     return {"RUNNER_ENVFILE": f"{SHARED}/runner.env", "RUNNER_STATE_DIR": f"{SHARED}/state"}
 
 
 def _checkout_program(config: Config) -> tuple[list[str], list[Mount]]:
-    """Return the program and the mount of -D; nothing without it."""
+    """Return the program and the mount of -D; empty without it."""
     if not config.checkout:
         return [], []
     code = (
@@ -270,7 +270,7 @@ def _checkout_program(config: Config) -> tuple[list[str], list[Mount]]:
 
 
 def kvm_problems() -> list[str]:
-    """Return why KVM cannot be used here; empty if it can."""
+    """Return why this user cannot use KVM; empty if that works."""
     if not os.path.exists("/dev/kvm"):
         remedy = (
             "load kvm_intel or kvm_amd, switch virtualization on in the firmware or, where this"
@@ -283,7 +283,7 @@ def kvm_problems() -> list[str]:
 
 
 def _json(answer: Answer, nothing: Any) -> Any:
-    """Return what a command has printed; `nothing` if it failed or printed something else."""
+    """Return a command's output as JSON; `nothing` if it failed or is no JSON."""
     with suppress(ValueError):
         return json.loads(answer.text) if answer.code == 0 else nothing
     return nothing
@@ -295,7 +295,7 @@ def _image(number: Any, config: Any) -> Image:
 
 
 def choose(config: Config, commands: Commands) -> Runtime | None:
-    """Return the runtime that is asked for, or the one that is installed; None if none is."""
+    """Return the runtime that the user names, else one that is installed; None without one."""
     if config.runtime == "krunvm":
         return Krunvm(commands)
     if config.runtime:
