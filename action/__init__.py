@@ -1,5 +1,5 @@
-"""The program behind `action.yml`: runners as tasks of Amazon ECS, started and stopped by a step.
+"""The program behind `action.yml`: a step starts and stops runners as tasks of Amazon ECS.
 
-It runs on the machine of a workflow's job, where nothing of ours is installed: Python 3.8 or
-later, its standard library, and the `aws` command.
+It runs on the machine of a workflow's job, and can only use what is there: Python 3.8 or later, its
+standard library, and the `aws` command.
 """

@@ -4,7 +4,7 @@ import os
 import sys
 
 if not __package__:
-    # A directory was run: Python then looks for modules in it and not beside it.
+    # Python was given a directory, and looks for modules in that, and not beside it.
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 from action.step import main

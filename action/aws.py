@@ -1,4 +1,4 @@
-"""The `aws` command: one operation of AWS, its request and its answer as JSON."""
+"""The `aws` command: sends a request to AWS, and returns the answer as JSON."""
 
 from __future__ import annotations
 
@@ -75,20 +75,20 @@ class Aws:
     def __init__(
         self, environ: Mapping[str, str], directory: str, region: str, debug: Callable[[str], None]
     ) -> None:
-        """`directory` is private; requests are laid down in it while they are asked."""
+        """`directory` is private; each request is a file in it until it is answered."""
         self._directory = directory
         self._debug = debug
-        # Version 1 of the command does not know AWS_REGION.
+        # Version 1 of the command does not read AWS_REGION.
         region = region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
         self._options = ["--region", region] if region else []
         self._environ = _environment(environ)
-        # Each process of the command keeps a processor busy for about half a second.
+        # Each run of the command keeps a processor busy for about half a second.
         self._turn = asyncio.Semaphore(2 * (os.cpu_count() or 1))
 
     async def __call__(
         self, operation: str, request: Mapping[str, Any], *, region: str = ""
     ) -> dict[str, Any]:
-        """Ask for an operation, as `ecs run-task`; AwsError or Problem if it fails."""
+        """Send a request for an operation, as `ecs run-task`; AwsError or Problem if it fails."""
         async with self._turn:
             return await self._ask(operation, request, region)
 
@@ -123,7 +123,7 @@ class Aws:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 env=self._environ,
-                # Not in our process group: a Ctrl-C would end it in the middle of a request.
+                # In a process group of its own: Ctrl-C would end it in the middle of a request.
                 start_new_session=True,
             )
         except FileNotFoundError:
@@ -141,7 +141,7 @@ class Aws:
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the command gets: not our inputs, which hold GitHub's token."""
+    """Return the command's environment, without our inputs, one of which is GitHub's token."""
     kept = {
         name: value
         for name, value in environ.items()
@@ -152,7 +152,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         **defaults,
         **kept,
-        # Version 2 would page its output, ask questions, and read files in the locale's encoding.
+        # Version 2 would otherwise page its output, ask questions, and use the locale's encoding.
         "AWS_PAGER": "",
         "AWS_CLI_AUTO_PROMPT": "off",
         "AWS_CLI_FILE_ENCODING": "UTF-8",
@@ -161,7 +161,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _laid_down(request: Mapping[str, Any], directory: str) -> str:
-    """The path of a file with the request. Every process of a machine can read command lines."""
+    """Return a file with the request: command lines are visible to every process."""
     descriptor, path = tempfile.mkstemp(prefix="request-", dir=directory)
     with open(descriptor, "w", encoding="ascii") as file:
         json.dump(request, file)
@@ -172,7 +172,7 @@ def _kill(process: asyncio.subprocess.Process) -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
-        pass  # it has just ended
+        pass  # the command has just ended
 
 
 def _refusal(operation: str, words: str) -> Exception:
@@ -196,7 +196,7 @@ def _refusal(operation: str, words: str) -> Exception:
 
 
 def _own_failure(operation: str, words: str) -> Exception:
-    """What the command says without having got an answer."""
+    """Return the error for a failure of the command itself, without an answer of AWS."""
     last = words.splitlines()[-1] if words else "no message"
     if "credentials" in words.lower():
         return Problem(

@@ -1,4 +1,4 @@
-"""What the parts of one step share."""
+"""The values that all parts of one step share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from action.workflow import Workflow
 
 @dataclass(frozen=True)
 class Step:
-    """The inputs and the two services; `github` is None without a token."""
+    """The inputs, and the clients of AWS and GitHub; `github` is None without a token."""
 
     inputs: Inputs
     environ: Mapping[str, str]
@@ -26,12 +26,12 @@ class Step:
 
     @property
     def hub(self) -> GitHub:
-        """GitHub; Problem without a token."""
+        """The client of GitHub; Problem without a token."""
         if self.github is None:
             raise Problem("token", "It is needed for this.")
         return self.github
 
     @property
     def run_mark(self) -> str:
-        """What the tasks of this workflow run have in common, before a launch's own mark."""
+        """The beginning of `startedBy` of all tasks of this workflow run; a launch adds its own."""
         return f"gh-runner/{self.environ.get('GITHUB_RUN_ID') or '0'}/"

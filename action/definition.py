@@ -1,4 +1,4 @@
-"""What the task definition says, as far as a launch depends on it. It is never written."""
+"""The task definition: what a launch needs to know of it. It is only read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Mapping, Sequence
 from action.aws import Aws, AwsError
 from action.errors import Problem
 
-# The variables that hold a credential of our image, or name the file of one.
+# The variables through which our image gets a credential, or the path of one.
 CREDENTIALS = tuple(
     name + end
     for name in (
@@ -26,7 +26,7 @@ _CONTAINER = "runner"
 
 @dataclass(frozen=True)
 class Log:
-    """Where CloudWatch keeps what the container prints."""
+    """Where CloudWatch keeps the container's output."""
 
     group: str
     prefix: str
@@ -35,7 +35,7 @@ class Log:
 
 @dataclass(frozen=True)
 class Definition:
-    """A task definition, with the container that is the runner."""
+    """A task definition, and which of its containers is the runner."""
 
     arn: str
     family: str
@@ -50,17 +50,20 @@ class Definition:
 
     @property
     def credentials(self) -> list[str]:
-        """The variables by which the task brings a credential of its own."""
+        """The variables through which the definition itself gives the runner a credential."""
         return [name for name in CREDENTIALS if name in self.secrets or self.environment.get(name)]
 
     @property
     def has_scope(self) -> bool:
-        """Whether the task says itself whose runner it is."""
+        """Whether the definition itself names the runner's repository or owner."""
         return any(self.environment.get(name) for name in SCOPES)
 
 
 async def describe(aws: Aws, name: str, container: str, given_name: str) -> Definition:
-    """The task definition `name`; `container` is the runner's, or empty; Problem if unusable."""
+    """Return the task definition `name`; Problem if it cannot be used.
+
+    `container` is the name of the runner's container, or empty.
+    """
     try:
         answer = await aws("ecs describe-task-definition", {"taskDefinition": name})
     except AwsError as error:
@@ -107,7 +110,7 @@ def _read(body: Mapping[str, Any], wanted: str, name: str) -> Definition:
 
 
 def _chosen(containers: Mapping[str, Mapping[str, Any]], wanted: str, name: str) -> str:
-    """The runner's container: named, or `runner`, or the input name, or the only one."""
+    """Return the runner's container: the named one, `runner`, the one of the name, the only one."""
     if wanted:
         if wanted in containers:
             return wanted

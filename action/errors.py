@@ -4,9 +4,9 @@ from __future__ import annotations
 
 
 class Problem(Exception):
-    """What went wrong, in one sentence, and what to do about it.
+    """A failure in one sentence, and what to do about it.
 
-    `title` names the input that is to blame, or what failed; it heads the annotation.
+    `title` is the input to blame, or what failed; it is the title of the annotation.
     """
 
     def __init__(self, title: str, message: str, remedy: str = "") -> None:
@@ -16,7 +16,7 @@ class Problem(Exception):
         self.remedy = remedy
 
     def text(self) -> str:
-        """The message and the remedy, a line each."""
+        """The message and the remedy, each on a line."""
         return "\n".join(filter(None, [self.message, self.remedy]))
 
 

@@ -1,4 +1,4 @@
-"""GitHub's REST API of self-hosted runners, asked with the standard library.
+"""GitHub's REST API of self-hosted runners, by the standard library.
 
 https://docs.github.com/rest/actions/self-hosted-runners
 """
@@ -19,11 +19,11 @@ from typing import Any, Callable, Mapping, Sequence
 
 from action.errors import Problem
 
-PAGE = 100  # what a page of a list can hold at most
+PAGE = 100  # entries; a page of a list has no more
 REQUEST_SECONDS = 15.0
 THREADS = 8
 _LONGEST_PAUSE = 15.0
-_SECONDARY_PAUSE = 60.0  # GitHub's advice where it names no time
+_SECONDARY_PAUSE = 60.0  # GitHub's advice for a limit without a time
 _MAXIMUM_PAGES = 200  # GitHub allows 10,000 runners in a group
 
 _PERMISSION = (
@@ -35,7 +35,7 @@ _PERMISSION = (
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of GitHub's; status 0 if there was none, with the reason as the message."""
+    """An answer of GitHub; status 0 if there was none, with the cause as the message."""
 
     status: int
     headers: Mapping[str, str]
@@ -43,13 +43,13 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """GitHub's own words."""
+        """GitHub's message, or the usual words for the status."""
         message = self.body.get("message") if isinstance(self.body, dict) else None
         return " ".join(str(message or http.client.responses.get(self.status, "")).split())
 
 
 class Refused(Exception):
-    """GitHub does not do what it was asked for."""
+    """GitHub has refused a request."""
 
     def __init__(self, method: str, path: str, answer: Answer) -> None:
         super().__init__(f"{method} {path}: {answer.status} {answer.message}")
@@ -57,7 +57,7 @@ class Refused(Exception):
         self.request = f"{method} {path}"
 
     def problem(self) -> Problem:
-        """What a reader of the log is told."""
+        """Return the error for the log."""
         answer = self.answer
         request_id = answer.headers.get("x-github-request-id")
         words = f"{self.request}: {answer.status or 'no answer:'} {answer.message}"
@@ -79,7 +79,7 @@ class Runner:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Runner:
-        """The runner that an answer describes."""
+        """Return the runner in an answer."""
         labels = [str(label.get("name")) for label in body.get("labels") or []]
         return cls(
             id=int(body["id"]),
@@ -91,17 +91,17 @@ class Runner:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The standard library would take the token along to another host."""
+    """Follows no redirects: the standard library would send the token to another host."""
 
     def redirect_request(self, *_arguments: Any, **_options: Any) -> None:
-        """Follow none; `_Connection` follows those that stay with GitHub."""
+        """Return nothing; `_Connection` follows redirects that stay at GitHub."""
 
 
 class GitHub:
     """The runners of one repository, organization or enterprise."""
 
     def __init__(self, api: str, scope: str, token: str, debug: Callable[[str], None]) -> None:
-        """`api` is the API's URL, `scope` what comes before /actions/runners."""
+        """`api` is the API's URL; `scope` is the part of paths before /actions/runners."""
         self._api = api.rstrip("/")
         self._runners = f"/{scope}/actions/runners"
         self._groups = f"/{scope}/actions/runner-groups"
@@ -111,10 +111,10 @@ class GitHub:
         self._threads = ThreadPoolExecutor(THREADS)
 
     async def generate(self, wanted: Mapping[str, Any], deadline: float) -> tuple[Runner, str]:
-        """Register a runner: it, and the JIT configuration that is this runner.
+        """Register a runner; return it and its JIT configuration.
 
-        Where a first answer was lost GitHub has the name already. It can only be ours, since the
-        name is random: that runner is removed, and GitHub is asked again.
+        If the answer to an earlier request was lost, GitHub has the name already. It can only be
+        ours, because the name is random: that runner is removed, and the request repeated.
         """
         path = self._runners + "/generate-jitconfig"
         answer = await self._request("POST", path, deadline, wanted, allowed=(201, 409))
@@ -125,13 +125,13 @@ class GitHub:
         return Runner.of(answer.body["runner"]), str(answer.body["encoded_jit_config"])
 
     async def get(self, runner_id: int, deadline: float) -> Runner | None:
-        """One runner; None if GitHub does not list it any more."""
+        """Return one runner; None if GitHub no longer lists it."""
         path = f"{self._runners}/{runner_id}"
         answer = await self._request("GET", path, deadline, allowed=(200, 404))
         return Runner.of(answer.body) if answer.status == 200 else None
 
     async def listed(self, deadline: float) -> list[Runner]:
-        """All runners."""
+        """Return all runners."""
         found: dict[int, Runner] = {}
         for page in range(1, _MAXIMUM_PAGES + 1):
             path = f"{self._runners}?per_page={PAGE}&page={page}"
@@ -143,7 +143,7 @@ class GitHub:
         return list(found.values())
 
     async def named(self, names: Sequence[str], deadline: float) -> list[Runner]:
-        """The runners with these names. Enterprise Server before 3.11 ignores the filter."""
+        """Return the runners with these names; Enterprise Server before 3.11 ignores the filter."""
         if len(names) > 1:
             return [runner for runner in await self.listed(deadline) if runner.name in names]
         query = urllib.parse.urlencode({"name": names[0], "per_page": PAGE})
@@ -151,13 +151,13 @@ class GitHub:
         return [runner for runner in map(Runner.of, answer.body["runners"]) if runner.name in names]
 
     async def remove(self, runner_id: int, deadline: float) -> bool:
-        """Take a runner off the list; False if it has a job, which GitHub does not interrupt."""
+        """Take a runner off the list; False if it has a job, since GitHub then refuses."""
         path = f"{self._runners}/{runner_id}"
         answer = await self._request("DELETE", path, deadline, allowed=(204, 404, 422))
         return answer.status != 422
 
     async def group_id(self, name: str, deadline: float) -> int:
-        """The id of a runner group; 1 is the default group's."""
+        """Return the id of a runner group; the default group's is 1."""
         if not name or name.lower() == "default":
             return 1
         path = f"{self._groups}?per_page={PAGE}"
@@ -177,7 +177,7 @@ class GitHub:
         *,
         allowed: Sequence[int] = (200,),
     ) -> Answer:
-        """An answer whose status is allowed, or Refused. What passes is tried again in time."""
+        """Return an answer with an allowed status; Refused if none comes within the tries."""
         attempt = 0
         while True:
             attempt += 1
@@ -208,7 +208,7 @@ class GitHub:
         answer = self._once(method, url, body, timeout)
         location = urllib.parse.urljoin(url, answer.headers.get("location", ""))
         moved = answer.status in (301, 302, 307, 308) and _host(location) == _host(url)
-        # A repository that was renamed. With 301 and 302 only a GET may be asked again as it was.
+        # A renamed repository. After 301 and 302 only a GET may be repeated with its method.
         if moved and (method == "GET" or answer.status in (307, 308)):
             return self._once(method, location, body, timeout)
         return answer
@@ -250,7 +250,7 @@ def _host(url: str) -> tuple[str, str]:
 
 
 def _pause(answer: Answer, attempt: int) -> float | None:
-    """How long to wait before another try; None if none helps."""
+    """Return the seconds until another try; None if none can help."""
     if _is_limited(answer):
         return _limit(answer, attempt)
     if answer.status == 0 or answer.status >= 500:
@@ -276,11 +276,11 @@ def _limit(answer: Answer, attempt: int) -> float:
         pause = max(0.0, int(reset) - time.time()) + 1
     else:
         pause = _SECONDARY_PAUSE * 2 ** (attempt - 1)
-    return pause * random.uniform(1.0, 1.1)  # noqa: S311 it spreads those that were told alike
+    return pause * random.uniform(1.0, 1.1)  # noqa: S311 spreads clients that got the same answer
 
 
 def _remedy(answer: Answer) -> tuple[str, str]:
-    """The input to blame and what to do about it."""
+    """Return the input to blame, and the remedy."""
     if answer.status == 0:
         return "GitHub", "Check that this machine can reach the API (input api-url)."
     if _is_limited(answer):
@@ -293,7 +293,7 @@ def _remedy(answer: Answer) -> tuple[str, str]:
 
 
 def _cure(answer: Answer) -> str:
-    """What to do about a token that GitHub refuses."""
+    """Return the remedy for a token that GitHub refuses."""
     if answer.status == 401:
         return "The token is misspelt, has expired or was revoked: give another one."
     if answer.headers.get("x-github-sso", "").startswith("required"):

@@ -1,4 +1,4 @@
-"""The inputs of the step: read, checked all at once, frozen."""
+"""The inputs of the step: read, checked together, and then unchangeable."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 from action.errors import Problem
 
-# What an input is where nothing is given; `action.yml` describes each.
+# The values of inputs that are not given; `action.yml` describes each.
 DEFAULTS: dict[str, str] = {
     "mode": "start",
     "token": "",
@@ -47,7 +47,7 @@ DEFAULTS: dict[str, str] = {
     "task-arns": "",
     "runner-ids": "",
 }
-# Other names of an input, beside itself with underscores.
+# Further names of an input; every name may also be written with underscores.
 ALIASES: dict[str, Sequence[str]] = {
     "token": ("github-token", "github-pat"),
     "count": ("task-count",),
@@ -56,7 +56,7 @@ ALIASES: dict[str, Sequence[str]] = {
     "execution-role": ("execution-role-arn",),
 }
 OVERRIDABLE = ("command", "task-role", "execution-role", "execute-command", "environment-files")
-PARAMS_FILE = "task-params.json"  # where PasseiDireto's action looks by itself
+PARAMS_FILE = "task-params.json"  # the default of PasseiDireto's action
 
 _YES, _NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,50}")
@@ -70,14 +70,14 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 def spellings(name: str) -> list[str]:
-    """All names of an input."""
+    """Return all names of an input."""
     names = [name, *ALIASES.get(name, ())]
     return list(dict.fromkeys(names + [item.replace("-", "_") for item in names]))
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the workflow wants; empty where it says nothing. Times are in seconds."""
+    """The inputs; empty ones were not given. Times are in seconds."""
 
     mode: str
     token: str
@@ -120,14 +120,14 @@ class Inputs:
 
     @property
     def scope(self) -> str:
-        """What GitHub's API calls the context, as `repos/acme/shop`."""
+        """The scope in paths of GitHub's API, as `repos/acme/shop`."""
         if self.context.startswith("enterprises/"):
             return self.context
         return ("repos/" if "/" in self.context else "orgs/") + self.context
 
 
 def read(texts: Mapping[str, str], environ: Mapping[str, str]) -> Inputs:
-    """The inputs; Problem with all that is wrong about them."""
+    """Return the inputs; Problem with everything that is wrong with them."""
     reader = _Reader(texts)
     found = reader.inputs(environ)
     if reader.problems:
@@ -136,7 +136,7 @@ def read(texts: Mapping[str, str], environ: Mapping[str, str]) -> Inputs:
 
 
 class _Reader:
-    """Reads one input after the other and collects what is wrong."""
+    """Reads the inputs one by one, and collects the problems."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self.problems: list[str] = []
@@ -146,7 +146,7 @@ class _Reader:
         self._by_passei_direto = any(texts.get(name) for name in ("github_pat", "github-pat"))
 
     def _one_of(self, name: str, texts: Mapping[str, str]) -> str:
-        """The text of an input under whatever name it was given."""
+        """Return the text of an input, under whichever of its names it was given."""
         found = {key: texts.get(key, "").strip() for key in spellings(name)}
         given = {key: text for key, text in found.items() if text}
         if len(set(given.values())) > 1:
@@ -154,7 +154,7 @@ class _Reader:
         return next(iter(given.values()), "")
 
     def inputs(self, environ: Mapping[str, str]) -> Inputs:
-        """Everything."""
+        """Return all inputs."""
         given = self._given
         params_file = given["task-params-file"] or (PARAMS_FILE if self._by_passei_direto else "")
         found = Inputs(
@@ -243,7 +243,7 @@ class _Reader:
         return number
 
     def _list(self, name: str) -> list[str]:
-        """Items between commas or line breaks; brackets and quotes of a JSON list are left out."""
+        """Return items between commas or line breaks; brackets and quotes of JSON are ignored."""
         text = self._given[name]
         if text.startswith("[") and text.endswith("]"):
             text = text[1:-1].replace('"', "").replace("'", "")
@@ -320,7 +320,7 @@ class _Reader:
         return found
 
     def _tag(self, name: str) -> tuple[str, str] | None:
-        """A tag as KEY:VALUE. A key of AWS itself has colons: `aws:…:stack-name:VALUE`."""
+        """Return a tag KEY:VALUE. AWS's own keys contain colons: `aws:…:stack-name:VALUE`."""
         text = self._line(name)
         if not text:
             return None
@@ -378,6 +378,6 @@ class _Reader:
 
 
 def _is_private(host: str) -> bool:
-    """Whether plain HTTP may go there: this machine, or an address that no router passes on."""
+    """Return whether plain HTTP is allowed: to this machine, and to private addresses."""
     private = re.fullmatch(r"(10|192\.168|172\.(1[6-9]|2\d|3[01]))\.[\d.]+", host)
     return host in _LOCAL or private is not None

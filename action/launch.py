@@ -19,13 +19,13 @@ from action.request import JIT_VARIABLE
 from action.runners import Runners, Slot, plan
 from action.tasks import Passing, Task
 
-MISSING_SECONDS = 60.0  # how long ECS may not know a task that it has started
+MISSING_SECONDS = 60.0  # seconds; ECS may take so long to know a task that it has started
 _SHORTEST, _LONGEST = 2.0, 30.0  # seconds between two tries to start a task
 _FIRST_LOOK, _LAST_LOOK = 1.0, 5.0  # seconds between two looks
 
 
 async def start(step: Step) -> None:
-    """Start what the inputs ask for, or leave nothing behind."""
+    """Start the runners; if that fails, leave nothing behind."""
     launch = Launch(step)
     work = launch.run()
     try:
@@ -39,7 +39,7 @@ async def start(step: Step) -> None:
 
 
 class Launch:
-    """One launch, from the first look at the task definition to the last runner online."""
+    """One launch, from reading the task definition until the last runner is online."""
 
     runners: Runners | None = None
 
@@ -51,7 +51,7 @@ class Launch:
         self._pages = 1
 
     async def run(self) -> None:
-        """Do all of it; Problem, AwsError or Refused if it cannot be."""
+        """Do all of it; Problem, AwsError or Refused if something fails."""
         inputs, step = self._step.inputs, self._step
         parameters = request.read_file(inputs)
         self._cluster = request.cluster(inputs, parameters)
@@ -63,7 +63,7 @@ class Launch:
         group = 1
         if self._jit:
             group = await step.hub.group_id(inputs.group, self.deadline)
-        # From here on there is something to take back.
+        # From here on a failure has something to undo.
         runners = self.runners = plan(step)
         self._labels = _labels(step, self._definition, runners.id)
         self._request = request.make(inputs, self._definition, parameters, subnets, runners.mark)
@@ -81,12 +81,12 @@ class Launch:
         self._summarize(runners)
 
     async def give_up(self) -> None:
-        """Take everything back."""
-        assert self.runners is not None  # noqa: S101 else there is nothing
+        """Undo everything."""
+        assert self.runners is not None  # noqa: S101 otherwise there is nothing to undo
         await takedown.take_back(self._step, self._cluster, self.runners, self._under_way)
 
     def too_late(self) -> Problem:
-        """What was missing when the time was over."""
+        """Return the error for the time-out, with what is missing."""
         slots = self.runners.slots if self.runners else []
         obstacles = list(dict.fromkeys(slot.obstacle for slot in slots if slot.obstacle))
         online = sum(slot.online for slot in slots)
@@ -103,7 +103,7 @@ class Launch:
         )
 
     def _by_jit(self) -> bool:
-        """Whether the runner gets a JIT configuration: always where the inputs allow."""
+        """Return whether the runner gets a JIT configuration: always, if the inputs allow it."""
         inputs, own = self._step.inputs, self._definition.credentials
         if inputs.credential == "task" or (not inputs.token and own):
             if inputs.token and not own:
@@ -143,7 +143,7 @@ class Launch:
         return await network.configuration(self._step.aws, inputs)
 
     async def _adopt(self, runners: Runners) -> None:
-        """Go on where an earlier run of the same step was cut off."""
+        """Take over what an earlier run of the same step has started before it was killed."""
         if not runners.adopted:
             return
         self._step.workflow.info(f"This step has begun before: {runners.id}.")
@@ -174,13 +174,13 @@ class Launch:
         if slot.arn:
             return
         if self._jit and not slot.jit:
-            # One after the other, as GitHub asks those who change things to do.
+            # GitHub asks clients to send requests that change something one at a time.
             async with self._registering:
                 await self._whole(self._register(slot))
         await self._start_task(slot)
 
     async def _whole(self, change: Coroutine[Any, Any, None]) -> None:
-        """Make a change whose answer must not be lost, even if nobody waits for it any more."""
+        """Make a change and wait for its answer even if this step is cancelled meanwhile."""
         future = asyncio.ensure_future(change)
         self._under_way.add(future)
         future.add_done_callback(self._under_way.discard)
@@ -195,13 +195,14 @@ class Launch:
         self._save()
 
     async def _start_task(self, slot: Slot) -> None:
-        """Start the task, as often as it takes until there is room for it."""
+        """Start the task; repeat that until ECS has capacity for it."""
         pause = _SHORTEST
         while True:
             try:
                 return await self._whole(self._ask_for_task(slot))
             except Passing as reason:
-                # An answer: the next try is another request. Without one it is the same.
+                # ECS has answered, so the next try needs a new clientToken; without an answer it
+                # keeps it.
                 slot.attempt += 1
                 self._postpone(slot, f"ECS has no room: {reason}")
             except AwsError as error:
@@ -239,7 +240,7 @@ class Launch:
         return f"{self.runners.mark.replace('/', '-')}-{number}-{slot.attempt}"
 
     def _own(self, slot: Slot) -> dict[str, str]:
-        """The variables that one runner gets."""
+        """Return the variables of one runner."""
         inputs = self._step.inputs
         if self._jit:
             return {JIT_VARIABLE: slot.jit}
@@ -269,7 +270,7 @@ class Launch:
                 requests = await self._look_at_github(runners)
             if all(self._is_ready(slot) for slot in runners.slots):
                 return
-            # With many runners a look is many requests: at most two a second, then.
+            # For many runners a look takes many requests: at most two a second.
             await asyncio.sleep(max(pause, requests / 2))
             pause = min(_LAST_LOOK, pause + 1.0)
 
@@ -298,7 +299,7 @@ class Launch:
             await self._look_at_end(slot, task)
 
     async def _look_at_end(self, slot: Slot, task: Task) -> None:
-        """A task has ended before the launch was complete."""
+        """Raise the error about a task that ended before the launch was complete."""
         container = self._definition.container
         if task.never_ran_for_lack_of_room(container):
             self._postpone(slot, f"ECS has no room: {task.body.get('stoppedReason')}")
@@ -318,7 +319,7 @@ class Launch:
         )
 
     async def _look_at_github(self, runners: Runners) -> int:
-        """Note who is online; how many requests that took."""
+        """Note which runners are online; return how many requests that took."""
         slots = [slot for slot in runners.slots if not slot.online]
         if not slots:
             return 0
@@ -366,14 +367,14 @@ def _remedy(code: int | None) -> str:
 
 
 def _assign(runners: Runners, listed: list[Runner]) -> None:
-    """Without ids it is known how many are online, by the label of the launch, but not which."""
+    """Mark as many runners as are online: without ids the label does not tell which."""
     online = sum(runner.online and runners.id in runner.labels for runner in listed)
     for slot in runners.slots[:online]:
         slot.online = True
 
 
 def _labels(step: Step, definition: Definition, launch_id: str) -> list[str]:
-    """All labels, the first spelling of each: GitHub does not tell upper from lower case."""
+    """Return all labels, each once in its first spelling: GitHub ignores the case."""
     inputs = step.inputs
     default = ("self-hosted", "Linux", definition.architecture, "ephemeral", inputs.name)
     found: dict[str, str] = {}
@@ -390,7 +391,7 @@ def _scope(context: str) -> dict[str, str]:
 
 
 def _outputs(runners: Runners, labels: list[str], definition: Definition) -> dict[str, Any]:
-    """The outputs; `action.yml` gives each its other names."""
+    """Return the outputs; `action.yml` adds their other names."""
     slots = runners.slots
     first = slots[0]
     return {
@@ -407,11 +408,11 @@ def _outputs(runners: Runners, labels: list[str], definition: Definition) -> dic
 
 
 def _log_url(definition: Definition, slot: Slot) -> str:
-    """The console's page of the first task's log."""
+    """Return the address of the first task's log in AWS's console."""
     if definition.log is None or slot.task is None:
         return ""
     region = definition.log.region or slot.arn.split(":")[3]
-    # The console wants what stands behind # encoded twice, with $ instead of %.
+    # The console wants the part behind # encoded twice, with $ instead of %.
     group, stream = (
         urllib.parse.quote(urllib.parse.quote(text, safe=""), safe="").replace("%", "$")
         for text in (definition.log.group, tasks.stream(definition, slot.task))

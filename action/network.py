@@ -1,4 +1,4 @@
-"""Subnets and security groups: looked up by tag or name, passed on as ids."""
+"""Subnets and security groups, looked up by tag or name and given to ECS as ids."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def _groups(aws: Aws, inputs: Inputs, subnets: Sequence[str], vpcs: set[st
 
 
 async def _described_groups(aws: Aws, filters: Sequence[Any]) -> dict[str, str]:
-    """The names of groups, by their ids."""
+    """Return the names of groups by their ids."""
     answer = await aws("ec2 describe-security-groups", {"Filters": list(filters)})
     groups = answer.get("SecurityGroups") or []
     return {str(item["GroupId"]): str(item["GroupName"]) for item in groups}

@@ -1,4 +1,4 @@
-"""The body of RunTask: what the inputs and the parameters' file come to."""
+"""The body of RunTask, made from the inputs and the file of parameters."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from action.definition import CREDENTIALS, Definition
 from action.errors import Problem
 from action.inputs import Inputs
 
-LIMIT = 8192  # characters of all overrides of a task, by ECS, with the JSON around them
+LIMIT = 8192  # ECS's limit for all overrides of a task, in characters of JSON
 JIT_VARIABLE = "RUNNER_JITCONFIG"
 
-# What a file of parameters may hold: RunTask's members, but for what the action sets itself.
+# A file of parameters may have RunTask's members, except those that the action sets.
 _OWN = ("clientToken", "count", "startedBy")
 _KNOWN = (
     *("capacityProviderStrategy", "cluster", "enableECSManagedTags", "enableExecuteCommand"),
@@ -26,7 +26,7 @@ _CONTAINER_OVERRIDES = {"command": "command", "environmentFiles": "environment-f
 
 
 def read_file(inputs: Inputs) -> dict[str, Any]:
-    """The file of parameters; Problem if it is none, or holds what is not allowed."""
+    """Return the file of parameters; Problem if it is none, or has what is not allowed."""
     if not inputs.task_params_file:
         return {}
     try:
@@ -50,7 +50,7 @@ def _wrong(what: str) -> Problem:
 
 
 def _without_empty(value: Any) -> Any:
-    """A copy without what is empty: PasseiDireto's template spells out what it does not set."""
+    """Return a copy without empty members, which PasseiDireto's template has for unset ones."""
     if isinstance(value, dict):
         pairs = ((key, _without_empty(item)) for key, item in value.items())
         return {key: item for key, item in pairs if item not in (None, "", [], {})}
@@ -77,7 +77,7 @@ def _check(body: Mapping[str, Any], inputs: Inputs) -> None:
 
 
 def _asked(body: Mapping[str, Any]) -> Iterator[str]:
-    """What of `allow-overrides` a body needs."""
+    """Yield the words of `allow-overrides` that a body needs."""
     overrides = body.get("overrides") or {}
     yield from (name for key, name in _TASK_OVERRIDES.items() if overrides.get(key))
     for container in overrides.get("containerOverrides") or []:
@@ -97,14 +97,14 @@ def _asked(body: Mapping[str, Any]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Request:
-    """RunTask's body for all runners of a launch; each adds what is its own."""
+    """RunTask's body for all runners of a launch; each runner adds its own variables."""
 
     body: Mapping[str, Any]
     container: str
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, client_token: str, own: Mapping[str, str]) -> dict[str, Any]:
-        """The body for one runner, with its own variables; Problem if it is too long for ECS."""
+        """Return the body for one runner, with its variables; Problem if it exceeds the limit."""
         overrides = dict(self.body.get("overrides") or {})
         containers = [dict(item) for item in overrides.get("containerOverrides") or []]
         runner = next((item for item in containers if item.get("name") == self.container), None)
@@ -129,7 +129,7 @@ def make(
     network: Mapping[str, Any] | None,
     started_by: str,
 ) -> Request:
-    """RunTask's body; what an input says wins over the file of parameters."""
+    """Return RunTask's body; an input overrides the file of parameters."""
     body = {key: value for key, value in parameters.items() if key not in _OWN}
     body["cluster"] = cluster(inputs, parameters)
     body["taskDefinition"] = definition.arn
@@ -152,17 +152,17 @@ def make(
 
 
 def cluster(inputs: Inputs, parameters: Mapping[str, Any]) -> str:
-    """The cluster: the input, else the file's, else the default one."""
+    """Return the cluster: the input's, the file's, or the default one."""
     return inputs.given["cluster"] or str(parameters.get("cluster") or inputs.cluster)
 
 
 def task_definition(inputs: Inputs, parameters: Mapping[str, Any]) -> str:
-    """The task definition: the input, else the file's, else what is called like the runner."""
+    """Return the task definition: the input's, the file's, or the one with the runner's name."""
     return inputs.task_definition or str(parameters.get("taskDefinition") or inputs.name)
 
 
 def _place(body: dict[str, Any], inputs: Inputs, definition: Definition) -> None:
-    """Where the task runs. A launch type and a strategy exclude each other."""
+    """Add where the task runs; RunTask takes either a launch type or a strategy."""
     if inputs.capacity_provider:
         body["capacityProviderStrategy"] = list(inputs.capacity_provider)
         body.pop("launchType", None)
@@ -170,7 +170,7 @@ def _place(body: dict[str, Any], inputs: Inputs, definition: Definition) -> None
         body["launchType"] = inputs.launch_type
         body.pop("capacityProviderStrategy", None)
     elif not {"capacityProviderStrategy", "launchType"} & set(body) and definition.fargate:
-        # Without either ECS takes the cluster's default strategy, else EC2.
+        # Without either, ECS takes the cluster's default strategy, or EC2.
         body["launchType"] = "FARGATE"
 
 

@@ -1,4 +1,4 @@
-"""The runners of one launch, and the file by which a repeated step finds them again."""
+"""The runners of one launch, and the file through which a repeated step finds them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from action.context import Step
 from action.tasks import Task
 from action.workflow import temporary_directory
 
-# Inputs that say how to wait, and not what to start.
+# Inputs that do not change what is started.
 _NOT_OF_THE_LAUNCH = ("wait", "timeout", "debug", "mode")
 _JOB = ("GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB", "GH_RUNNER_JOB_INDEX")
 
 
 @dataclass
 class Slot:
-    """One runner: its registration, its task, and what has been seen of them."""
+    """One runner: its registration and its task, as far as they are known."""
 
     name: str
     attempt: int = 0
@@ -60,7 +60,7 @@ class Runners:
     created: float = field(default_factory=time.monotonic)
 
     def save(self) -> None:
-        """Write down what a repeated step has to know; nothing of it is secret."""
+        """Write what a repeated step needs to know; nothing in it is secret."""
         body = {
             "id": self.id,
             "slots": [[slot.name, slot.attempt, slot.runner_id, slot.arn] for slot in self.slots],
@@ -71,7 +71,7 @@ class Runners:
         os.replace(new, self.path)
 
     def forget(self) -> None:
-        """Let a repeated step begin anew."""
+        """Delete that file, so that a repeated step starts new runners."""
         try:
             os.unlink(self.path)
         except FileNotFoundError:
@@ -79,7 +79,7 @@ class Runners:
 
 
 def plan(step: Step) -> Runners:
-    """The runners that the step is to start; those of an earlier run of it in the same job."""
+    """Return the runners to start, or those of an earlier run of this step in the same job."""
     path = os.path.join(
         temporary_directory(step.environ), f"gh-runner-launch-{_fingerprint(step)}.json"
     )
@@ -101,7 +101,7 @@ def _names(launch_id: str, step: Step) -> list[str]:
 
 
 def _fingerprint(step: Step) -> str:
-    """What is the same when a step is repeated in its job, and differs between steps."""
+    """Return a value that is the same if a step is repeated in its job, and different otherwise."""
     given = {key: text for key, text in step.inputs.given.items() if key not in _NOT_OF_THE_LAUNCH}
     job = [step.environ.get(name, "") for name in _JOB]
     return hashlib.sha256(json.dumps([job, given]).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What one step has to do with, and its beginning and end."""
+"""One step: its clients, its beginning and its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OLDEST_PYTHON = (3, 8)
 
 
 def main() -> None:
-    """Run the step and end with its exit code."""
+    """Run the step, and exit with its exit code."""
     workflow = Workflow(os.environ)
     if sys.version_info < OLDEST_PYTHON:
         workflow.error("Python 3.8 or later is needed.", title="python3")
@@ -32,7 +32,7 @@ def main() -> None:
     else:
         code = asyncio.run(_run(workflow, dict(os.environ)))
     sys.stdout.flush()
-    # A thread may still wait for an answer that nobody wants any more.
+    # Python would wait for threads, of which one may wait for an answer that is no longer needed.
     os._exit(code)
 
 
@@ -79,7 +79,7 @@ async def _do(workflow: Workflow, environ: Mapping[str, str], stop: Stop, direct
 
 
 async def _describe_itself(step: Step) -> None:
-    """What a reader wants to know who looks for a mistake; nothing of it is secret."""
+    """Print what helps in finding a mistake; nothing of it is secret."""
     step.workflow.info(f"Python {sys.version.split()[0]}, {step.inputs.api_url}")
     for name, text in step.inputs.given.items():
         if text:
@@ -87,7 +87,7 @@ async def _describe_itself(step: Step) -> None:
     try:
         who = (await step.aws("sts get-caller-identity", {})).get("Arn")
     except (AwsError, Problem) as error:
-        who = error  # what the step itself asks for may be allowed all the same
+        who = error  # the step may still have the rights that it needs
     step.workflow.info(f"AWS: {who}")
 
 

@@ -1,6 +1,6 @@
-"""The step is cancelled: SIGINT, SIGTERM 7.5 s later, SIGKILL 2.5 s after that.
+"""A cancelled step: SIGINT comes first, SIGTERM 7.5 s later, SIGKILL 2.5 s after that.
 
-GitHub's machine sends these to the step's process alone. What is done in between has to be quick.
+GitHub's machine sends these to the step's process only. The clean-up has to end before the last.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Stop:
     """Whether the step is cancelled, and since when."""
 
     def __init__(self) -> None:
-        """Take SIGINT and SIGTERM from now on; only in a running event loop."""
+        """Handle SIGINT and SIGTERM from now on; needs the running event loop."""
         self._event = asyncio.Event()
         self.signum = 0
         self._at = 0.0
@@ -34,13 +34,13 @@ class Stop:
             self._event.set()
 
     def clean_up_deadline(self, otherwise: float) -> float:
-        """Until when a clean-up may take: the SIGKILL, or so many seconds from now."""
+        """Return when a clean-up must end: before the SIGKILL, or in `otherwise` seconds."""
         if self.signum:
             return self._at + KILLED_AFTER - _MARGIN
         return time.monotonic() + otherwise
 
     async def interrupts(self, work: Coroutine[Any, Any, None], deadline: float) -> None:
-        """Do the work; end it with Stopped when a signal comes, with Problem at the deadline."""
+        """Run the work; Stopped if a signal comes first, Problem at the deadline."""
         task = asyncio.ensure_future(work)
         signalled = asyncio.ensure_future(self._event.wait())
         timeout = max(0.0, deadline - time.monotonic())
@@ -51,7 +51,7 @@ class Stop:
         task.cancel()
         await asyncio.wait({task})
         if not task.cancelled():
-            task.exception()  # it is told that nobody wants to know
+            task.exception()  # asyncio would print an exception that is never asked for
         if self.signum:
             raise Stopped
         raise Problem("timeout", "The time is over.")

@@ -1,7 +1,7 @@
-"""Taking back what was started: first off GitHub's list, then the task is stopped.
+"""Undoing a launch: first the runner is taken off GitHub's list, then its task is stopped.
 
-In this order no job can come to a runner that is about to end. GitHub refuses to take one off
-that has a job; its task is then left to end with the job.
+In this order no job can come to a runner that is about to end. GitHub does not remove a runner that
+has a job: its task is left alone, and ends with the job.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from action.errors import Problem
 from action.github import GitHub, Refused
 from action.runners import Runners, Slot
 
-# How long to wait for answers that are under way, when there is time and when there is none.
+# seconds to wait for answers to requests that were sent
 SETTLE_SECONDS, SETTLE_SECONDS_IF_CANCELLED = 30.0, 3.0
 LOOKS_FOR_STRAYS = 3
 CLEAN_UP_SECONDS = 90.0
@@ -28,7 +28,7 @@ _REASON = "Its workflow does not need this runner any more"
 
 @dataclass
 class Report:
-    """What became of them."""
+    """The results for the runners and tasks."""
 
     removed: int = 0
     stopped: int = 0
@@ -36,7 +36,7 @@ class Report:
     left: list[str] = field(default_factory=list)
 
     def tell(self, step: Step) -> None:
-        """Print it."""
+        """Print the results."""
         step.workflow.info(
             f"Taken off GitHub's list: {self.removed}; tasks stopped: {self.stopped}."
         )
@@ -55,7 +55,7 @@ class Report:
 
 @dataclass
 class Takedown:
-    """Takes runners and tasks away until a deadline, and reports what became of them."""
+    """Removes runners and stops tasks until a deadline, and reports the results."""
 
     aws: Aws
     github: GitHub | None
@@ -65,7 +65,7 @@ class Takedown:
 
     async def runner(self, runner_id: int, name: str) -> bool:
         """Take a runner off the list; False if it has a job."""
-        assert self.github is not None  # noqa: S101 without it there is no id
+        assert self.github is not None  # noqa: S101 without a client there is no id
         try:
             free = await self.github.remove(runner_id, self.deadline)
         except Refused as refusal:
@@ -81,7 +81,7 @@ class Takedown:
         """Stop a task."""
         try:
             while not await tasks.stop(self.aws, self.cluster, arn, _REASON):
-                # A task that was just started may not be known everywhere yet.
+                # ECS may not know a task yet that was just started.
                 if time.monotonic() + _RETRY_PAUSE > self.deadline:
                     self.report.left.append(f"task {arn}: ECS does not know it")
                     return
@@ -92,14 +92,14 @@ class Takedown:
             self.report.stopped += 1
 
     async def slot(self, slot: Slot) -> None:
-        """Take back one runner of a launch and its task."""
+        """Remove one runner of a launch, and stop its task."""
         if slot.runner_id and not await self.runner(slot.runner_id, slot.name):
             return
         if slot.arn:
             await self.task(slot.arn)
 
     async def all(self, work: Iterable[tuple[str, Coroutine[object, object, object]]]) -> None:
-        """Do all of it side by side; what the time does not allow is reported by its name."""
+        """Do all of it side by side; what takes too long is reported under its name."""
         named = {asyncio.ensure_future(coroutine): name for name, coroutine in work}
         if not named:
             return
@@ -114,7 +114,7 @@ class Takedown:
 async def take_back(
     step: Step, cluster: str, runners: Runners, under_way: set[asyncio.Future[None]]
 ) -> None:
-    """Undo a launch that has failed or was cancelled, as far as the time allows."""
+    """Undo a launch that failed or was cancelled, as far as the time allows."""
     deadline = step.stop.clean_up_deadline(CLEAN_UP_SECONDS)
     takedown = Takedown(step.aws, step.github, cluster, deadline)
     await _settle(under_way, SETTLE_SECONDS_IF_CANCELLED if step.stop.signum else SETTLE_SECONDS)
@@ -135,7 +135,7 @@ def _described(slot: Slot) -> str:
 
 
 async def _settle(under_way: set[asyncio.Future[None]], seconds: float) -> None:
-    """Wait for requests that were sent: to end the process that has asked undoes nothing."""
+    """Wait for answers to requests that were sent: ending this process would not undo them."""
     waiting = set(under_way)
     if not waiting:
         return
@@ -146,9 +146,9 @@ async def _settle(under_way: set[asyncio.Future[None]], seconds: float) -> None:
 
 
 async def _unanswered(step: Step, takedown: Takedown, runners: Runners) -> list[str]:
-    """Look for what was asked for without an answer.
+    """Look for the results of requests that were never answered.
 
-    Registrations are put down in their slots; the tasks are returned.
+    Registrations are noted in their slots; tasks are returned.
     """
     nameless = {slot.name: slot for slot in runners.slots if slot.registering}
     try:
@@ -162,9 +162,9 @@ async def _unanswered(step: Step, takedown: Takedown, runners: Runners) -> list[
 
 
 async def _strays(aws: Aws, cluster: str, runners: Runners) -> list[str]:
-    """The tasks whose start was not answered, as far as ECS has come to know them.
+    """Return tasks whose start was never answered, as far as ECS knows them by now.
 
-    One that it takes up later finds its runner's registration gone, and ends.
+    A task that ECS starts later finds its runner's registration gone, and ends.
     """
     wanted = sum(slot.starting for slot in runners.slots)
     found: list[str] = []
@@ -177,13 +177,13 @@ async def _strays(aws: Aws, cluster: str, runners: Runners) -> list[str]:
 
 
 async def unknown_tasks(aws: Aws, cluster: str, runners: Runners) -> list[str]:
-    """The tasks of a launch that belong to no slot."""
+    """Return the tasks of a launch that are in no slot."""
     known = {slot.arn for slot in runners.slots}
     return [arn for arn in await tasks.started_by(aws, cluster, runners.mark) if arn not in known]
 
 
 async def stop(step: Step) -> None:
-    """`mode: stop`: end the tasks and registrations of a launch, whatever has become of them."""
+    """`mode: stop`: end the tasks and registrations of a launch, in whatever state they are."""
     inputs = step.inputs
     deadline = time.monotonic() + inputs.timeout
     takedown = Takedown(step.aws, step.github, inputs.cluster, deadline)
@@ -214,16 +214,16 @@ async def _stop(step: Step, takedown: Takedown) -> None:
         ]
     )
     busy = {mark for name, mark in runners.values() if name in takedown.report.busy}
-    # A launch that nobody has named is left alone while a job runs in it.
+    # If the inputs name no launch, one with a running job is left alone.
     for mark, found in launches.items():
         arns += [] if mark in busy else found
     await takedown.all([(f"task {arn}", takedown.task(arn)) for arn in arns])
 
 
 async def _launches(step: Step) -> dict[str, list[str]]:
-    """All tasks that this workflow run has started and that have not ended, by launch.
+    """Return by launch all tasks that this workflow run has started and that have not ended.
 
-    What a step was told to put out is lost where its machine was.
+    A step's outputs, which would name them, are lost if its machine was.
     """
     inputs = step.inputs
     name = (inputs.task_definition or inputs.name).rpartition("/")[2].partition(":")[0]
@@ -236,7 +236,7 @@ async def _launches(step: Step) -> dict[str, list[str]]:
 
 
 async def _registered(step: Step, marks: set[str], deadline: float) -> dict[int, tuple[str, str]]:
-    """The runners to take off the list: their names and their launches' marks, by their ids."""
+    """Return the runners to remove by id, each with its name and its launch's mark."""
     inputs = step.inputs
     if step.github is None:
         return {}

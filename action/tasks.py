@@ -1,4 +1,4 @@
-"""Tasks of ECS: started, looked at, stopped, and explained when they have ended."""
+"""Tasks of ECS: start, describe, stop, and explain the end of one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from action.errors import Problem
 MOST_DESCRIBED = 100
 LOG_LINES = 20
 
-# What a task's exit code means where the image is gh-runner's; the README has the same table.
+# The meanings of exit codes of gh-runner's image; the README has the same table.
 EXIT_CODES = {
     0: "one job ran to its end, or no job came in time",
     7: "GitHub no longer accepts this runner version: rebuild the image",
@@ -29,7 +29,7 @@ EXIT_CODES = {
     143: "stopped by SIGTERM, and everything was cleaned up",
 }
 
-# Reasons that pass. RESOURCE: the machines are full; AGENT: one is just coming or going.
+# Reasons that pass. RESOURCE: the machines are full; AGENT: a machine is just starting or ending.
 _PASSING = re.compile(
     r"RESOURCE:|AGENT\b|EMPTY CAPACITY PROVIDER|NO ACTIVE INSTANCES|capacity is unavailable"
     r"|No Container Instances were found|network interface provisioning|Rate exceeded"
@@ -38,7 +38,7 @@ _PASSING = re.compile(
 )
 _QUOTA = re.compile(r"reached the limit on the number|quota|LimitExceeded", re.IGNORECASE)
 
-# Which input is to blame for a refusal, by words of ECS.
+# The input to blame for a refusal, found by words in ECS's message.
 _BLAME = (
     (r"cluster", "cluster", "Name a cluster of this account and region."),
     (r"subnet", "subnets", "Give ids of subnets of this region, all in one VPC."),
@@ -58,12 +58,12 @@ _BLAME = (
 
 
 class Passing(Exception):
-    """ECS has no room now; it may have later."""
+    """ECS has no capacity at present."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What ECS says about a task."""
+    """A task as ECS describes it."""
 
     arn: str
     body: Mapping[str, Any]
@@ -75,22 +75,22 @@ class Task:
 
     @property
     def status(self) -> str:
-        """How far it is: PROVISIONING, PENDING, RUNNING, STOPPING, STOPPED and more."""
+        """Its state: PROVISIONING, PENDING, RUNNING, STOPPING, STOPPED and more."""
         return str(self.body.get("lastStatus"))
 
     @property
     def has_ended(self) -> bool:
-        """Whether it has ended, and all that ECS will ever know of it is known."""
+        """Whether it has ended, so that its description is final."""
         return self.status in ("STOPPED", "DELETED")
 
     @property
     def started_by(self) -> str:
-        """What was said when it was started."""
+        """The mark that was given when it was started."""
         return str(self.body.get("startedBy", ""))
 
     @property
     def address(self) -> str:
-        """Its private IPv4 address; empty without an interface of its own."""
+        """Its private IPv4 address; empty without a network interface of its own."""
         for attachment in self.body.get("attachments") or []:
             for detail in attachment.get("details") or []:
                 if detail.get("name") == "privateIPv4Address":
@@ -102,17 +102,17 @@ class Task:
         return ""
 
     def container(self, name: str) -> Mapping[str, Any]:
-        """What ECS says about one of its containers."""
+        """Return ECS's description of one of its containers."""
         containers: Sequence[Mapping[str, Any]] = self.body.get("containers") or []
         return next((item for item in containers if item.get("name") == name), {})
 
     def exit_code(self, container: str) -> int | None:
-        """The exit code of a container; None if it has none, for it never ran."""
+        """Return the exit code of a container; None if it never ran."""
         code = self.container(container).get("exitCode")
         return None if code is None else int(code)
 
     def never_ran_for_lack_of_room(self, container: str) -> bool:
-        """Whether another start, at another moment, may succeed."""
+        """Return whether it ended because ECS had no capacity, so that a later start may work."""
         if self.exit_code(container) is not None or self.body.get("startedAt"):
             return False
         reason = str(self.body.get("stoppedReason", ""))
@@ -120,7 +120,7 @@ class Task:
 
 
 async def run(aws: Aws, request: Mapping[str, Any]) -> Task:
-    """Start a task; Passing if there is no room, Problem if it can never be started."""
+    """Start a task; Passing if ECS has no capacity, Problem if it can never be started."""
     try:
         answer = await aws("ecs run-task", request)
     except AwsError as error:
@@ -147,7 +147,7 @@ async def run(aws: Aws, request: Mapping[str, Any]) -> Task:
 
 
 def refused(error: AwsError) -> Problem:
-    """What a reader of the log is told when ECS refuses."""
+    """Return the error for the log when ECS refuses a request."""
     words = f"{error.operation}: {error.message} ({error.code})"
     if _QUOTA.search(error.message) or _QUOTA.search(error.code):
         return _quota(words)
@@ -169,9 +169,9 @@ def _quota(words: str) -> Problem:
 
 
 async def describe(aws: Aws, cluster: str, arns: Sequence[str]) -> dict[str, Task]:
-    """What ECS knows of tasks, by their ARNs.
+    """Return ECS's descriptions of tasks by their ARNs.
 
-    A task that has just been started may be missing for a moment, one that ended an hour ago
+    A task that was just started may be missing for a moment. One that ended an hour ago is missing
     for ever.
     """
     found: dict[str, Task] = {}
@@ -184,19 +184,19 @@ async def describe(aws: Aws, cluster: str, arns: Sequence[str]) -> dict[str, Tas
 
 
 async def started_by(aws: Aws, cluster: str, mark: str) -> list[str]:
-    """The tasks that were started with a mark and have not ended."""
+    """Return the tasks with a mark that have not ended."""
     answer = await aws("ecs list-tasks", {"cluster": cluster, "startedBy": mark})
     return [str(arn) for arn in answer.get("taskArns") or []]
 
 
 async def of_family(aws: Aws, cluster: str, family: str) -> list[str]:
-    """The tasks of a family that have not ended."""
+    """Return the tasks of a family that have not ended."""
     answer = await aws("ecs list-tasks", {"cluster": cluster, "family": family})
     return [str(arn) for arn in answer.get("taskArns") or []]
 
 
 async def stop(aws: Aws, cluster: str, arn: str, reason: str) -> bool:
-    """Stop a task; False if ECS does not know it (any more, or yet)."""
+    """Stop a task; False if ECS does not know it, no longer or not yet."""
     request = {"cluster": cluster, "task": arn, "reason": reason[:255]}
     try:
         await aws("ecs stop-task", request)
@@ -208,7 +208,7 @@ async def stop(aws: Aws, cluster: str, arn: str, reason: str) -> bool:
 
 
 def story(definition: Definition, task: Task) -> str:
-    """Why a task has ended: ECS's reason, the exit code and its meaning."""
+    """Return why a task has ended: ECS's reason, the exit code and its meaning."""
     words = [f"task {task.id}: {task.status}"]
     words += filter(None, [task.body.get("stopCode"), task.body.get("stoppedReason")])
     container = task.container(definition.container)
@@ -221,7 +221,7 @@ def story(definition: Definition, task: Task) -> str:
 
 
 async def tail(aws: Aws, definition: Definition, task: Task) -> str:
-    """The last lines that the container has printed; empty if nothing is to be had."""
+    """Return the last lines of the container's output; empty if they cannot be read."""
     log = definition.log
     if log is None:
         return ""
@@ -240,6 +240,6 @@ async def tail(aws: Aws, definition: Definition, task: Task) -> str:
 
 
 def stream(definition: Definition, task: Task) -> str:
-    """The name of the container's log stream."""
+    """Return the name of the container's log stream."""
     prefix = definition.log.prefix if definition.log else ""
     return f"{prefix}/{definition.container}/{task.id}"

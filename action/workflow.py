@@ -1,4 +1,4 @@
-"""Talking to the machine that runs the step: its log, its annotations, its outputs.
+"""The step's output to the machine that runs it: log, annotations, outputs.
 
 https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
 """
@@ -17,41 +17,41 @@ HIDDEN = "***"
 
 
 def escape_data(text: str) -> str:
-    """Text as the message of a workflow command, which must be one line."""
+    """Return text as the message of a workflow command, which must be one line."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def escape_property(text: str) -> str:
-    """Text as a property of a workflow command."""
+    """Return text as a property of a workflow command."""
     return escape_data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def harmless(text: str) -> str:
-    """Text of others, which the machine can take for no command of ours.
+    """Return others' text so that the machine finds no command in it.
 
-    The machine obeys a line that begins with `::`, and an old form of command anywhere in a line.
+    The machine obeys lines that begin with `::`, and an old form of command anywhere in a line.
     """
     text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text).replace("##[", "## [")
     return re.sub(r"(?m)^(\s*):(?=:)", r"\1: ", text)
 
 
 class Workflow:
-    """The step's log and outputs. It leaves out each secret that it was told of."""
+    """The step's log and outputs; secrets that it knows are replaced."""
 
     def __init__(self, environ: Mapping[str, str], stream: TextIO = sys.stdout) -> None:
-        """`environ` is the step's environment; `stream` is where the machine reads commands."""
+        """`environ` is the step's environment; the machine reads commands from `stream`."""
         self._stream = stream
         self._outputs = environ.get("GITHUB_OUTPUT", "")
         self._secrets: list[str] = []
 
     def mask(self, secret: str) -> None:
-        """Keep a secret out of everything that this step and later ones print."""
+        """Hide a secret in everything that this step and later ones print."""
         if secret and secret not in self._secrets:
             self._command("add-mask", secret)
             self.hide(secret)
 
     def hide(self, secret: str) -> None:
-        """Keep a secret out of everything that this step prints; no other step knows it."""
+        """Hide a secret in everything that this step prints; no other step knows it."""
         self._secrets.append(secret)
 
     def info(self, text: str) -> None:
@@ -59,19 +59,19 @@ class Workflow:
         self._print(harmless(self._redacted(text)))
 
     def notice(self, text: str, title: str = "") -> None:
-        """Annotate the run with something worth knowing."""
+        """Annotate the run with a fact."""
         self._annotate("notice", title, text)
 
     def warning(self, text: str, title: str = "") -> None:
-        """Annotate the run with something that may be wrong."""
+        """Annotate the run with a possible mistake."""
         self._annotate("warning", title, text)
 
     def error(self, text: str, title: str = "") -> None:
-        """Annotate the run with what went wrong."""
+        """Annotate the run with an error."""
         self._annotate("error", title, text)
 
     def output(self, values: Mapping[str, Any]) -> None:
-        """Set outputs of the step; what is no text is written as JSON."""
+        """Set outputs of the step; a value that is no text is written as JSON."""
         lines = []
         for name, value in values.items():
             text = value if isinstance(value, str) else json.dumps(value)
