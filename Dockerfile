@@ -1,4 +1,4 @@
-# GitHub's runner and the program that looks after it, on a base that Dockerfile.base.* makes.
+# GitHub's runner and our program as PID 1, on a base that Dockerfile.base.* makes.
 #   docker build --tag gh-runner:ubuntu .
 
 ARG BASE_IMAGE=gh-runner-base:ubuntu
@@ -16,8 +16,8 @@ RUN --mount=type=bind,source=image,target=/image \
     --mount=type=bind,source=entrypoint,target=/entrypoint \
     /image/lay-out-package /package
 
-# Which release of GitHub's runner: the newest, unless these arguments pin one. The engine keeps the
-# answer; RUNNER_LOOKUP is any word, and with a new one GitHub is asked again.
+# Which release of GitHub's runner: the newest, unless these arguments pin one. The build cache
+# keeps the answer as long as RUNNER_LOOKUP, which may be any word, stays the same.
 FROM venv AS release
 ARG RUNNER_VERSION=""
 ARG RUNNER_SHA256=""
@@ -30,19 +30,19 @@ RUN --mount=type=bind,source=image,target=/image \
 FROM ${BASE_IMAGE}
 ARG RUNNER_URL=https://github.com/actions/runner/releases/download
 ARG TARGETARCH
-# The same release, the same layer: its content is what counts, not when it was asked for.
+# The release is mounted as a file: its content decides whether this layer is built again.
 RUN --mount=type=bind,source=image,target=/image \
     --mount=type=bind,from=release,source=/runner-release,target=/runner-release \
     /image/install-runner /runner-release
 WORKDIR /home/runner
 COPY --from=venv /opt/gh-runner /opt/gh-runner
-# Last of all layers: ours is what changes most often.
+# The last layer is our program, because it changes most often.
 COPY --from=package /package /
 
 ENV AGENT_TOOLSDIRECTORY=/opt/hostedtoolcache \
     RUNNER_ENGINE=auto \
     RUNNER_TOOL_CACHE=/opt/hostedtoolcache
-# There is no USER: PID 1 is root, jobs run as `runner`.
+# There is no USER: PID 1 is root, and jobs run as `runner`.
 ENTRYPOINT ["/usr/bin/env", "--block-signal", "/opt/gh-runner/bin/python", "-I", "-m", "entrypoint"]
 CMD []
 STOPSIGNAL SIGTERM
@@ -53,7 +53,7 @@ ARG VERSION=""
 ARG REVISION=""
 ARG SOURCE=""
 ARG BASE_IMAGE
-# A label cannot be read from a file: scripts/build-image chooses the release before the build.
+# A label cannot come from a file, so scripts/build-image chooses the release before the build.
 ARG RUNNER_VERSION=""
 ARG RUNNER_RELEASED=""
 LABEL org.opencontainers.image.title="gh-runner" \

@@ -5,7 +5,7 @@
 # Variables named on make's command line (STOP, N, SEED, PYTHON) are in every recipe's environment.
 VENV := .venv
 BIN := $(VENV)/bin
-# The environment grows in two steps: a first `make demo` does not wait for linters.
+# .venv is filled in two steps, so that a first `make demo` need not wait for linters.
 FOR_DEMO := $(VENV)/.demo
 FOR_ALL := $(VENV)/.dev
 FOR_AWS := $(VENV)/.aws
@@ -17,7 +17,7 @@ SHELL_SCRIPTS = $(shell git grep --untracked -lE '^\#!.*[ /](ba|da)?sh( |$$)' --
 # Several tests at a time, unless ARGS names a single file; see tests/support/side_by_side.py.
 SIDE_BY_SIDE := -n auto
 EVERY_DAY := -m 'not exhaustive'
-# These have a target of their own each.
+# Each of these folders has a target of its own.
 WITHOUT_ENGINE := -m 'not image and not exhaustive' $(foreach own,image deploy krun action,--ignore=tests/$(own))
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)

@@ -1,5 +1,5 @@
-"""What the workflows publish, and what has to be true before they do. Python's own library only.
+"""The commands that check and publish releases. They need Python's standard library only.
 
-Each module is a command, `python3 -m release.NAME`, which the workflows call; docs/releasing.md
-tells how they fit together. Whatever is wrong ends with exit code 1 and one line that says what.
+Each module is a command, `python3 -m release.NAME`, which a workflow calls; docs/releasing.md
+describes how they fit together. A command that fails prints one line and ends with exit code 1.
 """

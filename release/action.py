@@ -1,9 +1,10 @@
-"""Moves the tag that users of the action name, such as v1, to a release of that major version.
+"""Moves a tag for users of the action, such as v1, to a release of that major version.
 
 Usage: python3 -m release.action VERSION
 
-Only if it is the newest of them: a fix of 1.2 beside 1.3 moves nothing. The version's own tag is
-there already and is never touched. Needs git, with all tags, and leave to push to `origin`.
+The tag moves only to the newest of them: a fix of 1.2 beside 1.3 moves nothing. The version's own
+tag exists already, and is never changed. Needs git, with all tags, and the right to push to
+`origin`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Says whether a tag may be released: only what a green run of the workflows has built and tried.
+"""Decides whether a tag may be released: the workflows must have succeeded for its commit.
 
 Usage: python3 -m release.admit TAG COMMIT --repository OWNER/NAME
 
-The tag is v1.2.3, the same as in pyproject.toml; CHANGELOG.md has its notes; the commit is on the
-main branch or on that of its minor version (1.2), and there the workflows "CI" and "Images" have
-ended well for that very commit. Needs git with all branches, and gh.
+The tag is v1.2.3, as in pyproject.toml, and CHANGELOG.md has its notes. The commit is on the main
+branch, or on that of its minor version (1.2). There the workflows "CI" and "Images" have succeeded
+for exactly this commit. Needs git with all branches, and gh.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WORKFLOWS = ("ci.yml", "images.yml")
 
 
 def main() -> None:
-    """Read the command line; name everything that keeps the tag from being released."""
+    """Read the command line; print everything that prevents the release."""
     parser = argparse.ArgumentParser(prog="python3 -m release.admit")
     parser.add_argument("tag")
     parser.add_argument("commit")
@@ -60,7 +60,7 @@ def wrong_name(tag: str, version: Version) -> list[str]:
 
 
 def wrong_place(commit: str, branches: tuple[str, ...]) -> list[str]:
-    """Return that the commit is on none of the branches that are released, if it is so."""
+    """Return a problem if the commit is on none of the branches that may be released."""
     for branch in branches:
         command = ["git", "merge-base", "--is-ancestor", commit, f"origin/{branch}"]
         if subprocess.run(command, capture_output=True, check=False).returncode == 0:
@@ -69,7 +69,7 @@ def wrong_place(commit: str, branches: tuple[str, ...]) -> list[str]:
 
 
 def not_green(repository: str, workflow: str, commit: str, branches: tuple[str, ...]) -> list[str]:
-    """Return why a workflow has not ended well for a commit; its last run counts."""
+    """Return why a workflow has not succeeded for a commit; its last run counts."""
     query = f"repos/{repository}/actions/workflows/{workflow}/runs?head_sha={commit}&event=push"
     runs = [run for run in ask(query)["workflow_runs"] if run["head_branch"] in branches]
     if not runs:
@@ -83,7 +83,7 @@ def not_green(repository: str, workflow: str, commit: str, branches: tuple[str, 
 
 
 def ask(path: str) -> dict[str, Any]:
-    """Return what GitHub's API tells; no answer is no permission."""
+    """Return an answer of GitHub's API; Refusal if there is none."""
     done = subprocess.run(["gh", "api", path], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Refusal(f"GitHub does not tell {path}: {done.stderr.strip()}")

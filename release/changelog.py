@@ -2,8 +2,8 @@
 
 Usage: python3 -m release.changelog VERSION --repository OWNER/NAME --image REPOSITORY
 
-Prints what stands under `## [VERSION]`, and below it how the images are called and verified, with
-the names of the repository that releases them. A version without notes is refused.
+Prints the section `## [VERSION]`, and below it the names of the images and how to verify them, for
+the repository that publishes them. A version without notes is refused.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def notes(changelog: str, version: Version) -> str:
-    """Return what has changed with a version; raise a Refusal if nothing is written about it."""
+    """Return the notes of a version; raise a Refusal if there are none."""
     parts = _HEADING.split(changelog)
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
     found = sections.get(str(version), "").strip()
@@ -45,7 +45,7 @@ def notes(changelog: str, version: Version) -> str:
 
 
 def names(version: Version, image: str, repository: str) -> str:
-    """Return how the images are called, and the command that verifies one."""
+    """Return the names of the images, and the command that verifies one."""
     command = shlex.join(verify_command(f"{image}:{version}", repository))
     return f"""
 ### Images

@@ -1,4 +1,4 @@
-"""How every command here ends when something is wrong."""
+"""How every command of `release` ends when it fails."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Refusal(Exception):
-    """Why nothing is published, in words for the person who reads the workflow's log."""
+    """Why the command fails, worded for a reader of the workflow's log."""
 
 
 def run(main: Callable[[], None]) -> None:

@@ -1,10 +1,10 @@
-"""Judges what a scanner found in an image: what can be fixed has to be, or be excepted for a time.
+"""Judges a scanner's findings in an image: those with a fix are errors, unless excepted.
 
 Usage: python3 -m release.findings REPORT [--exceptions FILE] [--today DAY]
 
-REPORT is Grype's, as JSON. A finding that has a fix ends this with 1, unless an exception in
-.github/scan-exceptions.toml is for it and has not ended; one that nobody has fixed yet is counted
-only. An exception is
+REPORT is Grype's, as JSON. A finding that has a fix ends this command with 1, unless
+.github/scan-exceptions.toml has an exception for it that still holds. Findings without a fix are
+only counted. An exception is
 
     [[exception]]
     id = "CVE-2026-1234"              # the finding's, or one of its aliases
@@ -31,7 +31,7 @@ from typing import Any
 from release.errors import Refusal, run
 
 EXCEPTIONS = Path(".github/scan-exceptions.toml")
-LONGEST = timedelta(days=90)  # what lasts longer is no exception, but the rule
+LONGEST = timedelta(days=90)  # what should last longer is a case for another rule
 SOON = timedelta(days=14)
 SEVERITIES = ("Critical", "High", "Medium", "Low", "Negligible", "Unknown")
 
@@ -48,14 +48,14 @@ class Finding:
     paths: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return it as one line."""
         fix = f", fixed in {' or '.join(self.fixed_in)}" if self.fixed_in else ""
         return f"{self.severity}: {self.ids[0]} in {self.package} {self.version}{fix}"
 
 
 @dataclass(frozen=True)
 class Exemption:
-    """What need not be fixed for a time, and why."""
+    """An exception: findings that may wait for a time, and why."""
 
     until: date
     reason: str
@@ -64,12 +64,12 @@ class Exemption:
     path: str = ""
 
     def __str__(self) -> str:
-        """Say what it is for."""
+        """Return what it is for."""
         what = ", ".join(word for word in (self.id, self.package, self.path) if word)
         return f"{what} until {self.until} ({self.reason})"
 
     def fits(self, finding: Finding) -> bool:
-        """Return whether it is for a finding."""
+        """Return whether it is for this finding."""
         return (
             (not self.id or self.id in finding.ids)
             and (not self.package or self.package == finding.package)
@@ -81,7 +81,7 @@ class Exemption:
 
 
 def main() -> None:
-    """Read the command line, and judge."""
+    """Read the command line, and judge the report."""
     parser = argparse.ArgumentParser(prog="python3 -m release.findings")
     parser.add_argument("report", type=Path)
     parser.add_argument("--exceptions", type=Path, default=EXCEPTIONS)
@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def judged(finding: Finding, exemptions: Sequence[Exemption], today: date) -> str:
-    """Return what is wrong with a finding that can be fixed; nothing if it is excepted."""
+    """Return the problem with a finding that has a fix; "" if it is excepted."""
     fitting = [exemption for exemption in exemptions if exemption.fits(finding)]
     if any(exemption.until >= today for exemption in fitting):
         return ""
@@ -115,7 +115,7 @@ def judged(finding: Finding, exemptions: Sequence[Exemption], today: date) -> st
 
 
 def notes(exemptions: Sequence[Exemption], fixable: Sequence[Finding], today: date) -> list[str]:
-    """Return what should be done about the exceptions some day."""
+    """Return which exceptions end soon or are no longer needed."""
     said = []
     for exemption in exemptions:
         if not any(exemption.fits(finding) for finding in fixable):
@@ -126,7 +126,7 @@ def notes(exemptions: Sequence[Exemption], fixable: Sequence[Finding], today: da
 
 
 def read_report(path: Path) -> list[Finding]:
-    """Return the findings, the worst first; a report that is none is no clean bill."""
+    """Return the findings, the worst first; Refusal if the file is no report."""
     try:
         matches = json.loads(path.read_text())["matches"]
         findings = [_finding(match) for match in matches]
@@ -152,7 +152,7 @@ def _finding(match: dict[str, Any]) -> Finding:
 
 
 def read_exemptions(path: Path, today: date) -> list[Exemption]:
-    """Return the exceptions; a Refusal names everything that is wrong with them."""
+    """Return the exceptions; Refusal with everything that is wrong with them."""
     try:
         entries = tomllib.loads(path.read_text()).get("exception", [])
     except (OSError, ValueError) as error:

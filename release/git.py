@@ -1,4 +1,4 @@
-"""Git, as far as releases need it."""
+"""The few uses of git that releases need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from release.versions import Version, parse_all
 
 
 def git(*words: str) -> str:
-    """Run git; raise a Refusal with its words if it fails."""
+    """Run git and return its output; raise a Refusal with its message if it fails."""
     done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Refusal(f"git {words[0]}: {done.stderr.strip()}")
@@ -17,7 +17,7 @@ def git(*words: str) -> str:
 
 
 def newest(major: int | None = None) -> Version | None:
-    """Return the newest release that there is a tag of, of a major version or of all."""
+    """Return the newest release with a tag, of one major version or of all; None without one."""
     releases = [
         version
         for version in parse_all(git("tag", "--list", "v*").split())

@@ -1,4 +1,4 @@
-"""Prints the newest release that git has a tag of, such as 1.2.3; nothing if there is none.
+"""Prints the newest release that has a tag in git, such as 1.2.3; nothing if there is none.
 
 Usage: python3 -m release.newest
 """

@@ -1,10 +1,10 @@
-"""Fills in who owns this repository where the documents say OWNER.
+"""Puts the owner's name into the documents in place of OWNER.
 
 Usage: python3 -m release.owner OWNER/NAME [FILE...]
 
-The documents and examples name images as ghcr.io/OWNER/gh-runner, and the repository and its
-action as OWNER/gh-runner: whoever publishes images from a fork has others. Changes the files in
-place, by default all that git tracks and that have the placeholder, and prints their names.
+The documents and examples have ghcr.io/OWNER/gh-runner for images, and OWNER/gh-runner for the
+repository and its action; a fork has other names. Changes the files in place, by default all in git
+that have the placeholder, and prints their paths.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PLACEHOLDER = re.compile(
     r"(?<![\w./-])((?:ghcr\.io/|(?:https://)?github\\?\.com/)?)OWNER/gh-runner\b"
 )
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
-# A workflow may not change workflows; tests and this package are about the placeholder itself.
+# A workflow may not change workflows; tests and this package need the placeholder itself.
 _EXCEPT = (":!.github", ":!tests", ":!release", ":!CHANGELOG.md")
 
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def filled_in(text: str, repository: str) -> str:
-    """Return a text with the placeholder replaced; names of images are written in lower case."""
+    """Return a text with the owner in place of OWNER; names of images are in lower case."""
     if not _REPOSITORY.fullmatch(repository):
         raise Refusal(f"{repository!r} is no repository such as acme/gh-runner")
 
@@ -50,7 +50,7 @@ def filled_in(text: str, repository: str) -> str:
 
 
 def tracked() -> list[Path]:
-    """Return the files in git that people read or copy, and that have the placeholder."""
+    """Return the files in git that have the placeholder and that people read or copy."""
     command = ["git", "grep", "-lIz", "OWNER/gh-runner", "--", ".", *_EXCEPT]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return [Path(name) for name in done.stdout.split("\0") if name]

@@ -1,20 +1,20 @@
-"""Publishes images that are already built: gives them their names in the users' repository.
+"""Publishes images that are already built: copies them to the users' repository, with tags.
 
 Usage: python3 -m release.publish VERSION --from BUILD --to REPOSITORY [OPTIONS]
 
-BUILD is where the workflow "Images" has put them: a repository and the beginning of the tags, as
-in ghcr.io/acme/gh-runner-build:KEY; the tags are KEY-ubuntu, KEY-ubuntu-slim and so on, those of
-the bases KEY-base-ubuntu and so on. These go to REPOSITORY and to REPOSITORY-base.
+BUILD is where the workflow "Images" has pushed them: a repository and the beginning of the tags, as
+in ghcr.io/acme/gh-runner-build:KEY. The tags are KEY-ubuntu, KEY-ubuntu-slim and so on, and
+KEY-base-ubuntu and so on for the bases. These are copied to REPOSITORY and to REPOSITORY-base.
 
-Everything is copied and signed before any tag is written; then come the immutable tags, then those
-that move: nobody can pull by a name what is not signed. What has been done already is not done
-again, so that a run that was cut short can be repeated; but an immutable tag that points to
-something else ends it before anything is written.
+Everything is copied and signed before any tag is written, so that no tag ever leads to an unsigned
+image. Immutable tags are written first, then those that move. Steps that were done before are
+skipped, so that an interrupted run can be repeated. If an immutable tag leads to another image, the
+command fails before it writes anything.
 
-With --again the version is there already and gets its next revision. If the first build is
-published once more after that, the moving tags do not come back to it.
+With --again the version exists already and gets its next revision. If the first build is published
+once more after that, the moving tags stay at the revision.
 
-Prints one line for each image: its name and its digest.
+Prints one line for each image: its immutable name and its digest.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from release.versions import FLAVOURS, Version, immutable_tags, moving_tags, rel
 
 @dataclass(frozen=True)
 class Image:
-    """One flavour: where it was built, and where it goes."""
+    """One flavour: its build, and its repository for users."""
 
     source: Repository
     digest: str
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def built(build: str, to: str, flavours: Sequence[str]) -> list[Image]:
-    """Return every image that there has to be; a Refusal names those that are missing."""
+    """Return the images of all flavours; a Refusal names those that were not built."""
     name, _, key = build.rpartition(":")
     source = Repository(name)
     targets = {"": Repository(to), "base-": Repository(f"{to}-base")}
@@ -85,7 +85,7 @@ def built(build: str, to: str, flavours: Sequence[str]) -> list[Image]:
 
 
 def next_revision(version: Version, released: dict[Version, int], *, again: bool) -> int:
-    """Return which build of the version this is; a version must be there to be built again."""
+    """Return the number of this build; Refusal if a version to build again was never released."""
     if not again:
         return 1
     if version not in released:
@@ -94,7 +94,7 @@ def next_revision(version: Version, released: dict[Version, int], *, again: bool
 
 
 def immutable(images: list[Image], version: Version, revision: int) -> list[tuple[Image, str]]:
-    """Return the tags to write that never change; raise a Refusal if one is something else."""
+    """Return the immutable tags to write; Refusal if one leads to another image."""
     there = tags_of(images)
     unwritten, taken = [], []
     for image in images:
@@ -109,12 +109,12 @@ def immutable(images: list[Image], version: Version, revision: int) -> list[tupl
 
 
 def tags_of(images: list[Image]) -> dict[Repository, set[str]]:
-    """Return what is there, by repository."""
+    """Return the present tags of each repository."""
     return {target: set(target.tags()) for target in {image.target for image in images}}
 
 
 def move(images: list[Image], version: Version, released: list[Version]) -> None:
-    """Move the tags that are to point to this version."""
+    """Point those tags to this version that have to move."""
     there = tags_of(images)
     for image in images:
         for tag in moving_tags(version, released, image.flavour):
@@ -123,7 +123,7 @@ def move(images: list[Image], version: Version, released: list[Version]) -> None
 
 
 def report(images: list[Image], version: Version, revision: int) -> None:
-    """Print what each image is, and what it is called for ever."""
+    """Print the digest and the immutable name of each image."""
     for image in images:
         name = immutable_tags(version, revision, image.flavour)[-1]
         print(f"{image.target.name}:{name}@{image.digest}")

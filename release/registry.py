@@ -1,4 +1,4 @@
-"""A repository in a registry of images, by skopeo: it copies whole indexes, byte by byte."""
+"""A repository in a registry of images, through skopeo, which copies whole indexes unchanged."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 
 from release.errors import Refusal
 
-# Docker speaks plain HTTP to registries on loopback as well.
+# Docker allows plain HTTP to registries on loopback, and so does this.
 _LOOPBACK = ("127.", "localhost:", "[::1]")
-# What registries, and skopeo's releases, say of a tag or a whole repository that is not there.
+# Words of registries and of skopeo for a tag or a repository that does not exist.
 _NOT_THERE = ("manifest unknown", "name unknown", "name not known", "404 (Not Found)")
 TIMEOUT = "15m"
 
 
 class Repository:
-    """One name in a registry, such as ghcr.io/acme/gh-runner; who may write is skopeo's affair."""
+    """One name in a registry, such as ghcr.io/acme/gh-runner; skopeo has the credentials."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._verify = "false" if name.startswith(_LOOPBACK) else "true"
 
     def tags(self) -> list[str]:
-        """Return all tags; none if there is no such repository yet."""
+        """Return all tags; none if the repository does not exist."""
         output = self._ask("list-tags", f"docker://{self.name}")
         return [] if output is None else list(json.loads(output)["Tags"])
 
     def digest(self, tag: str) -> str:
-        """Return the digest of what a tag points to; raise a Refusal if there is no such tag."""
+        """Return the digest that a tag leads to; raise a Refusal if there is no such tag."""
         where = f"docker://{self.name}:{tag}"
         raw = self._ask("inspect", "--raw", where)
         if raw is None:
@@ -37,18 +37,18 @@ class Repository:
         return f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
     def image(self, tag: str) -> dict[str, Any]:
-        """Return what an image tells of itself: `Created`, `Labels`; empty if it is not there."""
+        """Return an image's data, with `Created` and `Labels`; empty if there is no such image."""
         output = self._ask(
             "--override-os=linux", "inspect", "--no-tags", f"docker://{self.name}:{tag}"
         )
         return {} if output is None else dict(json.loads(output))
 
     def bring(self, source: Repository, digest: str) -> None:
-        """Copy something here with all its architectures; it has no tag then."""
+        """Copy an image here with all its architectures; it gets no tag."""
         self._copy(source, digest, f"docker://{self.name}@{digest}", "all")
 
     def tag(self, digest: str, tag: str) -> None:
-        """Point a tag to something that is here already."""
+        """Point a tag to an image that is here already."""
         self._copy(self, digest, f"docker://{self.name}:{tag}", "index-only")
 
     def _copy(self, source: Repository, digest: str, target: str, extent: str) -> None:
@@ -60,9 +60,9 @@ class Repository:
             raise Refusal(f"cannot copy {origin} to {target}: {_reason(done)}")
 
     def _ask(self, *words: str) -> bytes | None:
-        """Return an answer, None if there is no such thing; any other trouble is a Refusal.
+        """Run skopeo; None if there is no such image, a Refusal after any other error.
 
-        A registry that does not answer must not look like one that has no such tag.
+        A registry that does not answer must not be taken for one without the tag.
         """
         verify = f"--tls-verify={self._verify}"
         command = [*words[:-1], verify, words[-1]]

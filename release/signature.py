@@ -1,7 +1,7 @@
-"""How images are signed and verified: by cosign, without a key, as the workflow that publishes.
+"""How images are signed and verified: by cosign, without a key, with the workflow's identity.
 
-The form is the one before cosign 3's bundles, a tag beside the image: GitHub's registry has no
-referrers, where bundles would be, and the admission controllers of Kubernetes look for it.
+The signature is a tag beside the image, as before cosign 3's bundles. Bundles would need referrers,
+which GitHub's registry does not have, and the admission controllers of Kubernetes look for the tag.
 https://github.com/sigstore/policy-controller/issues/1899
 """
 
@@ -19,7 +19,7 @@ def identity(repository: str) -> str:
     """Return a regular expression for the identity that signs for a repository on GitHub."""
     workflow = f"https://github.com/{repository}/.github/workflows/publish.yml"
     refs = r"(heads/main|tags/v[0-9]+\.[0-9]+\.[0-9]+(-rc\.[0-9]+)?)"
-    escaped = workflow.replace(".", r"\.")  # the only one of its signs that means anything
+    escaped = workflow.replace(".", r"\.")  # the only character in it with a meaning
     return f"^{escaped}@refs/{refs}$"
 
 
@@ -33,7 +33,7 @@ def verify_command(image: str, repository: str) -> list[str]:
 
 
 def sign(image: str, repository: str) -> None:
-    """Sign an image by its digest, and verify it as its users will."""
+    """Sign an image by its digest, and verify it as users do."""
     if subprocess.run([*_SIGN, image], check=False).returncode:
         raise Refusal(f"cosign did not sign {image}")
     command = verify_command(image, repository)

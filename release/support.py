@@ -1,14 +1,14 @@
-"""Which versions are supported, and which of their images have to be built again.
+"""Finds the supported versions, and those whose images have to be built again.
 
 Usage: python3 -m release.support --to REPOSITORY [--runner VERSION] [--now TIME] [--all]
 
-Supported are (docs/support.md): the newest release; of its major version, the minor before it
-for 90 days more; of the major version before it, the last minor for 180 days more. Of each minor
-only the last patch.
+Supported are (docs/support.md) the newest release; of its major version the minor before it, for 90
+more days; of the major version before it the last minor, for 180 more days. Of each minor only the
+last patch is supported.
 
-Their images are built again when GitHub has released a newer runner than the one that is in them
-(--runner), and when they are a week old, for the packages of the distribution. Prints a JSON list
-for a workflow's matrix: version, tag in git, and why.
+Images are built again if GitHub has released a newer runner than theirs (--runner), and if they are
+a week old, for the distribution's packages. Prints a JSON list for a workflow's matrix: version,
+tag in git, and reason.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from release.registry import Repository
 from release.versions import Version, immutable_tags, parse_all, released_in
 
 MINOR, MAJOR = timedelta(days=90), timedelta(days=180)
-WEEK = timedelta(days=6, hours=12)  # a little less: a run may begin an hour late
+WEEK = timedelta(days=6, hours=12)  # a little less, as a run may begin an hour late
 RUNNER = "gh-runner.runner.version"
 
 
@@ -41,7 +41,7 @@ def main() -> None:
     due = []
     for version in supported(dates(), options.now.date()):
         if version not in revisions:
-            continue  # its tag is there, its images are not: the release is still to come
+            continue  # the tag exists without images: the release is still to come
         tag = immutable_tags(version, revisions[version], "ubuntu")[0]
         why = "asked for" if options.all else reason(repository, tag, options.runner, options.now)
         if why:
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def supported(released: dict[Version, date], today: date) -> list[Version]:
-    """Return the supported ones of all releases, by the day of each; the newest one first."""
+    """Return the supported versions among all releases with their dates, the newest first."""
     last: dict[tuple[int, int], Version] = {}
     began: dict[tuple[int, int], date] = {}
     for version in sorted(version for version in released if version.candidate is None):
@@ -69,19 +69,19 @@ def supported(released: dict[Version, date], today: date) -> list[Version]:
 
 
 def reason(repository: Repository, tag: str, runner: str | None, now: datetime) -> str:
-    """Return why an image has to be built again, an empty string if it need not be."""
+    """Return why an image has to be built again; "" if it need not be."""
     image = repository.image(tag)
     labels = image.get("Labels") or {}
     has = labels.get(RUNNER, "")
     if runner and has != runner:
         return f"runner {runner} instead of {has or 'an unknown one'}"
-    # Nanoseconds, which Python's parser does not take, are no matter here.
+    # Python's parser does not take the nanoseconds, which do not matter here.
     created = datetime.fromisoformat(str(image["Created"])[:19]).replace(tzinfo=UTC)
     return f"built on {created:%Y-%m-%d}" if now - created >= WEEK else ""
 
 
 def dates() -> dict[Version, date]:
-    """Return every version that git has a tag of, with the day of the tag."""
+    """Return the date of every version that has a tag in git."""
     lines = git("tag", "--list", "v*", "--format=%(refname:short) %(creatordate:short)")
     days = dict(line.split() for line in lines.splitlines())
     return {version: date.fromisoformat(days[f"v{version}"]) for version in parse_all(days)}

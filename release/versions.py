@@ -1,8 +1,8 @@
-"""Versions of ours, and the tags of images that belong to them.
+"""Versions of this project, and the tags of their images.
 
-A version is 1.2.3, or 1.3.0-rc.1 before it is one. An image of it may be built again, with newer
-packages and a newer runner of GitHub's: that is 1.2.3-r2, 1.2.3-r3 and so on. These two are
-immutable, and never written twice. `1.2`, `1` and `latest` move to the newest one.
+A version is 1.2.3, or a release candidate such as 1.3.0-rc.1. Its images may be built again, with
+newer packages and a newer runner of GitHub's: as 1.2.3-r2, 1.2.3-r3 and so on. The tags of a
+version and of its revisions are immutable. `1.2`, `1` and `latest` move to the newest one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import total_ordering
 
 from release.errors import Refusal
 
-# The name of an image's flavour ends its tags; the first one's tags also go without it.
+# Tags end with the flavour; the first flavour also has tags without it.
 FLAVOURS = ("ubuntu", "ubuntu-slim", "fedora", "fedora-slim")
 
 _NUMBER = r"(0|[1-9][0-9]{0,8})"
@@ -25,7 +25,7 @@ _IMMUTABLE = re.compile(rf"({_VERSION.pattern})(?:-r([1-9][0-9]*))?-(.+)")
 @total_ordering
 @dataclass(frozen=True)
 class Version:
-    """Three numbers, and that of the release candidate if it is one."""
+    """Three numbers, and for a release candidate its number."""
 
     major: int
     minor: int
@@ -44,12 +44,12 @@ class Version:
         )
 
     def __str__(self) -> str:
-        """Return it as tags have it."""
+        """Return it as in tags."""
         suffix = "" if self.candidate is None else f"-rc.{self.candidate}"
         return f"{self.major}.{self.minor}.{self.patch}{suffix}"
 
     def __lt__(self, other: Version) -> bool:
-        """A candidate comes before what it is a candidate for."""
+        """A candidate comes before its version."""
         return self._key < other._key
 
     @property
@@ -59,24 +59,24 @@ class Version:
 
 
 def parse_all(texts: Iterable[str]) -> list[Version]:
-    """Return the versions among some tags; v1 and other words are no versions."""
+    """Return the versions among these tags; other tags, such as v1, are ignored."""
     return sorted(
         Version.parse(text) for text in texts if _VERSION.fullmatch(text.removeprefix("v"))
     )
 
 
 def immutable_tags(version: Version, revision: int, flavour: str) -> list[str]:
-    """Return the tags that only this very build of a flavour ever has; revision 1 is the first."""
+    """Return the tags that only this build of a flavour has; the first revision is 1."""
     name = str(version) if revision == 1 else f"{version}-r{revision}"
     return _of_flavour(name, flavour)
 
 
 def moving_tags(version: Version, released: Iterable[Version], flavour: str) -> list[str]:
-    """Return the tags that move to this version, given all that have been released.
+    """Return the tags that move to this version, given all released versions.
 
-    1.2 moves to the newest of all 1.2.x, 1 to the newest of all 1.x, `latest`, and the flavour's
-    bare name, to the newest of all. So a fix of 1.2 beside 1.3 moves `1.2` alone, and a release
-    candidate moves nothing.
+    1.2 moves to the newest 1.2.x, and 1 to the newest 1.x. `latest` and the flavour's bare name
+    move to the newest of all. So a fix of 1.2 beside 1.3 moves `1.2` only, and a release candidate
+    moves nothing.
     """
     if version.candidate is not None:
         return []
@@ -92,7 +92,7 @@ def moving_tags(version: Version, released: Iterable[Version], flavour: str) -> 
 
 
 def released_in(tags: Iterable[str]) -> dict[Version, int]:
-    """Return the newest revision of each version that a repository's tags tell of."""
+    """Return the newest revision of each version, read from a repository's tags."""
     found: dict[Version, int] = {}
     for tag in tags:
         match = _IMMUTABLE.fullmatch(tag)

@@ -1,4 +1,4 @@
-"""The parts of the documentation that are made from the code: `python -m scripts.documents`."""
+"""Writes the parts of the documentation that come from code: `python -m scripts.documents`."""
 
 import re
 from pathlib import Path
@@ -28,7 +28,7 @@ PROJECTS_BEGIN = (
     "<!-- made from entrypoint/settings/projects.py by `python -m scripts.documents` -->\n"
 )
 
-# What stands for the placeholders that are filled in when it happens.
+# What the tables show for placeholders that the program fills in.
 _WORDS = {
     "accepted": "",
     "api": "the API's address",
@@ -45,7 +45,7 @@ _WORDS = {
 
 
 def refusals() -> str:
-    """The table of refusals, in the order in which they are looked for."""
+    """Return the table of refusals, in the order in which they are tried."""
     lines = [
         "| what it is | what is seen | tried again | exit | what to do |",
         "|---|---|---|---|---|",
@@ -57,12 +57,12 @@ def refusals() -> str:
 
 
 def renewed(page: str) -> str:
-    """A page with its made section made anew."""
+    """Return a page with its generated section renewed."""
     before, _, rest = page.partition(BEGIN)
     return before + BEGIN + "\n" + refusals() + "\n" + END + rest.partition(END)[2]
 
 
-# Which settings are told together; the README has the first groups.
+# The groups of settings; the README has the first ones.
 GROUPS = {
     "Whose runner it is": (
         "GITHUB_OWNER GITHUB_REPOSITORY GITHUB_ENTERPRISE GITHUB_URL GITHUB_APP_ID"
@@ -96,7 +96,7 @@ IN_README = ("Whose runner it is", "What most change")
 
 
 def settings(group: str) -> str:
-    """The table of a group of settings."""
+    """Return the table of a group of settings."""
     known = variables()
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     for variable in GROUPS[group].split():
@@ -107,27 +107,27 @@ def settings(group: str) -> str:
 
 
 def all_settings(page: str) -> str:
-    """The page on settings with its tables made anew: a section each."""
+    """Return the page on settings with its tables renewed, a section for each group."""
     tables = "\n".join(f"## {group}\n\n{settings(group)}" for group in GROUPS)
     return _with(page, {"all settings": tables})
 
 
 def secrets() -> str:
-    """The table of credentials."""
+    """Return the table of credentials."""
     given = [(variable, SECRETS[variable]) for variable in credential.VARIABLES]
     rows = [f"| `{variable}`, `{variable}_FILE` | {about} |" for variable, about in given]
     return "\n".join(["| variable | meaning |", "|---|---|", *rows]) + "\n"
 
 
 def exit_codes() -> str:
-    """The table of exit codes."""
+    """Return the table of exit codes."""
     rows = [f"| {int(code)} | {code.meaning} |" for code in ExitCode]
     other = "| other | `exec`: the command's own code, or 128 + N if signal N ended it |"
     return "\n".join(["| code | meaning |", "|---|---|", *rows, other]) + "\n"
 
 
 def _of_the_action(kind: str) -> list[tuple[str, str, str]]:
-    """The inputs or outputs of the action: names, default, meaning; the same ones in one row."""
+    """Return names, default and meaning of the action's inputs or outputs; aliases share a row."""
     action: dict[str, Any] = yaml.safe_load(ACTION.read_text())
     names: dict[str, list[str]] = {}
     told: dict[str, str] = {}
@@ -138,7 +138,7 @@ def _of_the_action(kind: str) -> list[tuple[str, str, str]]:
         told.setdefault(first, about["description"])
     rows = []
     for first, all_names in names.items():
-        # One spelling of each is enough: the page says that hyphens and underscores are the same.
+        # One spelling of each is enough: the page says that hyphens and underscores are equal.
         shown = [name for name in all_names if "_" not in name or kind == "outputs"]
         meaning, _, default = told[first].partition(" Default: ")
         rows.append((", ".join(shown), default.rstrip("."), meaning))
@@ -146,25 +146,25 @@ def _of_the_action(kind: str) -> list[tuple[str, str, str]]:
 
 
 def inputs() -> str:
-    """The table of the action's inputs."""
+    """Return the table of the action's inputs."""
     known = _of_the_action("inputs")
     rows = [f"| {names} | {default} | {about} |" for names, default, about in known]
     return "\n".join(["| input | default | meaning |", "|---|---|---|", *rows]) + "\n"
 
 
 def outputs() -> str:
-    """The table of the action's outputs."""
+    """Return the table of the action's outputs."""
     rows = [f"| {names} | {about} |" for names, _, about in _of_the_action("outputs")]
     return "\n".join(["| output | meaning |", "|---|---|", *rows]) + "\n"
 
 
 def ecs_with_tables(page: str) -> str:
-    """The page on ECS with its tables made anew."""
+    """Return the page on ECS with its tables renewed."""
     return _with(page, {"inputs": inputs(), "outputs": outputs()})
 
 
 def with_tables(page: str) -> str:
-    """The README with its tables made anew."""
+    """Return the README with its tables renewed."""
     most = "\n".join(f"**{group}**\n\n{settings(group)}" for group in IN_README)
     tables = {"settings": most, "secrets": secrets(), "exit codes": exit_codes()}
     return _with(page, tables)
@@ -179,13 +179,13 @@ def _with(page: str, tables: dict[str, str]) -> str:
 
 
 def migrating() -> str:
-    """The page for those who come from another project, a section each."""
+    """Return the page for users of other projects, with a section for each."""
     before = MIGRATING.read_text().partition(PROJECTS_BEGIN)[0]
     return "\n".join([before + PROJECTS_BEGIN, *map(project, PROJECTS)])
 
 
 def project(one: Project) -> str:
-    """The section on one project."""
+    """Return the section on one project."""
     lines = [f"## {one.name}", "", "| there | here | |", "|---|---|---|"]
     lines += [variable(row) for row in (*one.scope_names, *one.rows)]
     lines += ["", "What gets better:", "", *(f"- {sentence}" for sentence in one.better)]
@@ -194,7 +194,7 @@ def project(one: Project) -> str:
 
 
 def variable(row: Row) -> str:
-    """One line of the table of a project's variables."""
+    """Return the line for one variable in a project's table."""
     here = "the same" if row.ours == row.theirs else f"`{row.ours}`" if row.ours else "-"
     return f"| `{row.theirs}` | {here} | {row.how} |"
 
