@@ -13,9 +13,11 @@ from entrypoint import log, redaction
 from entrypoint.commands import check_container, check_github, finding
 from entrypoint.commands.finding import Finding, Verdict
 from entrypoint.errors import ExitCode, Failure
+from entrypoint.lifecycle import prepare_child
 from entrypoint.settings import sources
 from entrypoint.settings.given import Given
 from entrypoint.settings.schema import environment
+from entrypoint.settings.secret_files import SecretFile
 
 _MARKS = {Verdict.FINE: "✓", Verdict.WARNING: "!", Verdict.WRONG: "✗"}
 _COLOURS = {Verdict.FINE: "32", Verdict.WARNING: "33", Verdict.WRONG: "31"}
@@ -46,8 +48,10 @@ def main(argv: Sequence[str]) -> int:
 
 def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Yield the findings of all checks, in the order in which `run` would get to them."""
+    files: dict[str, SecretFile] = {}
     try:
-        values = sources.read(Given.part(environ))
+        given = Given.part(environ)
+        values = sources.read(given, files)
         environment().update(values.others)  # a proxy, for example
     except Failure as failure:
         yield finding.wrong("settings", failure)
@@ -56,8 +60,12 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     yield finding.fine("settings", str(settings.target))
     if values.recognised:
         yield finding.fine("settings", values.recognised)
-    yield from (finding.warning("settings", note) for note in values.notes)
-    yield from check_container.look(settings)
+    notes = [
+        *values.notes,
+        *prepare_child.exposed(settings, given.secrets, values.origins.values()),
+    ]
+    yield from (finding.warning("settings", note) for note in notes)
+    yield from check_container.look(settings, files)
     if settings.registration == "given":
         said = f"JIT configuration of the runner {settings.name}; GitHub is not asked"
         yield finding.fine("credential", said)

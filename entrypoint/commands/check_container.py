@@ -1,4 +1,7 @@
-"""The checks of this container by `gh-runner check`: user, files, libraries, disk, engine."""
+"""The checks of this container by `gh-runner check`: limits, user, files, disk, engine.
+
+What `run` requires is tried by the functions that `run` calls.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,21 @@ import glob
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from entrypoint.commands import finding
 from entrypoint.commands.finding import Finding
-from entrypoint.container import account
-from entrypoint.errors import ExitCode, Failure
-from entrypoint.lifecycle import engine
-from entrypoint.runner import checks, program
+from entrypoint.container import account, certificates, kernel, state
+from entrypoint.container.account import Account
+from entrypoint.errors import ExitCode, Failure, refused_by_kernel
+from entrypoint.lifecycle import engine, exposure, prepare_child
+from entrypoint.runner import home, hook, program
 from entrypoint.settings.schema import Settings, environment
+from entrypoint.settings.secret_files import SecretFile
+from entrypoint.vault import Vault, forbid_core_dumps
 
-_FREE = 2 * 1024**3  # bytes; with less than that, even a checkout and a build may fail
 _ENGINES = {"docker": "dockerd", "podman": "podman"}
-_LDD_TIMEOUT = 10.0  # seconds
+_TIMEOUT = 10.0  # seconds that a program may take
 # The files on which config.sh runs ldd. It also asks ldconfig for libicu (`_has_icu`).
 _DOTNET = (
     "libcoreclr.so",
@@ -27,24 +32,63 @@ _DOTNET = (
 )
 
 
-def look(settings: Settings) -> Iterator[Finding]:
-    """Yield the findings; a missing work folder is made, and an empty one of root is chowned."""
-    yield from _runner(settings)
+def look(settings: Settings, files: Mapping[str, SecretFile]) -> Iterator[Finding]:
+    """Yield the findings; a missing work folder is made, and an empty one of root is chowned.
+
+    `files` are those that secrets and settings were read from.
+    """
+    user = account.lookup(settings.user)
+    problems = prepare_child.wrong_with(settings, user, environment())
+    for problem in problems:
+        yield finding.wrong("runner", Failure(ExitCode.CONFIG, problem))
+    if user is not None:
+        yield from _runner(settings, user, files, is_fine=not problems)
     yield from _libraries(settings.home)
     yield from _disk(settings)
+    yield from _state(settings)
     yield from _engine(settings)
 
 
-def _runner(settings: Settings) -> Iterator[Finding]:
-    user = account.lookup(settings.user)
-    problems = checks.problems(settings, user)
-    problems += checks.environment_problems(environment(), settings, user)
-    for problem in problems:
-        yield finding.wrong("runner", Failure(ExitCode.CONFIG, problem))
-    for warning in checks.warnings(settings, user) if user else ():
+def _runner(
+    settings: Settings, user: Account, files: Mapping[str, SecretFile], *, is_fine: bool
+) -> Iterator[Finding]:
+    for warning in prepare_child.doubts(settings, user):
         yield finding.warning("runner", warning)
-    if not problems:
-        yield finding.fine("runner", f"{settings.home}, for the user {settings.user}")
+    try:
+        if is_fine:
+            _try_limits(settings, user)
+            home.require_unclaimed(settings.home)
+            home.require_clearable(settings.home)
+            yield finding.fine("runner", f"{settings.home}, for the user {settings.user}")
+        for warning in exposure.plan(files, settings, user).stuck:
+            yield finding.warning("secrets", warning)
+    except Failure as failure:
+        yield finding.wrong("runner", failure)
+
+
+def _try_limits(settings: Settings, user: Account) -> None:
+    """Do what `run` does under the container's limits. Raises a Failure if one forbids it."""
+    try:
+        Vault().fill({})
+        forbid_core_dumps()
+        done = subprocess.run(
+            program.as_user(settings, user, ["true"]),
+            env={"PATH": program.PATH},
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+        told = "" if done.returncode == 0 else done.stderr.strip() or f"code {done.returncode}"
+    except subprocess.TimeoutExpired:
+        told = f"it takes more than {_TIMEOUT:g} s"
+    except OSError as error:
+        if failure := refused_by_kernel(error):
+            raise failure from None
+        told = str(error)
+    if told:
+        message = f"no program can be run as {user.name}: {told}"
+        raise Failure(ExitCode.RUNNER, message, "look at the limits of this container")
 
 
 def _libraries(home: str) -> Iterator[Finding]:
@@ -83,7 +127,7 @@ def _has_icu() -> bool:
 def _output(command: list[str]) -> str:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_LDD_TIMEOUT, check=False
+            command, capture_output=True, text=True, timeout=_TIMEOUT, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
@@ -91,15 +135,28 @@ def _output(command: list[str]) -> str:
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
-    folder = settings.workdir_path
-    if not os.path.isdir(folder):
+    try:
+        prepare_child.require_free_disk(settings)
+    except Failure as failure:
+        yield finding.wrong("disk", failure)
         return
-    free = shutil.disk_usage(folder).free
-    said = f"{free / 1024**3:.1f} GiB free in {folder}"
-    if free < _FREE:
-        yield finding.warning("disk", said, "give the work folder a larger volume, or prune images")
+    if os.path.isdir(folder := settings.workdir_path):
+        yield finding.fine("disk", f"{kernel.free_disk(folder)} free in {folder}")
+
+
+def _state(settings: Settings) -> Iterator[Finding]:
+    """Try the state directory; only some settings cannot do without it."""
+    try:
+        if settings.credential == "until-job" and settings.registration != "given":
+            hook.try_out(settings)
+        certificates.bundle(settings.ca_file, settings.state_dir)
+    except Failure as failure:
+        yield finding.wrong("state", failure)
+        return
+    if why := state.try_out(settings.state_dir):
+        yield finding.warning("state", state.UNWRITTEN, why)
     else:
-        yield finding.fine("disk", said)
+        yield finding.fine("state", settings.state_dir)
 
 
 def _engine(settings: Settings) -> Iterator[Finding]:
@@ -118,5 +175,3 @@ def _engine(settings: Settings) -> Iterator[Finding]:
     if kind == "given":
         for warning in engine.shared_engine_warnings(settings):
             yield finding.warning("engine", warning)
-    if problem := engine.container_jobs_problem():
-        yield finding.warning("container:", problem)

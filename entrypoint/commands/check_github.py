@@ -32,10 +32,13 @@ def ask(settings: Settings, secrets: Mapping[str, str]) -> Iterator[Finding]:
     """Yield the findings; the first check that fails is the last, because the next ones need it."""
     deadline = time.monotonic() + min(_PATIENCE, settings.github_timeout)
     setting, kind = credential.identify(secrets)
-    stranger = client.open_client(
-        settings, deadline, kind=kind, credential_variable=setting, token=""
-    )
     try:
+        stranger = _as_check(
+            "connection",
+            lambda: client.open_client(
+                settings, deadline, kind=kind, credential_variable=setting, token=""
+            ),
+        )
         yield from _way(stranger)
         answer = _first_answer(stranger)
         yield finding.fine("connection", f"{settings.target.api_url} answers: {answer.status}")

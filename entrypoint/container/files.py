@@ -1,29 +1,72 @@
 """Files that root writes into directories which a job may be able to change.
 
 A job could put a link, a FIFO or a device there, and root would write through it. So a directory
-is opened once, and all else is done relative to that descriptor (openat(2)). A file is made under
-a new name, without following a link.
+is opened step by step without following a job's link, and all else is done relative to that
+descriptor (openat(2)). A file is made under a new name, without following a link.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from contextlib import suppress
 
+_MAX_LINKS = 40  # the kernel's own limit (path_resolution(7))
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# On the way nothing is read, and an ordinary user may be allowed to pass a directory only.
+_ON_THE_WAY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-def make_directory(path: str) -> None:
-    """Make a directory that every user may read, whatever the umask is. Raises OSError."""
+
+def open_directory(path: str, *, make: bool = True) -> int:
+    """Open a directory, by default made where it is missing, which every user may read then.
+
+    A symbolic link on the way is followed only if root has made it: a job's link could lead
+    anywhere. A process that is not root can do no more than a job, so it follows all of them.
+    Raises OSError.
+    """
     before = os.umask(0o022)
+    rest, links = os.path.abspath(path).split("/"), 0
+    current = os.open("/", _ON_THE_WAY)
     try:
-        os.makedirs(path, exist_ok=True)
+        while rest:
+            following, more = _step(current, rest[0], make=make)
+            os.close(current)
+            current, rest, links = following, [*more, *rest[1:]], links + bool(more)
+            if links > _MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        return os.open(".", _DIRECTORY, dir_fd=current)
+    except OSError as error:
+        error.filename = path
+        raise
     finally:
+        os.close(current)
         os.umask(before)
 
 
-def open_directory(path: str) -> int:
-    """Open a directory, and make it if it is missing. Raises OSError, also for a symbolic link."""
-    make_directory(path)
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+def _step(directory: int, name: str, *, make: bool) -> tuple[int, list[str]]:
+    """Open one name within a directory; for a link, its beginning and the names in its target."""
+    target = _link(directory, name or ".")
+    if target is not None:
+        begin = "/" if target.startswith("/") else "."
+        return os.open(begin, _ON_THE_WAY, dir_fd=directory), target.split("/")
+    if make and name:
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o755, dir_fd=directory)
+    return os.open(name or ".", _ON_THE_WAY, dir_fd=directory), []
+
+
+def _link(directory: int, name: str) -> str | None:
+    """Return the target of a link; None if the name is no link. OSError for a link of a job."""
+    try:
+        about = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISLNK(about.st_mode):
+        return None
+    if os.geteuid() == 0 and about.st_uid != 0:
+        raise OSError(errno.ELOOP, "a symbolic link of another user than root is in the way")
+    return os.readlink(name, dir_fd=directory)
 
 
 def put(directory: int, name: str, content: bytes, mode: int = 0o644) -> None:

@@ -14,6 +14,8 @@ from entrypoint.errors import Failure
 
 FILE = "state.json"
 _MAX_SIZE = 64 * 1024  # bytes; ours has some hundreds
+_TRIED = "check"  # the name of a file that is there for a moment
+UNWRITTEN = "no state file can be written, so `gh-runner status` goes by the processes alone"
 REGISTERING, LISTENING, STOPPING, GONE = "registering", "listening", "stopping", "gone"
 
 
@@ -21,17 +23,15 @@ class State:
     """The state file of one runner: its phase, since when (UTC), name, id and last error."""
 
     def __init__(self, directory: str) -> None:
-        """Make the directory; if it cannot be written to, warn, and keep no state file."""
+        """Make the directory; if it cannot be written to, warn once, and keep no state file."""
         self._facts: dict[str, Any] = {}
         self._directory = -1
+        self._path = directory
+        self._is_told = False
         try:
             self._directory = files.open_directory(directory)
         except OSError as error:
-            log.warning(
-                "state.unwritten",
-                "no state file can be written, so `gh-runner status` goes by the processes alone",
-                hint=f"RUNNER_STATE_DIR: {directory}: {error.strerror}",
-            )
+            self._tell(error)
 
     def __enter__(self) -> State:
         """Return itself; the file is written by the first `enter`."""
@@ -62,7 +62,31 @@ class State:
         try:
             files.put(self._directory, FILE, json.dumps(self._facts).encode())
         except OSError as error:
-            log.debug("state.unwritten", "the state could not be written", why=error.strerror)
+            self._tell(error)
+
+    def _tell(self, error: OSError) -> None:
+        """Warn once that the state cannot be written, for example on a read-only root."""
+        if not self._is_told:
+            self._is_told = True
+            log.warning("state.unwritten", UNWRITTEN, hint=_why(self._path, error))
+
+
+def try_out(directory: str) -> str:
+    """Write a file where `State` would, and remove it; return why that fails, or ""."""
+    try:
+        opened = files.open_directory(directory)
+        try:
+            files.put(opened, _TRIED, b"")
+            os.unlink(_TRIED, dir_fd=opened)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        return _why(directory, error)
+    return ""
+
+
+def _why(directory: str, error: OSError) -> str:
+    return f"RUNNER_STATE_DIR: {directory}: {error.strerror}"
 
 
 def _now() -> str:

@@ -121,7 +121,7 @@ class Engine:
             for path in _PID_FILES:
                 with suppress(FileNotFoundError):
                     os.unlink(path)
-        files.make_directory(os.path.dirname(SOCKET))
+        os.close(files.open_directory(os.path.dirname(SOCKET)))
         directory = files.open_directory(os.path.dirname(self._output))
         try:
             files.put(directory, _LOG, b"")

@@ -6,6 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from entrypoint.container import kernel
 from entrypoint.container.account import Account, can
@@ -73,6 +74,29 @@ def protect(files: Mapping[str, SecretFile], settings: Settings, user: Account) 
 
     Raises a Failure if a job could read a file that cannot be deleted. All files are kept then.
     """
+    going, readers, stuck = plan(files, settings, user)
+    _delete({files[variable].path for variable in going})
+    return stuck + [
+        f"{variable}: {files[variable].path} was deleted, a job could have read it as {reader}"
+        for variable, reader in readers.items()
+        if variable in going
+    ]
+
+
+class Plan(NamedTuple):
+    """What is to become of secrets' files, by the variables that name them.
+
+    `going` are to be deleted. `readers` tells as whom a job could read a file. `stuck` has a
+    warning for each that a job can read and that cannot be deleted.
+    """
+
+    going: set[str]
+    readers: dict[str, str]
+    stuck: list[str]
+
+
+def plan(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> Plan:
+    """Return what `protect` would do. Raises the Failure that it would; deletes nothing."""
     obstacles = {variable: _obstacle(file) for variable, file in files.items()}
     going = {variable for variable in files if variable == ENVFILE and not obstacles[variable]}
     staying = {variable: file for variable, file in files.items() if variable not in going}
@@ -85,12 +109,7 @@ def protect(files: Mapping[str, SecretFile], settings: Settings, user: Account) 
     ]
     if stuck and not settings.allow_readable_secrets:
         raise Failure(ExitCode.CONFIG, "; ".join(stuck), _WAYS_OUT)
-    _delete({files[v].path for v in (*going, *readers) if not obstacles[v]})
-    return stuck + [
-        f"{variable}: {files[variable].path} was deleted, a job could have read it as {reader}"
-        for variable, reader in readers.items()
-        if not obstacles[variable]
-    ]
+    return Plan(going | {name for name in readers if not obstacles[name]}, readers, stuck)
 
 
 def _readers(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from entrypoint import redaction
 from entrypoint.container import account
+from entrypoint.container.account import Account
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.lifecycle import engine, exposure, stop_file
 from entrypoint.runner import checks, home, hook
@@ -33,25 +34,13 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
     settings, secrets, notes, others = values[:4]
     origins = [*values.origins.values()]
     user = account.lookup(settings.user)
-    problems = [
-        *checks.problems(settings, user),
-        *checks.environment_problems({**given.settings, **others}, settings, user),
-        *hook.problems(settings),
-    ]
+    problems = wrong_with(settings, user, {**given.settings, **others})
     if problems or user is None:
         raise rules.wrong(problems)
     home.claim(settings.home)
     require_free_disk(settings)
-    notes += checks.warnings(settings, user)
-    if any("/Worker_" in path for path in home.diagnostics(settings.home)):
-        notes.append(
-            "this container has had a job before, which may have changed whatever is in it; take a"
-            " new container for each job (docker run --rm, no --restart)"
-        )
-    if problem := engine.container_jobs_problem():
-        notes.append(problem)
     notes += exposure.protect(files, settings, user)
-    notes += [*exposure.weaknesses(settings, user), *exposed(settings, given.secrets, origins)]
+    notes += [*doubts(settings, user), *exposed(settings, given.secrets, origins)]
     stop_secret = secrets.pop(STOP_SECRET, "")
     vault.fill(secrets)
     earlier = home.record(settings.home)
@@ -66,6 +55,28 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
         "stop_digest": stop_file.digest(stop_secret) if stop_secret else "",
         "earlier": earlier._asdict() if earlier and earlier.id and earlier.name else None,
     }
+
+
+def wrong_with(settings: Settings, user: Account | None, environ: Mapping[str, str]) -> list[str]:
+    """Return each reason why no runner can be started in this container, or by this environment."""
+    return [
+        *checks.problems(settings, user),
+        *checks.environment_problems(environ, settings, user),
+        *hook.problems(settings),
+    ]
+
+
+def doubts(settings: Settings, user: Account) -> list[str]:
+    """Return warnings about this container, in which a runner starts all the same."""
+    found = checks.warnings(settings, user)
+    if any("/Worker_" in path for path in home.diagnostics(settings.home)):
+        found.append(
+            "this container has had a job before, which may have changed whatever is in it; take a"
+            " new container for each job (docker run --rm, no --restart)"
+        )
+    if problem := engine.container_jobs_problem():
+        found.append(problem)
+    return found + exposure.weaknesses(settings, user)
 
 
 def exposed(settings: Settings, secrets: Mapping[str, str], origins: Collection[str]) -> list[str]:

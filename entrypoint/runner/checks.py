@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from entrypoint.container import files
 from entrypoint.container.account import Account, can
 from entrypoint.container.kernel import missing_capabilities, pids_limit
 from entrypoint.runner import program
@@ -40,7 +41,12 @@ def problems(settings: Settings, user: Account | None) -> list[str]:
     missing = [p for p in _PROGRAMS if not os.path.isfile(os.path.join(settings.home, p))]
     if missing:
         return [f"RUNNER_HOME: {settings.home} holds no {' and no '.join(missing)}"]
-    found = []
+    found = [
+        f"RUNNER_HOME: {user.name} cannot execute {os.path.join(settings.home, name)}; look at its"
+        " mode, and whether it is mounted noexec"
+        for name in _PROGRAMS
+        if not can(user, os.path.join(settings.home, name), os.X_OK)
+    ]
     if not can(user, settings.home, os.W_OK | os.X_OK):
         found.append(
             f"RUNNER_HOME: {user.name} cannot write to {settings.home}{_group_remedy(user)}"
@@ -53,9 +59,10 @@ def _folder_problems(settings: Settings, user: Account) -> list[str]:
     folder = settings.workdir_path
     try:
         if not os.path.isdir(folder):
-            os.makedirs(folder)
+            made = files.open_directory(folder)
             if os.geteuid() == 0:
-                os.chown(folder, user.uid, user.gid)
+                os.fchown(made, user.uid, user.gid)
+            os.close(made)
     except OSError as error:
         return [f"RUNNER_WORKDIR: {folder} cannot be made: {error.strerror}"]
     # config.sh does not check these: it would register, and then the listener would end at once.
@@ -98,7 +105,7 @@ def _is_usable(folder: str, user: Account) -> bool:
     if os.geteuid() != 0:
         return False
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = files.open_directory(folder, make=False)
         try:
             if os.fstat(descriptor).st_uid == 0 and set(os.listdir(descriptor)) <= _NOTHING:
                 os.fchown(descriptor, user.uid, user.gid)

@@ -5,6 +5,7 @@ Jobs run as the owner of this directory. So a job may have written any file that
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -152,9 +153,20 @@ def claim(home: str) -> None:
     Raises a Failure (78) if another gh-runner has it locked: one that `docker exec` has started, or
     one in another container on the same volume. Its files must not be cleared as leftovers.
     """
+    _lock(home, fcntl.LOCK_EX)
+
+
+def require_unclaimed(home: str) -> None:
+    """Raise the Failure that `claim` would raise; lock nothing for longer than a moment."""
+    if (descriptor := _lock(home, fcntl.LOCK_SH)) is not None:
+        os.close(descriptor)
+
+
+def _lock(home: str, kind: int) -> int | None:
+    """Return a descriptor that holds the lock; None where there are no locks."""
     try:
         descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         raise Failure(
             ExitCode.CONFIG,
@@ -165,6 +177,8 @@ def claim(home: str) -> None:
         log.debug(
             "runner.directory_not_held", "the directory is not held", path=home, why=error.strerror
         )
+        return None
+    return descriptor
 
 
 def clear(home: str, work: str) -> list[str]:
@@ -175,26 +189,53 @@ def clear(home: str, work: str) -> list[str]:
     identity = [name for name in IDENTITY if os.path.lexists(os.path.join(home, name))]
     for name in identity:
         _delete(os.path.join(home, name))
-    folders = [name for name in _WORK if _is_plain_folder(os.path.join(work, name))]
-    if folders:
-        import shutil  # takes 2 ms, and most starts find nothing to delete
+    return identity + [os.path.join(os.path.basename(work), name) for name in _clear_work(work)]
 
+
+def _clear_work(work: str) -> list[str]:
+    folders = [name for name in _WORK if _is_plain_folder(os.path.join(work, name))]
+    if not folders:
+        return []
+    # Both take time, and most starts find nothing to delete.
+    import shutil
+
+    from entrypoint.container import files
+
+    try:
+        opened = files.open_directory(work, make=False)
+    except OSError:  # a job of an earlier start has put a link in its place
+        return []
     for name in folders:
         # No process of the runner's user runs yet, and rmtree follows no symbolic link.
-        shutil.rmtree(os.path.join(work, name), ignore_errors=True)
-    return identity + [os.path.join(os.path.basename(work), name) for name in folders]
+        shutil.rmtree(name, ignore_errors=True, dir_fd=opened)
+    os.close(opened)
+    return folders
+
+
+def require_clearable(home: str) -> None:
+    """Raise the Failure that `clear` would raise; delete nothing."""
+    points = kernel.mount_points()
+    for path in (os.path.join(home, name) for name in IDENTITY):
+        if path in points:
+            raise _in_the_way(path, os.strerror(errno.EBUSY))
+        if os.path.isdir(path) and not os.path.islink(path):
+            raise _in_the_way(path, os.strerror(errno.EISDIR))
 
 
 def _delete(path: str) -> None:
     try:
         os.unlink(path)
     except OSError as error:
-        raise Failure(
-            ExitCode.CONFIG,
-            f"RUNNER_HOME: {path} is in the way and cannot be deleted: {error.strerror}",
-            "it would be a registration of an earlier start: mount nothing there, or take a new"
-            " container",
-        ) from None
+        raise _in_the_way(path, str(error.strerror)) from None
+
+
+def _in_the_way(path: str, why: str) -> Failure:
+    return Failure(
+        ExitCode.CONFIG,
+        f"RUNNER_HOME: {path} is in the way and cannot be deleted: {why}",
+        "it would be a registration of an earlier start: mount nothing there, or take a new"
+        " container",
+    )
 
 
 def _is_plain_folder(path: str) -> bool:

@@ -19,6 +19,7 @@ from entrypoint.settings.schema import Settings
 
 HOOK = "ACTIONS_RUNNER_HOOK_JOB_STARTED"
 _NAMES = ("job-started.sh", "job-started.ask", "job-started.answer")
+_TRIED = "job-started.check"  # there for a moment, by `try_out`
 _READABLE = 0o555
 # If PID 1 ends without an answer, `read` fails, and so does the job.
 _SCRIPT = """\
@@ -42,22 +43,17 @@ class StartedHook:
         self._home = settings.home
         self._paths = [os.path.join(settings.state_dir, name) for name in _NAMES]
         self._is_asked = self._is_answered = False
-        self.remove()
-        self._script, ask, answer = self._paths
+        _, ask, answer = _NAMES
         group = account.require(settings.user).gid
         try:
-            files.make_directory(settings.state_dir)
+            self._directory = files.open_directory(settings.state_dir)
+            self.remove()
             # Write-only and read-only for the runner's group. O_RDONLY, not O_RDWR: with O_ASYNC
             # our own read() would signal us again, without end.
-            self._ask = _fifo(ask, group, 0o620, os.O_RDONLY)
-            self._answer = _fifo(answer, group, 0o640, os.O_RDWR)
+            self._ask = _fifo(self._directory, ask, group, 0o620, os.O_RDONLY)
+            self._answer = _fifo(self._directory, answer, group, 0o640, os.O_RDWR)
         except OSError as error:
-            raise Failure(
-                ExitCode.CONFIG,
-                "RUNNER_STATE_DIR: RUNNER_CREDENTIAL=until-job cannot do without it, and"
-                f" {settings.state_dir} cannot be written to: {error.strerror}",
-                "mount a tmpfs there, or name another directory that belongs to root",
-            ) from None
+            raise _unusable(settings, error) from None
         fcntl.fcntl(self._ask, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(self._ask, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
 
@@ -65,10 +61,9 @@ class StartedHook:
         """Write the hook, and return the environment that names it; it runs the user's own next."""
         _, ask, answer = (shlex.quote(path) for path in self._paths)
         then = _next_hook(environ.get(HOOK, ""), self._home)
-        with open(self._script, "x", encoding="utf-8") as file:
-            file.write(_SCRIPT.format(ask=ask, answer=answer, then=then))
-            os.fchmod(file.fileno(), _READABLE)
-        return {**environ, HOOK: self._script}
+        script = _SCRIPT.format(ask=ask, answer=answer, then=then).encode(errors="surrogateescape")
+        files.put(self._directory, _NAMES[0], script, _READABLE)
+        return {**environ, HOOK: self._paths[0]}
 
     def asks(self) -> bool:
         """Return whether a job waits for an answer; a runner runs one job at a time."""
@@ -80,14 +75,16 @@ class StartedHook:
     def answer(self) -> None:
         """Delete the FIFOs, and let the job begin."""
         self._is_answered = True
-        _remove(self._paths[1:])
+        self.remove(*_NAMES[1:])
         os.write(self._answer, b"\n")
         os.close(self._answer)
         os.close(self._ask)
 
-    def remove(self) -> None:
-        """Delete the script and the FIFOs."""
-        _remove(self._paths)
+    def remove(self, *names: str) -> None:
+        """Delete the script and the FIFOs, or some of them."""
+        for name in names or _NAMES:
+            with suppress(OSError):
+                os.unlink(name, dir_fd=self._directory)
 
 
 def problems(settings: Settings) -> list[str]:
@@ -108,13 +105,38 @@ def problems(settings: Settings) -> list[str]:
     return [problem]
 
 
-def _fifo(path: str, group: int, mode: int, access: int) -> int:
+def try_out(settings: Settings) -> None:
+    """Make a FIFO where `StartedHook` would, and remove it; raise the Failure that it would."""
+    try:
+        directory = files.open_directory(settings.state_dir)
+        try:
+            group = account.require(settings.user).gid
+            os.close(_fifo(directory, _TRIED, group, 0o640, os.O_RDWR))
+            os.unlink(_TRIED, dir_fd=directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise _unusable(settings, error) from None
+
+
+def _unusable(settings: Settings, error: OSError) -> Failure:
+    return Failure(
+        ExitCode.CONFIG,
+        "RUNNER_STATE_DIR: RUNNER_CREDENTIAL=until-job cannot do without it, and"
+        f" {settings.state_dir} cannot be written to: {error.strerror}",
+        "mount a tmpfs there, or name another directory that belongs to root",
+    )
+
+
+def _fifo(directory: int, name: str, group: int, mode: int, access: int) -> int:
     """Make a FIFO with this group and mode, and open it without waiting for the other end."""
-    os.mkfifo(path, 0o600)
+    os.mkfifo(name, 0o600, dir_fd=directory)
+    flags = access | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(name, flags, dir_fd=directory)
     if os.geteuid() == 0:
-        os.chown(path, 0, group)
-    os.chmod(path, mode)
-    return os.open(path, access | os.O_NONBLOCK | os.O_CLOEXEC)
+        os.fchown(descriptor, 0, group)
+    os.fchmod(descriptor, mode)
+    return descriptor
 
 
 def _next_hook(path: str, home: str) -> str:
@@ -132,9 +154,3 @@ def _next_hook(path: str, home: str) -> str:
             programs = f"{shlex.quote(home)}/externals/node*/bin/node"
             return f'exec "$(ls -d {programs} | tail -n 1)" {quoted}'
     return f"echo {shlex.quote(f'{HOOK}: {path} ends in neither .sh nor .ps1 nor .js')}; exit 1"
-
-
-def _remove(paths: list[str]) -> None:
-    for path in paths:
-        with suppress(OSError):
-            os.unlink(path)

@@ -1,16 +1,18 @@
 """`gh-runner check` reports what `run` would meet, and registers nothing."""
 
 import json
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.support import wire
-from tests.support.life import Life
+from tests.lives.test_surroundings import NO_MEMFD
+from tests.support import pki, wire
+from tests.support.life import NAMESPACE, TOKEN, USER, Life
 
-ALL = ["settings", "runner", "disk", "name", "connection", "clock"]
+ALL = ["settings", "runner", "disk", "state", "name", "connection", "clock"]
 ALL += ["credential", "permissions", "group", "labels"]
 
 
@@ -139,6 +141,91 @@ def test_expiry(life: Life) -> None:
     assert code == 0
     assert found["credential"]["verdict"] == "warning"
     assert soon[:10] in found["credential"]["said"]
+
+
+def bad_places(life: Life) -> dict[str, tuple[str, int, dict[str, str], str]]:
+    """By a name: the check that tells of it, its code, the settings, and what the shell mounts."""
+    home, state = life.home, "/proc/none"
+    authority = pki.authority(life.directory).path
+    readable = life.directory / "token"
+    readable.write_text(TOKEN)
+    return {
+        "state": ("state", 0, {"RUNNER_STATE_DIR": state}, ""),
+        "state until-job": (
+            *("state", 78),
+            {"RUNNER_STATE_DIR": state, "RUNNER_CREDENTIAL": "until-job"},
+            "",
+        ),
+        "state with authority": (
+            *("state", 78),
+            {"RUNNER_STATE_DIR": state, "RUNNER_CA_FILE": str(authority)},
+            "",
+        ),
+        "disk": ("disk", 75, {"RUNNER_MIN_FREE_DISK": "900T"}, ""),
+        "noexec": (
+            "runner",
+            78,
+            {},
+            f"mount --bind {home} {home}; mount -o remount,bind,noexec {home}",
+        ),
+        "no core": ("", 0, {}, "ulimit -c 0"),
+        "old record": (
+            "runner",
+            78,
+            {},
+            f"touch {home}/.runner; mount --bind /dev/null {home}/.runner",
+        ),
+        "hook": (
+            *("runner", 78),
+            {"RUNNER_CREDENTIAL": "until-job"},
+            f"echo ACTIONS_RUNNER_HOOK_JOB_STARTED=/x >{home}/.env",
+        ),
+        "secret": (
+            *("runner", 78),
+            {"GITHUB_PERSONAL_TOKEN": "", "GITHUB_PERSONAL_TOKEN_FILE": str(readable)},
+            f"mount --bind {readable} {readable}",
+        ),
+        "had a job": (
+            "runner",
+            0,
+            {},
+            f"mkdir -p {home}/_diag; touch {home}/_diag/Worker_1.log; chown -R {USER} {home}/_diag",
+        ),
+        "another runner": ("runner", 78, {}, f"exec 9<{home}; flock -x 9"),
+        "no memory files": ("runner", 78, {}, "NO_MEMFD"),
+    }
+
+
+BAD_PLACES = (
+    *("state", "state until-job", "state with authority", "disk", "noexec", "no core"),
+    *("old record", "hook", "secret", "had a job", "another runner", "no memory files"),
+)
+
+
+@pytest.mark.parametrize("case", BAD_PLACES)
+def test_what_run_would_meet_here(life: Life, case: str) -> None:
+    """The container is tried as `run` does it: the same code, and the same words."""
+    check, code, settings, script = bad_places(life)[case]
+    settings = {**settings, "RUNNER_IDLE_TIMEOUT": "0.1"}
+    namespace = ["unshare", "--mount", *NAMESPACE, "sh", "-c", f'{script or ":"}; exec "$@"', "sh"]
+    if script == "NO_MEMFD":
+        program = life.directory / "no_memfd.py"
+        program.write_text(NO_MEMFD)
+        namespace = [*NAMESPACE, "/usr/bin/python3", str(program)]
+    life.start("check", "--json", namespace=namespace, **settings)
+    told = (life.wait(), json.loads(life.output))
+    assert (told[0], told[1]["exit_code"]) == (code, code), life.output
+    bad = [one for one in told[1]["findings"] if one["verdict"] != "fine"]
+    assert life.start(namespace=namespace, **settings).wait() == code, life.output
+    if check:
+        assert check in {one["check"] for one in bad}
+        words = " ".join(f"{line['event']} {line.get('problems')}" for line in life.log)
+        assert any(without_size(one["said"]) in without_size(words) for one in bad), life.output
+
+
+def without_size(words: str) -> str:
+    """Return words without the free space, which changes from one moment to the next."""
+    return re.sub(r"[0-9]+ MiB free", "", words)
 
 
 def test_registration_token(life: Life) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from simulator import Simulator
+from tests.support import pki
 from tests.support.life import NAMESPACE, Life, until
 
 # x86-64 and arm64 each have their own number of memfd_create(2).
@@ -89,6 +90,29 @@ def test_state_directory_that_a_job_replaces(life: Life, simulator: Simulator) -
     )
     assert life.start(RUNNER_STATE_DIR=str(state)).wait() == 0, life.output
     assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("credential", ["until-exit", "until-job"])
+def test_directories_above_ours_that_a_job_replaces(
+    life: Life, simulator: Simulator, credential: str
+) -> None:
+    """A link in the place of a directory on the way makes root write nothing where it points."""
+    mine, victim = life.home / "mine", life.directory / "victim"
+    mine.mkdir(mode=0o777)
+    os.chown(mine, 65534, 65534)
+    victim.mkdir()
+    authority = pki.authority(life.directory).path
+    authority.chmod(0o644)
+    simulator.queue_job(f"mv {mine} {mine}.old; ln -s {victim} {mine}")
+    life.start(
+        RUNNER_STATE_DIR=str(mine / "state"),
+        RUNNER_METRICS_FILE=str(mine / "figures" / "gh-runner.prom"),
+        RUNNER_CA_FILE=str(authority),
+        RUNNER_CREDENTIAL=credential,
+    )
+    assert life.wait() in (0, 74), life.output
+    assert "Traceback" not in life.output
+    assert list(victim.iterdir()) == []
 
 
 @pytest.mark.parametrize(

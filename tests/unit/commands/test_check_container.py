@@ -1,9 +1,8 @@
 """What `gh-runner check` finds in the container itself."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -61,22 +60,15 @@ def test_no_dotnet(tmp_path: Path) -> None:
     assert list(check_container._libraries(str(tmp_path))) == []
 
 
-class Usage(NamedTuple):
-    """The result of shutil.disk_usage."""
-
-    free: int
-
-
-@pytest.mark.parametrize(("gibibytes", "verdict"), [(1, "warning"), (20, "fine")])
-def test_disk(
-    gibibytes: int, verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Little room in the work folder is a warning and not an error."""
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(gibibytes * 1024**3))
-    found = only(check_container._disk(fakehub.parse({"RUNNER_WORKDIR": str(tmp_path)})))
-    assert found.verdict == verdict
-    assert found.code is ExitCode.DONE
-    assert f"{gibibytes}.0 GiB free" in found.said
+@pytest.mark.parametrize(
+    ("least", "verdict", "code"), [("0", "fine", ExitCode.DONE), ("999T", "wrong", ExitCode.RETRY)]
+)
+def test_disk(least: str, verdict: str, code: ExitCode, tmp_path: Path) -> None:
+    """The free space that `run` asks for counts, and nothing else."""
+    settings = {"RUNNER_WORKDIR": str(tmp_path), "RUNNER_MIN_FREE_DISK": least}
+    found = only(check_container._disk(fakehub.parse(settings)))
+    assert (found.verdict, found.code) == (verdict, code)
+    assert str(tmp_path) in found.said
 
 
 @pytest.mark.parametrize(
