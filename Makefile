@@ -2,6 +2,9 @@
 .NOTPARALLEL:
 .PHONY: help venv deps engine demo pictures image run test test-image test-deploy test-action cover format lint types check exhaustive bench fleet chaos lock clean
 
+# Python keeps what it has compiled: every test worker and every life would compile it again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Variables named on make's command line (STOP, N, SEED, PYTHON) are in every recipe's environment.
 VENV := .venv
 BIN := $(VENV)/bin

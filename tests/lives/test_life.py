@@ -133,7 +133,7 @@ def test_closed_streams(life: Life, simulator: Simulator) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("lives", [25, pytest.param(100, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("lives", [12, pytest.param(100, marks=pytest.mark.exhaustive)])
 def test_many_lives_in_a_row(simulator: Simulator, lives: int) -> None:
     """A number of jobs in a row all end with 0, and leave no trace."""
     for _ in range(lives):

@@ -118,7 +118,7 @@ def test_jobs_trust_them_too(life: Life, simulator: Simulator, tmp_path: Path) -
     """Jobs' programs get the authorities, whichever variable named them, and no key."""
     authority = pki.authority(tmp_path)
     with authority.path.open("a") as file:
-        file.write(app_key(1))
+        file.write(app_key())
     job = simulator.queue_job(
         "for f in $SSL_CERT_FILE $NODE_EXTRA_CA_CERTS $CURL_CA_BUNDLE; do"
         " echo $f $(grep -c BEGIN.CERT $f) keys: $(grep -c PRIVATE $f); done"

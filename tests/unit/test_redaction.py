@@ -67,7 +67,7 @@ def test_no_part_of_what_is_known(
 
 def test_a_key_is_hidden_line_by_line() -> None:
     """No line of a key stays, however its line breaks are written; nor of the key in base64."""
-    key = app_key(3)
+    key = app_key()
     redaction.hide(key)
     for text in (key, key.replace("\n", "\\n"), key.replace("\n", " "), key.replace("\n", "")):
         body = text.replace("-----BEGIN PRIVATE KEY-----", "")

@@ -19,6 +19,7 @@ from simulator import Simulator
 from tests.support import unprivileged
 from tests.support.life import NAMESPACE, Life, until
 from tests.support.mutants import mutated, replace
+from tests.support.secrets import app_key
 
 TOKEN = "GITHUB_PERSONAL_TOKEN"
 KEY = "GITHUB_APP_PRIVATE_KEY"
@@ -205,7 +206,8 @@ def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: str = "")
 @pytest.mark.parametrize("in_file", [False, True], ids=["variable", "file"])
 def test_app_key_that_is_none(life: Life, simulator: Simulator, kind: str, in_file: bool) -> None:
     """The key is refused before anything is deleted or requested, and no line of it is shown."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key = serialization.load_pem_private_key(app_key().encode(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
     text = {
         "words": "correct horse battery staple",
         "cut": pem(key)[:-40],

@@ -204,7 +204,7 @@ def test_two_that_disagree(authority: pki.Authority, tmp_path: Path) -> None:
 
 def test_no_key_is_republished(authority: pki.Authority, tmp_path: Path) -> None:
     """If a file also has a key, only its certificates become readable for all."""
-    key = app_key(1)
+    key = app_key()
     with authority.path.open("a") as file:
         file.write(key)
     authority.path.chmod(0o600)

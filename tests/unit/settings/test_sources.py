@@ -138,7 +138,7 @@ def test_token_that_cannot_be_one(raw: str) -> None:
     assert raw not in problem
 
 
-KEY = app_key(1)
+KEY = app_key()
 
 
 @pytest.mark.parametrize(
