@@ -49,8 +49,16 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert broken == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(documents.ROOT)))
+def test_named_modules_exist(page: Path) -> None:
+    """Each `….py` that a page names is the end of the path of a file."""
+    named = re.findall(r"`([\w./-]+\.py)`", page.read_text())
+    paths = [str(path) for path in documents.ROOT.glob("[a-z]*/**/*.py")]
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in paths)] == []
+
+
 def anchors(page: Path) -> set[str]:
-    """The anchors that GitHub makes of a page's headings."""
+    """Return the anchors that GitHub makes of a page's headings."""
     titles = re.findall(r"^#+ +(.+)$", page.read_text(), re.MULTILINE)
     plain = (re.sub(r"[^\w\- ]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", t)) for t in titles)
     return {title.strip().lower().replace(" ", "-") for title in plain}
@@ -63,7 +71,7 @@ def test_the_page_on_ecs_has_the_tables_of_the_action() -> None:
 
 
 def test_migrating_has_the_variables_of_the_code() -> None:
-    """Each variable of another project is documented as it is translated."""
+    """docs/migrating.md has the table from which variables are translated."""
     assert documents.MIGRATING.read_text() == documents.migrating(), (
         "run python -m scripts.documents"
     )
@@ -75,7 +83,7 @@ def test_the_sample_is_what_the_program_prints() -> None:
 
 
 def said() -> str:
-    """All texts of the program, as one: literals that stand side by side are joined."""
+    """Return all texts of the program as one; adjacent literals are joined."""
     texts = []
     for path in (documents.ROOT / "entrypoint").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -88,7 +96,7 @@ def said() -> str:
 
 
 def test_quoted_messages_exist() -> None:
-    """What "my runner does nothing" quotes of the log is what the log says."""
+    """The messages that "My runner does nothing" quotes are messages of the program."""
     page = documents.TROUBLESHOOTING.read_text().partition("# My runner does nothing")[2]
     quoted = [q for q in re.findall(r"`([^`]+)`", page) if " " in q and not q.startswith("RUNNER_")]
     assert len(quoted) > 5
