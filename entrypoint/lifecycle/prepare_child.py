@@ -1,4 +1,4 @@
-"""The first child of PID 1: it reads and checks the settings, and hides the secrets.
+"""A child of PID 1: it reads and checks the settings, and hides the secrets.
 
 A child does this so that PID 1 never sees a secret. Files are deleted only after all settings have
 been found right, so that a mistake in the settings loses no file.
