@@ -97,5 +97,17 @@ def _run() -> int:
     return life.run(pid_1, os.environ, given, vault, registering)
 
 
+def exit_code() -> int:
+    """Return what `main` returns; an exception that reaches this function is a defect (70).
+
+    Python's own exit code would be 1, which no supervisor finds in the table of exit codes.
+    """
+    try:
+        return main()
+    except Exception:  # noqa: BLE001 - whatever it is
+        sys.excepthook(*sys.exc_info())
+        return 70  # ExitCode.DEFECT, whose module may be what cannot be loaded
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code())

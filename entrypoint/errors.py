@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 
@@ -54,6 +55,12 @@ def refused_by_kernel(error: OSError) -> Failure | None:
     Returns None for other errors. The code that makes such a call adds the call's name to the error
     as a note.
     """
+    if error.errno in (errno.EMFILE, errno.ENFILE):  # any call that opens something, open(2) too
+        return Failure(
+            ExitCode.CONFIG,
+            f"the container may not open enough files: {error.strerror}",
+            "raise the limit of open files (--ulimit nofile=…, LimitNOFILE=); a job needs many",
+        )
     for call in getattr(error, "__notes__", ()):
         if call in _LIMITS:
             what = f" ({error.filename})" if error.filename else ""

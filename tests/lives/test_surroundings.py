@@ -58,6 +58,15 @@ def test_seccomp_without_memory_files(life: Life) -> None:
     assert "Traceback" not in life.output
 
 
+@pytest.mark.parametrize("files", [9, 12, 16])
+def test_limit_of_open_files(life: Life, files: int) -> None:
+    """A limit that is reached before the settings are read: one line that names it, 78."""
+    limited = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"]
+    assert life.start(namespace=[*NAMESPACE, *limited]).wait() == 78, life.output
+    assert "ulimit" in life.error()
+    assert "Traceback" not in life.output
+
+
 @pytest.mark.parametrize("processes", [2, 3, 4, 5, 6, 8], indirect=True)
 def test_limit_of_processes(life: Life, simulator: Simulator, processes: list[str]) -> None:
     """Under any limit of processes the life ends soon, with one line and a documented code."""
