@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from entrypoint.container import kernel
@@ -20,9 +20,11 @@ from entrypoint.settings.secret_files import ENVFILE, SecretFile
 _HOST_SOCKETS = ("/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock")
 _WAYS_OUT = (
     "mount the directory that holds it, and writable, instead of the file alone, so that it can be"
-    " deleted; or make it readable for root only (chown root, chmod 600) and set RUNNER_SUDO=0;"
+    " deleted; or make it readable for root only (chown root, chmod 600) and set RUNNER_SUDO=0{};"
     " RUNNER_ALLOW_READABLE_SECRETS=1 starts all the same"
 )
+_AS_ROOT = "root, by "  # followed by the way
+_NO_ENGINE = " and RUNNER_ENGINE=none, with no engine's socket mounted"
 _SUDO_TIMEOUT = 5.0  # seconds; if sudo has not answered by then, the user is taken to have sudo
 
 
@@ -72,14 +74,18 @@ def weaknesses(settings: Settings, user: Account) -> list[str]:
 def protect(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> list[str]:
     """Delete each secret's file that a job could read, and any env file; return notes about it.
 
+    A file that is mounted by itself, as Docker does with secrets, is unmounted if that is allowed.
     Raises a Failure if a job could read a file that cannot be deleted. All files are kept then.
     """
     going, readers, stuck = plan(files, settings, user)
-    _delete({files[variable].path for variable in going})
+    paths = {variable: file.path for variable, file in files.items() if variable in going}
+    mounted = kernel.mount_points()
+    _delete({*paths.values()})
     return stuck + [
-        f"{variable}: {files[variable].path} was deleted, a job could have read it as {reader}"
-        for variable, reader in readers.items()
-        if variable in going
+        f"{variable}: {path} was {'unmounted' if path in mounted else 'deleted'}, a job could have"
+        f" read it as {readers[variable]}"
+        for variable, path in paths.items()
+        if variable in readers
     ]
 
 
@@ -108,7 +114,7 @@ def plan(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> 
         if obstacles[name]
     ]
     if stuck and not settings.allow_readable_secrets:
-        raise Failure(ExitCode.CONFIG, "; ".join(stuck), _WAYS_OUT)
+        raise Failure(ExitCode.CONFIG, "; ".join(stuck), _ways_out(readers.values()))
     return Plan(going | {name for name in readers if not obstacles[name]}, readers, stuck)
 
 
@@ -116,16 +122,22 @@ def _readers(files: Mapping[str, SecretFile], settings: Settings, user: Account)
     """Return the user as whom a job could read the file, for each variable where it could."""
     readers = {v: user.name for v, file in files.items() if can(user, file.path, os.R_OK)}
     if len(readers) < len(files) and (way := way_to_root(settings, user)):
-        return dict.fromkeys(files, f"root, by {way}") | readers
+        return dict.fromkeys(files, f"{_AS_ROOT}{way}") | readers
     return readers
+
+
+def _ways_out(readers: Iterable[str]) -> str:
+    # With an engine a job is root without sudo.
+    by_engine = any(r.startswith(_AS_ROOT) and r != f"{_AS_ROOT}sudo" for r in readers)
+    return _WAYS_OUT.format(_NO_ENGINE if by_engine else "")
 
 
 def _obstacle(file: SecretFile) -> str:
     """Return why a file cannot be deleted; "" if it seems that it can."""
+    if file.path in kernel.mount_points():
+        return "" if kernel.may_unmount() else "it is mounted by itself"
     if file.names > 1:
         return "it has another name as well (a hard link)"
-    if file.path in kernel.mount_points():
-        return "it is mounted by itself"
     if not os.access(file.way[-1].directory, os.W_OK | os.X_OK, effective_ids=True):
         read_only = os.statvfs(file.way[-1].directory).f_flag & os.ST_RDONLY
         return os.strerror(errno.EROFS if read_only else errno.EACCES)
@@ -133,9 +145,14 @@ def _obstacle(file: SecretFile) -> str:
 
 
 def _delete(paths: set[str]) -> None:
+    """Delete files; those that are mounted by themselves are unmounted."""
+    mounted = kernel.mount_points()
     for path in paths:
         try:
-            os.unlink(path)
+            if path in mounted:
+                kernel.unmount(path)
+            else:
+                os.unlink(path)
         except OSError as error:
             what = f"the secret's file {path} cannot be deleted: {error.strerror}"
-            raise Failure(ExitCode.CONFIG, what, _WAYS_OUT) from None
+            raise Failure(ExitCode.CONFIG, what, _ways_out(())) from None

@@ -31,6 +31,8 @@ ln -s ..data/token "$0/token"
 mount -o remount,ro "$0"
 exec "$@"
 """
+# A file is mounted over another one, and nothing of that reaches this machine's namespace.
+MOUNT = 'mount --bind "$0" "$1"; shift; exec "$@"'
 
 
 @pytest.fixture
@@ -186,6 +188,36 @@ def test_with_sudo_a_job_reads_roots_files(
     begin(life, path, namespace=walls(), RUNNER_SUDO=sudo)
     assert life.wait() == 0, life.output
     assert path.exists() is stays
+
+
+def test_mounted_file_is_unmounted(life: Life, simulator: Simulator) -> None:
+    """A file that is mounted by itself, as Swarm does with secrets, is gone before the job."""
+    kept, path = put(life.directory / "kept", mode=0o644), put(life.directory / "token", text="")
+    mount = ["unshare", "--mount", "sh", "-ec", MOUNT, str(kept), str(path)]
+    job = simulator.queue_job(f"[ ! -s {path} ]")
+    assert begin(life, path, namespace=[*mount, *ISOLATED]).wait() == 0, life.output
+    assert simulator.job(job["id"])["result"] == "succeeded"
+    assert f"{FILE}: {path} was unmounted, a job could have read it as {USER}" in life.output
+    assert kept.read_text() == TOKEN
+
+
+def test_mounted_file_that_has_to_stay(life: Life, simulator: Simulator) -> None:
+    """Without CAP_SYS_ADMIN it cannot be unmounted, so that nothing starts."""
+    kept, path = put(life.directory / "kept", mode=0o644), put(life.directory / "token", text="")
+    mount = ["unshare", "--mount", "sh", "-ec", MOUNT, str(kept), str(path)]
+    without = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
+    assert begin(life, path, namespace=[*mount, *ISOLATED, *without]).wait() == 78, life.output
+    assert f"{path} cannot be deleted (it is mounted by itself)" in life.error()
+    assert simulator.requests() == []
+
+
+def test_engine_makes_root_without_sudo(life: Life, simulator: Simulator) -> None:
+    """A file that has to stay beside an engine for jobs: the way out is not RUNNER_SUDO=0 alone."""
+    path, namespace = kubernetes(life, 0o400, sudo=False)
+    begin(life, path, namespace=namespace, RUNNER_SUDO="0", RUNNER_ENGINE="docker")
+    assert life.wait() == 78, life.output
+    assert "RUNNER_ENGINE=none" in life.error()
+    assert simulator.requests() == []
 
 
 def kubernetes(life: Life, mode: int, *, sudo: bool) -> tuple[Path, list[str]]:
