@@ -89,12 +89,11 @@ def _run() -> int:
     from entrypoint.settings import schema  # noqa: F401 - before the fork, since both need it
 
     figures.share()
-    vault = Vault()
-    registering = RegisteringChild(pid_1, os.environ, vault)
+    registering = RegisteringChild(pid_1, os.environ, Vault())
     from entrypoint.lifecycle import life  # after the fork, while the child imports its modules
 
     gc.enable()
-    return life.run(pid_1, os.environ, given, vault, registering)
+    return life.run(pid_1, os.environ, given, registering)
 
 
 def exit_code() -> int:

@@ -17,6 +17,7 @@ from entrypoint.lifecycle.engine import running
 from entrypoint.lifecycle.hangs import Abandoned, Scene
 from entrypoint.lifecycle.life_figures import Figures
 from entrypoint.lifecycle.log_lines import converted
+from entrypoint.lifecycle.pause import Pause
 from entrypoint.lifecycle.until_job import UntilJob, until_job
 from entrypoint.registration.record import Progress
 from entrypoint.registration.register import RegisteringChild, registered
@@ -37,16 +38,15 @@ def run(
     pid_1: Init,
     environ: MutableMapping[str, str],
     given: Vault,
-    vault: Vault,
     child: RegisteringChild,
 ) -> ExitCode:
     """Call `live`, end all processes that are left, and return the exit code."""
     log.configure(environ.get("RUNNER_LOG_LEVEL", ""), environ.get("RUNNER_LOG_FORMAT", ""))
     log.colour(wanted=not environ.get("NO_COLOR"))
     pid_1.on_other = OtherSignals()
-    life, failure = Figures(), None
+    life, failure, pause = Figures(), None, Pause(environ)
     try:
-        code = live(pid_1, environ, given, vault, child, life)
+        code = live(pid_1, environ, given, child, life, pause)
     except Stopped as stop:
         code = ExitCode(128 + stop.signum)
     except Exception as error:  # noqa: BLE001 - clean the container up after a defect as well
@@ -60,6 +60,7 @@ def run(
     log.info("life.ended", f"exit code {int(code)}: {code.meaning}", code=int(code), figures=found)
     last_words = (failure.message, failure.hint) if failure else (code.meaning,)
     termination_message.leave(*last_words)
+    pause.wait(pid_1, code)
     return code
 
 
@@ -92,20 +93,21 @@ def live(
     pid_1: Init,
     environ: MutableMapping[str, str],
     given: Vault,
-    vault: Vault,
     child: RegisteringChild,
     life: Figures,
+    pause: Pause,
 ) -> ExitCode:
     """Take one runner through its whole life.
 
-    `given` holds the secrets of the environment, and `vault` will hold the credential. `child`
-    waits for its order to register. `life` collects times and costs. Raises Stopped or a Failure;
-    the runner is removed from GitHub's list in both cases.
+    `given` holds the secrets of the environment. `child` waits for its order to register, and its
+    vault will hold the credential. `life` collects times and costs. `pause` gets the setting of
+    that name. Raises Stopped or a Failure; the runner is removed from GitHub's list in both cases.
     """
-    prepared = prepare(pid_1, environ, given, vault)
+    prepared = prepare(pid_1, environ, given, child.vault)
     settings = Settings.restore(prepared["settings"])
+    pause.seconds = settings.failure_pause
     claim(settings.home)  # the lock of the child that prepared went with that child
-    remover = Remover(pid_1, settings, vault, environ, prepared["name"])
+    remover = Remover(pid_1, settings, child.vault, environ, prepared["name"])
     with stop_file.watched(pid_1, settings, prepared["stop_digest"]), ExitStack() as exits:
         seen = exits.enter_context(state.State(settings.state_dir))
         life.name, life.file = remover.registration.name, settings.metrics_file

@@ -41,7 +41,7 @@ class RegisteringChild:
         self.progress = progress = Progress()
         # The registration token, kept only so that `output` can redact it.
         self._token = token = Vault()
-        self._init, self._vault = pid_1, vault
+        self._init, self.vault = pid_1, vault
         self._order = memory_file("order")
         inbox, self._outbox = os.pipe()
         gate, self._gate = os.pipe()
@@ -105,7 +105,7 @@ class RegisteringChild:
             if self.progress.begun():
                 from entrypoint.registration import meanwhile_child  # loads requests
 
-                meanwhile_child.ask(settings, self._vault, earlier, self.progress)
+                meanwhile_child.ask(settings, self.vault, earlier, self.progress)
             return b""
 
         return self._init.fork(ask)
@@ -116,7 +116,7 @@ class RegisteringChild:
 
     def forget_credential(self) -> None:
         """Forget a JIT configuration that was given, because its files are written."""
-        self._vault.forget()
+        self.vault.forget()
 
     def output(self) -> str:
         """Return the output of config.sh, with the token redacted if config.sh has printed it."""

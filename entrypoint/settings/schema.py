@@ -336,6 +336,16 @@ class Settings(NamedTuple):
             "seconds a job may take before it is cancelled; 0: no limit",
         ),
     ]
+    failure_pause: Annotated[
+        float,
+        Setting(
+            "RUNNER_FAILURE_PAUSE",
+            "0",
+            parsers.seconds,
+            "seconds it waits before it ends with 7, 77 or 78, for an engine that starts it again"
+            " whatever the exit code",
+        ),
+    ]
     watchdog: Annotated[
         float,
         Setting(

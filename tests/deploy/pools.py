@@ -6,7 +6,7 @@ import re
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from simulator import Simulator
 from tests.deploy.guest import Guest
@@ -44,7 +44,7 @@ class Pool(ABC):
     user = ""
     sudo = False  # whether jobs may become root
     stop_seconds = 20.0  # an idle or busy pool must have ended by then
-    retry_seconds = 1e9  # the pause after a wrong token; practically for ever
+    waits_before_it_ends = False  # a container with a wrong token (RUNNER_FAILURE_PAUSE)
     dies_with_its_client = False  # a killed client takes its runner along, which stays on the list
     killed_at_once: ClassVar = {"client": 1, "engine": 2}  # runners that each victim takes along
 
@@ -274,7 +274,7 @@ class QuadletRootless(Quadlet):
 class Swarm(Pool):
     """A service of a swarm."""
 
-    retry_seconds = 10.0
+    waits_before_it_ends = True
 
     def install(self) -> None:
         """Make the guest a swarm."""
@@ -286,19 +286,27 @@ class Swarm(Pool):
 
     def configure(self, token: str = TOKEN, **settings: str) -> None:
         """Keep the settings, which the stack takes from the environment; make the secret."""
-        self.guest.run("docker", "secret", "rm", "github-token", check=False)
-        self.guest.run("bash", "-ec", documented("Swarm"), input=token + "\n")
         self._given = {**SETTINGS, "IMAGE": IMAGE, **settings}
+        secret = settings.get("SECRET", "github-token")
+        self.guest.run("docker", "secret", "rm", secret, check=False)
+        self._run("bash", "-ec", documented("Swarm"), input=token + "\n")
+
+    def _run(self, *words: str, **options: Any) -> None:
+        given = [f"{name}={value}" for name, value in self._given.items()]
+        self.guest.run("env", *given, *words, **options)
 
     def start(self, number: int) -> None:
         """Deploy the stack, or scale its service."""
         if self.guest.run("docker", "service", "ls", "--quiet"):
             self.guest.run("docker", "service", "scale", "--detach", f"ci_runner={number}")
-            return
-        given = [f"{name}={value}" for name, value in self._given.items()]
-        deploy = ["docker", "stack", "deploy", "--resolve-image=never", "--detach=true"]
-        stack = f"--compose-file={DEPLOY}/swarm/stack.yaml"
-        self.guest.run("env", *given, f"REPLICAS={number}", *deploy, stack, "ci")
+        else:
+            self.deploy(number)
+
+    def deploy(self, number: int, *overrides: str) -> None:
+        """Deploy the stack, with what the configuration says by now."""
+        files = [f"--compose-file={DEPLOY}/swarm/{name}" for name in ("stack.yaml", *overrides)]
+        deploy = ["docker", "stack", "deploy", "--resolve-image=never", "--detach=true", *files]
+        self._run("env", f"REPLICAS={number}", *deploy, "ci")
 
     def begin_stop(self) -> None:
         """Remove the stack."""

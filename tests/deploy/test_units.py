@@ -9,7 +9,7 @@ import pytest
 
 from simulator import Simulator
 from tests.deploy.guest import Guest
-from tests.deploy.pools import DEPLOY, IMAGE, Systemd, listening
+from tests.deploy.pools import DEPLOY, IMAGE, Systemd, documented, listening
 from tests.support.life import until
 
 GENERATOR = "/usr/lib/systemd/system-generators/podman-system-generator"
@@ -186,10 +186,16 @@ def test_new_image(pool: Systemd, github: Simulator) -> None:
 
 @pytest.mark.exhaustive
 def test_mounted_socket(pool: Systemd, github: Simulator) -> None:
-    """RUN_OPTIONS are passed to the engine; in this test they give jobs the host's Docker."""
+    """RUN_OPTIONS reach the engine: here they give jobs the host's Docker, by which they are root.
+
+    So the credential must not stay, and the unit says so until it has the drop-in for that.
+    """
     options = "--volume=/var/run/docker.sock:/var/run/docker.sock --env=RUNNER_ENGINE=auto"
     pool.guest.write("/etc/gh-runner/pool.conf", f"IMAGE={IMAGE}\nRUN_OPTIONS={options}\n")
+    refused(pool, "github-token cannot be deleted", "by the engine behind /run/docker.sock")
+    pool.guest.run("sh", "-ec", f"cd {DEPLOY}/..\n{documented('Jobs with sudo')}")
     pool.start(1)
+    pool.systemctl("restart", "gh-runner@1.service")
     listening(github, 1)
     job = github.queue_job("curl -sf --unix-socket /var/run/docker.sock http://docker/version")
     until(lambda: github.job(job["id"])["status"] == "completed")

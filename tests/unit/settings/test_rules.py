@@ -46,6 +46,7 @@ EACH: dict[str, tuple[str, Any, str]] = {
     "RUNNER_STOP_TIMEOUT": ("25", 25.0, "0"),
     "RUNNER_CANCEL_TIMEOUT": ("0.5", 0.5, "nan"),
     "RUNNER_DRAIN_TIMEOUT": ("3600", 3600.0, "1h"),
+    "RUNNER_FAILURE_PAUSE": ("3600", 3600.0, "1h"),
     "RUNNER_IDLE_TIMEOUT": ("600", 600.0, "10m"),
     "RUNNER_JOB_TIMEOUT": ("600", 600.0, "10m"),
     "RUNNER_WATCHDOG": ("60", 60.0, "yes"),

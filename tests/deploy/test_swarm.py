@@ -1,0 +1,59 @@
+"""What a swarm's operator does beside starting and scaling: another token, jobs with sudo."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from simulator import Simulator
+from tests.deploy.guest import Guest
+from tests.deploy.look import LOOK, assert_nothing_found
+from tests.deploy.pools import DEPLOY, Swarm, listening
+from tests.support.life import until
+
+pytestmark = pytest.mark.exhaustive
+
+# Jobs may become root, as they do by an engine of their own under sysbox, which gives the container
+# the same capability.
+ROOT = """
+services:
+  runner:
+    environment: {RUNNER_SUDO: "1"}
+    cap_add: [SYS_ADMIN]
+"""
+
+
+@pytest.fixture
+def swarm(guest: Guest, github: Simulator) -> Iterator[Swarm]:
+    """A swarm in which no service has been started."""
+    assert github.runners() == []
+    pool = Swarm(guest)
+    pool.install()
+    pool.configure()
+    yield pool
+    sys.stdout.write(pool.status())  # shown if the test has failed
+    pool.stop()
+    pool.uninstall()
+
+
+def test_another_token(swarm: Swarm, github: Simulator) -> None:
+    """The commands of the page, for a secret of another name, replace a task that waits at once."""
+    swarm.configure(token="ghp_wrong")
+    swarm.deploy(1)
+    until(lambda: "ends with 77 in 3600 s" in swarm.status(), 60)
+    swarm.configure(SECRET="github-token-2")
+    swarm.deploy(1)
+    listening(github, 1)
+
+
+def test_secret_is_unmounted(swarm: Swarm, github: Simulator) -> None:
+    """The secret, which Swarm mounts and nobody can delete, is gone before a job that is root."""
+    swarm.guest.write(f"{DEPLOY}/swarm/root.yaml", ROOT)
+    swarm.deploy(1, "root.yaml")
+    last = listening(github, 1)
+    assert "was unmounted" in swarm.status()
+    job = github.queue_job(LOOK)
+    listening(github, 1, last)
+    assert_nothing_found(github.job(job["id"]), as_root=True)
