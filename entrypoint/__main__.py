@@ -42,7 +42,13 @@ def main() -> int:
         case arguments:
             from entrypoint.init import command  # only here, so that other starts do not load it
 
-            return command.main(arguments, SUBCOMMANDS)
+            return command.main(arguments, SUBCOMMANDS, _redacted)
+
+
+def _redacted(text: str) -> str:
+    from entrypoint import redaction  # only here: a command that starts causes no message
+
+    return redaction.redact(text)
 
 
 def _leave_locale_alone() -> None:

@@ -32,6 +32,11 @@ _LIKE_A_TOKEN = re.compile(
     r"(?<![0-9A-Za-z])[0-9a-f]{40}(?![0-9A-Za-z])"
     r"|(?<![\w/+.-])(?=[\w+/]*[A-Z])(?=[\w+/]*[a-z])(?=[\w+/]*[0-9])[A-Za-z0-9+][A-Za-z0-9+/]{59,}=*"
 )
+# What may be base64 behind a slash or a hyphen, and the characters that a random text of _RANDOM
+# characters has. The name of a directory may be a hash, which has letters from A to F only.
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{60,}=*")
+_RANDOM = 40
+_MIXED = ("[A-Z]", "[a-z]", "[0-9]", "[G-Zg-z]")
 # A user's name and password in something like a URL. They end at the last @ of the word, because a
 # password that is not percent-encoded may contain any character. The digest of an image
 # (name@sha256:…) and the words of our own hints are left alone.
@@ -81,7 +86,18 @@ def redact(text: str) -> str:
     """Replace known secrets, each long enough part of them, and all that looks like a secret."""
     for form in (_TOKEN, _LIKE_A_TOKEN):
         text = form.sub(MASK, text)
+    text = _BASE64.sub(_masked, text)
     return _without_known(_USER_INFO.sub(f"{MASK}@", text))
+
+
+def _masked(found: re.Match[str]) -> str:
+    """Return nothing of base64; a path, which may consist of the same characters, as it is.
+
+    Base64 has a slash at every 64th place on average, and a path has more.
+    """
+    longest = max(found[0].split("/"), key=len)
+    is_random = len(longest) >= _RANDOM and all(re.search(of, longest) for of in _MIXED)
+    return MASK if is_random else found[0]
 
 
 def redact_all(value: object) -> object:

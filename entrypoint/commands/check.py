@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -11,6 +10,7 @@ from dataclasses import asdict
 
 from entrypoint import log, redaction
 from entrypoint.commands import check_container, check_github, finding
+from entrypoint.commands.arguments import Parser
 from entrypoint.commands.finding import Finding, Verdict
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.lifecycle import prepare_child
@@ -25,7 +25,7 @@ _COLOURS = {Verdict.FINE: "32", Verdict.WARNING: "33", Verdict.WRONG: "31"}
 
 def main(argv: Sequence[str]) -> int:
     """Print what was found, and return the exit code that `run` would end with."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="gh-runner check",
         description="Try everything that `run` needs, without registering a runner.",
     )

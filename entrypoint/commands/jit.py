@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from entrypoint import log
 from entrypoint.commands import with_settings
+from entrypoint.commands.arguments import Parser
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import jit, runners
 from entrypoint.settings import runner_names
@@ -44,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="gh-runner jit",
         description="Register a runner, and print its JIT configuration for RUNNER_JITCONFIG.",
         epilog="The list of runners, name, labels, group and credential come from the settings, as"

@@ -5,7 +5,6 @@ It sends no request, changes and deletes nothing, and shows no secret.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import textwrap
@@ -13,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from entrypoint import log, redaction
+from entrypoint.commands.arguments import Parser
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.settings import sources
 from entrypoint.settings.given import Given
@@ -102,7 +102,7 @@ _LEFT_OUT = {"RUNNER_VERSION", "RUNNER_RELEASED", "RUNNER_ENVFILE"}
 
 def main(argv: Sequence[str]) -> int:
     """Print the settings or the env file; return 0, or 78 with the reasons if they are wrong."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="gh-runner settings",
         description="Show every setting, its value and where it came from; secrets only as set.",
     )

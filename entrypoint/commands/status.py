@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from entrypoint import redaction
 from entrypoint.container import state
 from entrypoint.runner.program import LISTENER, WORKER
 from entrypoint.settings.schema import in_environment
@@ -50,12 +51,14 @@ def main(argv: Sequence[str]) -> int:
     else:
         found = look(in_environment("RUNNER_STATE_DIR"))
     line = json.dumps(found) if "--json" in options else describe(found)
-    os.write(1, f"{line}\n".encode())
+    # A job may have written the state file, and put what it should not have there.
+    os.write(1, f"{redaction.redact(line)}\n".encode(errors="backslashreplace"))
     return 0 if found["healthy"] else 1
 
 
 def _misused(why: str) -> int:
-    os.write(2, f"gh-runner status: {why}; --help lists the options\n".encode())
+    line = f"gh-runner status: {redaction.redact(why)}; --help lists the options\n"
+    os.write(2, line.encode(errors="backslashreplace"))
     return 78
 
 

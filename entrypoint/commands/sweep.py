@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from entrypoint import log
 from entrypoint.commands import with_settings
+from entrypoint.commands.arguments import Parser
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import client, runners
 from entrypoint.github.runners import Client, Removal, Runner
@@ -37,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="gh-runner sweep",
         description="Remove runners that are offline and stay so, and never one that is busy.",
         epilog="The list of runners and the credential come from the settings, as for `run`.",

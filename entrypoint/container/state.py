@@ -11,6 +11,7 @@ from typing import Any
 from entrypoint import log
 from entrypoint.container import files
 from entrypoint.errors import Failure
+from entrypoint.redaction import redact_all
 
 FILE = "state.json"
 _MAX_SIZE = 64 * 1024  # bytes; ours has some hundreds
@@ -60,7 +61,7 @@ class State:
         if self._directory < 0:
             return
         try:
-            files.put(self._directory, FILE, json.dumps(self._facts).encode())
+            files.put(self._directory, FILE, json.dumps(redact_all(self._facts)).encode())
         except OSError as error:
             self._tell(error)
 

@@ -22,7 +22,7 @@ from entrypoint.init.signals import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
     from entrypoint.init.child import Child
@@ -268,8 +268,12 @@ def _interpret(path: str, argv: list[str]) -> None:
         pass
 
 
+_hooks: dict[str, Callable[[str], str]] = {"redact": str}
+
+
 def tell(text: str) -> None:
-    """Write one line to stderr; nothing happens if stderr is closed."""
+    """Write one line to stderr, without any secret; nothing happens if stderr is closed."""
+    text = _hooks["redact"](text)
     line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     try:
         os.write(2, f"gh-runner exec: {line}\n".encode())
@@ -277,11 +281,17 @@ def tell(text: str) -> None:
         pass
 
 
-def main(argv: Sequence[str], subcommands: Sequence[str] = ()) -> int:
+def main(
+    argv: Sequence[str],
+    subcommands: Sequence[str] = (),
+    redact: Callable[[str], str] = str,
+) -> int:
     """Run the command of a command line, with or without `exec` in front; return its exit code.
 
     Without `exec`, an unknown command may be a misspelt one of `subcommands`: the error says so.
+    `redact` takes secrets out of messages, because a word that is no command may be one.
     """
+    _hooks["redact"] = redact
     if argv in (["exec", "--help"], ["exec", "-h"]):
         os.write(1, f"{USAGE}\n{_HELP}".encode())
         return 0

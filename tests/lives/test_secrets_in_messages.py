@@ -25,6 +25,32 @@ COMMANDS = (
     ["check", "--json"],
     ["sweep", "--older-than", "0"],
     ["settings"],
+    ["jit"],
+    ["status"],
+)
+# Command lines of which a secret is one word, or a part of one.
+COMMAND_LINES = (
+    ["{}"],
+    ["-{}"],
+    ["/bin/{}"],
+    ["run", "{}"],
+    ["check", "{}"],
+    ["check", "--json={}"],
+    ["settings", "--{}"],
+    ["status", "{}"],
+    ["status", "--{}"],
+    ["status", "--json", "--state", "{}"],
+    ["sweep", "{}"],
+    ["sweep", "--prefix", "{}", "--older-than", "0"],
+    ["sweep", "--label", "{}", "--all", "--older-than", "0"],
+    ["sweep", "--older-than", "{}"],
+    ["jit", "{}"],
+    ["jit", "--remove", "{}"],
+    ["jit", "--output", "/nonexistent/{}"],
+    ["exec", "{}"],
+    ["exec", "-v", "--", "{}"],
+    ["exec", "-r", "{}:15", "true"],
+    ["exec", "--{}"],
 )
 # Each form once, and each command with a fifth of the forms; the rest takes minutes.
 PAIRS = [
@@ -41,10 +67,18 @@ PAIRS = [
 
 def said(life: Life, command: list[str], env: dict[str, str]) -> str:
     """Return all that the program prints with this environment; GitHub has a second to answer."""
-    usual = {"GITHUB_TIMEOUT": "1", "RUNNER_IDLE_TIMEOUT": "0.1", "RUNNER_LOG_LEVEL": "debug"}
+    figures = life.directory / "state" / "figures.prom"
+    usual = {
+        "GITHUB_TIMEOUT": "1",
+        "RUNNER_IDLE_TIMEOUT": "0.1",
+        "RUNNER_LOG_LEVEL": "debug",
+        "RUNNER_LOG_FORMAT": random.choice(["json", "console"]),
+        "RUNNER_METRICS_FILE": str(figures),
+    }
     life.env.update({**usual, **env})
     assert life.start(*command).wait() != 70, life.output
-    return life.output
+    written = [path.read_text() for path in figures.parent.glob("*") if path.suffix != ".pem"]
+    return "\n".join([life.output, *written])
 
 
 @pytest.mark.parametrize(("form", "command"), PAIRS)
@@ -77,4 +111,14 @@ def test_a_secret_in_the_wrong_place(life: Life, place: str, command: list[str])
     form = random.Random(seed).choice([*FORMS])
     secret, value = FORMS[form](seed)
     text = said(life, command, {place: value})
+    assert parts_in(secret, text) == [], f"seed {seed}: {form} {text}"
+
+
+@pytest.mark.parametrize("words", COMMAND_LINES, ids=" ".join)
+def test_a_secret_on_the_command_line(life: Life, words: list[str]) -> None:
+    """A word that is no option, no command or no number is told without a part of a secret."""
+    seed = int.from_bytes(os.urandom(4))
+    form = random.Random(seed).choice([*FORMS])
+    secret, value = FORMS[form](seed)
+    text = said(life, [word.format(value) for word in words], {})
     assert parts_in(secret, text) == [], f"seed {seed}: {form} {text}"

@@ -25,7 +25,13 @@ def ignorant(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_looks_like_a_secret(form: str) -> None:
     """Tokens, keys and passwords in addresses are replaced even if they are not known."""
     secret, said = FORMS[form](1)
-    for text in (f"cannot use {said}", f"cannot use {said!r}: it is wrong", f"GET {said} failed"):
+    for text in (
+        f"cannot use {said}",
+        f"cannot use {said!r}: it is wrong",
+        f"GET {said} failed",
+        f"unknown option --{said}",
+        f"no file /run/secrets/{said}",
+    ):
         assert parts_in(secret, redact(text)) == []
 
 
@@ -39,6 +45,7 @@ def test_what_looks_like_a_secret(form: str) -> None:
         "is no whole private key, -----BEGIN to -----END",
         "write to security@example.com: we answer",
         "/var/lib/docker/overlay2/0123456789abcdefABCDEF0123456789abcdef0123456789abcdef01234567/merged",
+        "/opt/Shop1/releases/20260101/Components/Checkout/Templates/Production/Europe/Invoices",
         "as in http://USER:PASSWORD@HOST:PORT, or http://[USER:PASSWORD@]HOST[:PORT]",
         "next",
     ],
