@@ -101,7 +101,8 @@ class Simulator:
 
         `name`, `labels` and `scope` are GitHub's; `always` is a script that runs after a
         cancellation, too. `container` (an image) and `services` (images by their names) make the
-        runner use docker. `worker_start` is the time in seconds between the line "Running job" of
+        runner use docker; `dockerfile` is the text from which it builds an action, which is the
+        job's first step. `worker_start` is the time in seconds between the line "Running job" of
         the listener and the start of the worker, in place of the runner's own.
 
         `hang` makes the runner hang with this job, as GitHub's runner does:

@@ -129,7 +129,8 @@ class Job:
     """A job, from the queue to its result.
 
     `hang` is one of HANGS, or empty. `worker_start` (seconds) replaces the runner's own time.
-    `container` is the image of the job's container; `services` are images by the services' names.
+    `container` is the image of the job's container; `services` are images by the services' names;
+    `dockerfile` is the text of the Dockerfile of an action.
     """
 
     id: str
@@ -142,6 +143,7 @@ class Job:
     worker_start: float | None = None
     container: str = ""
     services: dict[str, str] = field(default_factory=dict)
+    dockerfile: str = ""
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     status: str = "queued"
     result: str | None = None

@@ -4,6 +4,7 @@ import os
 import time
 
 from . import codec
+from .hooks import CONTAINER_HOOKS, ContainerHooks, Failed
 
 TYPE_CHECKING = False  # importing `typing` costs 8 ms
 if TYPE_CHECKING:
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
 INSIDE = (
     "##[error]Container feature is not supported when runner is already running inside container.\n"
 )
-HOOKS = "ACTIONS_RUNNER_CONTAINER_HOOKS"
+FORBIDDEN = (
+    "##[error]Jobs without a job container are forbidden on this runner, please add a 'container:'"
+    " to your job or contact your self-hosted runner administrator.\n"
+)
+REQUIRED = "ACTIONS_RUNNER_REQUIRE_JOB_CONTAINER"
 HEALTH = '--format="{{if .Config.Healthcheck}}{{print .State.Health.Status}}{{end}}"'
 HEALTH_TRIES = 10
 WORK = "/__w"  # the work folder inside a job's container
-
-
-class Failed(Exception):
-    """A docker command has failed; its output is in the job's log."""
 
 
 class Containers:
@@ -41,9 +42,16 @@ class Containers:
         self._work = work
         self._log = log
         self._output = ""
-        self._step = make_step(self._take)
+        self._step = make_step(self._take)  # keeps what it prints
+        self._script_step = make_step(log)
         self._network = ""
         self._ids: dict[str, str] = {}
+        self._image = ""  # of the job's action
+        name = job["repository"].rpartition("/")[2]
+        self._workspace = f"{work}/{name}/{name}"
+        self._hooks: ContainerHooks | None = None
+        if self.is_wanted and os.environ.get(CONTAINER_HOOKS):
+            self._hooks = ContainerHooks(self._step, f"{work}/_temp/_runner_hook_responses")
 
     @property
     def is_wanted(self) -> bool:
@@ -55,23 +63,65 @@ class Containers:
 
         Raises Canceled if the job is cancelled meanwhile.
         """
-        if not self.is_wanted:
-            return True
-        if os.environ.get(HOOKS):
-            self._log(f"##[error]The stand-in does not run {HOOKS}\n")
+        if os.environ.get(REQUIRED, "").lower() in ("1", "true") and not self._job["container"]:
+            self._log(FORBIDDEN)
             return False
-        if is_inside_container():
+        if self.is_wanted and not self._hooks and is_inside_container():
             self._log(INSIDE)
             return False
         try:
-            self._start()
+            self._build()
+            if self._hooks:
+                inside = self._inside(self._workspace)
+                self._hooks.prepare(self._job["container"], self._job["services"], inside)
+            elif self.is_wanted:
+                self._start()
         except Failed as failure:
             self._log(f"##[error]{failure}\n")
             return False
         return True
 
+    def act(self) -> bool:
+        """Run the job's action in its container, and return whether it has succeeded."""
+        if not self._image:
+            return True
+        options = ["--name", f"{label_of(self._root)}{os.urandom(16).hex()}_{os.urandom(3).hex()}"]
+        options += ["--label", label_of(self._root), "--workdir", "/github/workspace", "--rm"]
+        options += ["-e", "HOME", "-e", "GITHUB_ACTIONS=true", "-e", "CI=true"]
+        if self._network:
+            options += ["--network", self._network]
+        options += ["-v", "/var/run/docker.sock:/var/run/docker.sock"]
+        for name in ("home", "workflow", "file_commands"):
+            folder = f"{self._work}/_temp/_{name}"
+            os.makedirs(folder, exist_ok=True)
+            options += ["-v", f"{folder}:/github/{name}"]
+        options += ["-v", f"{self._workspace}:/github/workspace"]
+        try:
+            self._docker("run", *options, self._image)
+        except Failed:
+            return False
+        return True
+
+    def run(self, script: str) -> int:
+        """Run a script, in the job's container if it has one, and return its exit code."""
+        if not self._job["container"]:
+            return self._script_step.run(["bash", "-e", script])
+        script, workspace = self._inside(script), self._inside(self._workspace)
+        if self._hooks:
+            return self._hooks.run(script, workspace)
+        if "" not in self._ids:  # it could not be made
+            return 1
+        where = ["--workdir", workspace, self._ids[""]]
+        return self._script_step.run(["docker", "exec", "-i", *where, "sh", "-e", script])
+
     def stop(self) -> None:
         """Remove the containers and their network."""
+        if self._hooks:
+            try:
+                self._hooks.clean_up()
+            except Failed as failure:
+                self._log(f"##[error]{failure}\n")
+            return
         for name, container in self._ids.items():
             if name in self._job["services"]:
                 self._docker("logs", "--details", container, may_fail=True)
@@ -80,14 +130,21 @@ class Containers:
             self._docker("network", "rm", self._network, may_fail=True)
         self._ids, self._network = {}, ""
 
-    def command(self, script: str) -> list[str]:
-        """Return the command that runs a script, in the job's container if it has one."""
-        if not self._job["container"]:
-            return ["bash", "-e", script]
-        name = self._job["repository"].rpartition("/")[2]
-        inside = WORK + script.removeprefix(self._work)
-        where = ["--workdir", f"{WORK}/{name}/{name}", self._ids[""]]
-        return ["docker", "exec", "-i", *where, "sh", "-e", inside]
+    def _inside(self, path: str) -> str:
+        """Return the path that something in the work folder has in the job's container."""
+        return WORK + path.removeprefix(self._work)
+
+    def _build(self) -> None:
+        """Build the image of the job's action: the runner tags it with its label."""
+        if not self._job["dockerfile"]:
+            return
+        folder = self._work + "/_actions/acme/action/v1"
+        os.makedirs(folder, exist_ok=True)
+        with open(folder + "/Dockerfile", "w", encoding="utf-8") as file:
+            file.write(self._job["dockerfile"])
+        image = f"{label_of(self._root)}:{os.urandom(16).hex()}"
+        self._docker("build", "-t", image, "-f", folder + "/Dockerfile", folder)
+        self._image = image
 
     def _start(self) -> None:
         label = label_of(self._root)

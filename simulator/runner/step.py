@@ -69,11 +69,11 @@ class Step:
         self._listener_lives = True
         self._canceled: Canceled | None = None
 
-    def run(self, command: list[str]) -> int:
+    def run(self, command: list[str], stdin: str = os.devnull) -> int:
         """Run a command to its end and return its exit code; Canceled if it was cancelled."""
         self._canceled = None
         try:
-            process = Process(command, self._defaults)
+            process = Process(command, self._defaults, stdin)
         except FileNotFoundError as error:
             self._log(f"##[error]{error}\n")
             return 127
@@ -115,17 +115,17 @@ class Step:
 class Process:
     """A process of the job, and the pipe with its output."""
 
-    def __init__(self, command: list[str], defaults: list[int]) -> None:
+    def __init__(self, command: list[str], defaults: list[int], stdin: str) -> None:
         self.output, write_end = os.pipe()
-        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        actions = [(os.POSIX_SPAWN_DUP2, null, 0)]
+        given = os.open(stdin, os.O_RDONLY | os.O_CLOEXEC)
+        actions = [(os.POSIX_SPAWN_DUP2, given, 0)]
         actions += [(os.POSIX_SPAWN_DUP2, write_end, fd) for fd in (1, 2)]
         try:
             self.pid = os.posix_spawnp(
                 command[0], command, os.environ, file_actions=actions, setsigdef=defaults
             )
         finally:
-            os.close(null)
+            os.close(given)
             os.close(write_end)
         self.exit_code: int | None = None
         self.deadline: float | None = None

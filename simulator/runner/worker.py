@@ -4,6 +4,7 @@ import os
 
 from . import codec
 from .containers import Containers
+from .hooks import Failed, command_of
 from .program import Settings, Terminal, load_env, on_signal, pause, write
 from .step import Canceled, Channel, Step
 from .stop import SIGINT, Signals
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 EXIT_CODES = {"succeeded": 100, "failed": 102, "cancelled": 103}
-HOOK_KINDS = {".sh": "bash", ".ps1": "pwsh", ".js": "node"}
 REPORT_TRIES = 5
 NEVER_LEAVES = "never-leaves"  # a hang: the worker of a cancelled job stays
 
@@ -82,8 +82,8 @@ class Job:
     def _steps(self, step: Step) -> str:
         started = self._hook(step, "ACTIONS_RUNNER_HOOK_JOB_STARTED")
         ready = started and self._containers.start()
-        good = ready and step.run(self._containers.command(self._script("run"))) == 0
-        good = self._always(step) and good
+        good = ready and self._containers.act() and self._containers.run(self._script("run")) == 0
+        good = self._always() and good
         self._containers.stop()
         completed = self._hook(step, "ACTIONS_RUNNER_HOOK_JOB_COMPLETED")
         return "succeeded" if good and completed else "failed"
@@ -98,16 +98,14 @@ class Job:
                 if not self._job["container"]:
                     self._containers.stop()
                 return
-            self._always(step)
+            self._always()
             self._containers.stop()
             self._hook(step, "ACTIONS_RUNNER_HOOK_JOB_COMPLETED")
         except Canceled:
             self._terminal.trace("Canceled again")
 
-    def _always(self, step: Step) -> bool:
-        if not self._job["always"]:
-            return True
-        return step.run(self._containers.command(self._script("always"))) == 0
+    def _always(self) -> bool:
+        return not self._job["always"] or self._containers.run(self._script("always")) == 0
 
     def _script(self, part: str) -> str:
         path = f"{self._work}/_temp/{self._job['id']}-{part}.sh"
@@ -119,12 +117,11 @@ class Job:
         path = os.environ.get(variable, "")
         if not path:
             return True
-        kind = HOOK_KINDS.get("." + path.rpartition(".")[2])
-        if not os.path.isfile(path) or kind is None:
-            self._log(f"##[error]'{path}' is not a valid path to a script. Make sure it ends in")
-            self._log(" '.sh', '.ps1' or '.js'.\n")
+        try:
+            return step.run(command_of(path)) == 0
+        except Failed as failure:
+            self._log(f"##[error]{failure}\n")
             return False
-        return step.run([kind, "-e", path] if kind == "bash" else [kind, path]) == 0
 
     def _set_environment(self) -> None:
         os.environ.update(

@@ -125,6 +125,67 @@ def test_stop(
     assert ("network rm" in docker.calls()[-1]) is not left
 
 
+def test_action_in_a_container(simulator: Simulator, home: RunnerHome) -> None:
+    """Its image is tagged with the label and stays; its container has the label and is removed."""
+    docker = Recorded(home)
+    wanted = label(home.configured())
+    process = home.listen(env=docker.env)
+    job = simulator.queue_job("echo step", dockerfile="FROM scratch\n")
+    assert finish(process)[0] == 0
+    assert simulator.job(job["id"])["result"] == "succeeded", simulator.job(job["id"])["log"]
+    build, run = docker.calls()
+    assert build.startswith(f"build -t {wanted}:")
+    tag = build.split()[2]
+    assert f"--label {wanted} --workdir /github/workspace --rm" in run
+    assert run.endswith(f":/github/workspace {tag}")
+
+
+HOOKS = """\
+import json, sys
+asked = json.load(sys.stdin)
+print("hook:", asked["command"], asked["state"])
+with open(asked["responseFile"], "w") as file:
+    json.dump({"state": {"pod": "p1"}, "isAlpine": False}, file)
+sys.exit(asked["command"] == "FAILING")
+"""
+
+
+@pytest.mark.parametrize("failing", ["", "prepare_job", "run_script_step", "cleanup_job"])
+def test_container_hooks(simulator: Simulator, home: RunnerHome, failing: str) -> None:
+    """A script makes the containers in place of docker; the job fails with it."""
+    docker = Recorded(home)
+    hooks = home.path / "hooks.py"
+    hooks.write_text(HOOKS.replace("FAILING", failing))
+    script = home.path / "hooks.sh"
+    script.write_text(f"exec python3 {hooks}\n")
+    env = docker.env | {"ACTIONS_RUNNER_CONTAINER_HOOKS": str(script)}
+    process = home.configured().listen(env=env)
+    job = simulator.queue_job("echo step", container=IMAGE)
+    assert finish(process)[0] == 0
+    done = simulator.job(job["id"])
+    said = [line for line in done["log"].splitlines() if line.startswith("hook:")]
+    assert said[0] == "hook: prepare_job {}"
+    state = {} if failing == "prepare_job" else {"pod": "p1"}
+    assert said[-1] == f"hook: cleanup_job {state}"
+    assert ("hook: run_script_step {'pod': 'p1'}" in said) == (failing != "prepare_job")
+    assert (done["result"] == "succeeded") == (failing in ("", "cleanup_job"))
+    assert docker.calls() == []
+
+
+def test_job_without_a_container_where_one_is_required(
+    simulator: Simulator, home: RunnerHome
+) -> None:
+    """The job fails before its first step, in the runner's words."""
+    env = {"ACTIONS_RUNNER_REQUIRE_JOB_CONTAINER": "true"}
+    process = home.configured().listen(env=env)
+    job = simulator.queue_job("echo step")
+    assert finish(process)[0] == 0
+    done = simulator.job(job["id"])
+    assert done["result"] == "failed"
+    assert "Jobs without a job container are forbidden on this runner" in done["log"]
+    assert "step\n" not in done["log"]
+
+
 @pytest.fixture
 def docker_cgroup() -> Iterator[Path]:
     """Make a control group below /docker, where Docker puts containers on cgroup v1."""

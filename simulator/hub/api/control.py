@@ -81,6 +81,7 @@ def queue_job(state: State, body: dict[str, Any]) -> Any:
         worker_start=body.get("worker_start"),
         container=body.get("container", ""),
         services=body.get("services", {}),
+        dockerfile=body.get("dockerfile", ""),
     )
     return state.world.queue_job(job).as_json()
 

@@ -152,6 +152,7 @@ async def acquire_job(request: web.Request) -> web.Response:
         "worker_start": job.worker_start,
         "container": job.container,
         "services": job.services,
+        "dockerfile": job.dockerfile,
         "repository": job.scope.removeprefix("repos/") or "acme/shop",
         "runner_name": runner.name,
         "run_service_url": services_url(request),
