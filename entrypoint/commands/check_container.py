@@ -136,7 +136,7 @@ def _output(command: list[str]) -> str:
 
 def _disk(settings: Settings) -> Iterator[Finding]:
     try:
-        prepare_child.require_free_disk(settings)
+        prepare_child.require_free_disk(settings, environment())
     except Failure as failure:
         yield finding.wrong("disk", failure)
         return

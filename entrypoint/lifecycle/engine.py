@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from entrypoint import call, log
 from entrypoint.container import files, kernel
@@ -22,9 +22,10 @@ from entrypoint.init.pid1 import Init
 from entrypoint.runner import home, program
 from entrypoint.settings.schema import Settings
 
-READY_TIMEOUT = 60.0  # seconds; dockerd needs some five
+READY_TIMEOUT = 60.0  # seconds, if WAIT is not set; dockerd needs some five
 END_TIMEOUT = 3.0  # seconds between TERM and KILL; no job is left by then
 CLEANUP_TIMEOUT = 8.0  # seconds
+_KEEPER_TIME = 0.5  # seconds for the log's keeper to write what an engine has said at its end
 _CLEANUP_RESERVE = 0.3  # seconds of a stop that are kept for the steps after the clean-up
 SOCKET = "/run/docker.sock"
 WAIT = "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS"  # a variable of GitHub's runner, read by run.sh as well
@@ -32,9 +33,15 @@ CONFIGURATION = "/etc/docker/daemon.json"
 _PID_FILES = ("/run/docker.pid", "/run/docker/containerd/containerd.pid")
 _PROGRAMS = {"docker": "dockerd", "podman": "podman"}
 _ETHERNET_MTU = 1500
+# netavark 1.16, which comes with it, gives networks the MTU of the default route (netavark#1281).
+_PODMAN_WITH_MTU = [5, 6]
 _LOG = "engine.log"  # in the state directory
 # A shell that copies its stdin to the file $0, and keeps the last 5 to 10 MB in $0 and $0.1.
-_KEEP = 'while head -c 5000000 >"$0" && [ "$(wc -c <"$0")" -ge 5000000 ]; do mv "$0" "$0.1"; done'
+# Without stdbuf, head writes only once it has some kilobytes.
+_KEEP = """
+command -v stdbuf >/dev/null && at_once='stdbuf --output=0'
+while $at_once head -c 5000000 >"$0" && [ "$(wc -c <"$0")" -ge 5000000 ]; do mv "$0" "$0.1"; done
+"""
 
 
 class Choice(NamedTuple):
@@ -44,7 +51,7 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose(settings: Settings, environ: MutableMapping[str, str] | None = None) -> Choice:
+def choose(settings: Settings, environ: Mapping[str, str] | None = None) -> Choice:
     """Return which engine jobs get.
 
     With `auto` that is the first of these: an engine at DOCKER_HOST, an engine whose socket is
@@ -56,9 +63,33 @@ def choose(settings: Settings, environ: MutableMapping[str, str] | None = None) 
         return Choice("none", "RUNNER_ENGINE is none")
     if address := (environ or {}).get("DOCKER_HOST", ""):
         return Choice("given", f"DOCKER_HOST is {address}")
-    if os.path.exists(SOCKET):
+    if _is_given(SOCKET):
         return Choice("given", f"{SOCKET} is mounted")
     return _of_this_container()
+
+
+def _is_given(path: str) -> bool:
+    """Return whether an engine outside of this container has its socket there.
+
+    An engine that was killed leaves its socket in the container's own file system, where a second
+    start of the same container finds it. Nothing listens there, and nothing is mounted.
+    """
+    try:
+        if os.stat(path).st_dev != os.stat("/").st_dev:
+            return True
+    except OSError:
+        return False
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(1)
+        try:
+            asking.connect(path)
+        except ConnectionRefusedError:
+            return False
+        except OSError:  # the engine answers slowly, or denies this user
+            pass
+    return True
 
 
 def _of_this_container() -> Choice:
@@ -87,6 +118,8 @@ class Engine:
         self._is_told = False
         self.label = ""
         self.child: Child | None = None
+        self._keeper: Child | None = None
+        self._before: Child | None = None
         if settings.engine == "auto":
             log.info("engine.chosen", f"container engine for jobs: {self.kind}", why=why)
         if self.kind in _PROGRAMS:
@@ -101,7 +134,7 @@ class Engine:
             keeper = os.pipe()
             try:
                 environment = program.base_environment(self._environ, self._settings)
-                self._init.spawn(
+                self._keeper = self._init.spawn(
                     ["sh", "-c", _KEEP, self._output], env=environment, stdin=keeper[0]
                 )
                 command = self._command()
@@ -134,13 +167,17 @@ class Engine:
             return ["podman", "system", "service", "--time=0", *options, f"unix://{SOCKET}"]
         # In a child, because docker_options runs `dockerd --help` and waits for it.
         found = call.wait(self._init, lambda: docker_options(self._settings))
+        given = {word.partition("=")[0]: word.partition("=")[2] for word in found}
+        if "--mtu" in given and "--default-network-opt" not in given:
+            _warn_of_networks(given["--mtu"], "Docker 24")
         return ["dockerd", f"--host=unix://{SOCKET}", *found, *options]
 
     def await_ready(self) -> None:
         """Wait until the engine answers. Raises a Failure (69) if it ends or takes too long."""
+        seconds = _seconds(self._environ.get(WAIT, ""))
         if self.child is not None:
-            self._await(f"unix://{SOCKET}", READY_TIMEOUT, own=True)
-        elif self.kind == "given" and (seconds := _seconds(self._environ.get(WAIT, ""))):
+            self._await(f"unix://{SOCKET}", seconds or READY_TIMEOUT, own=True)
+        elif self.kind == "given" and seconds:
             self._await(self._environ.get("DOCKER_HOST") or f"unix://{SOCKET}", seconds, own=False)
         else:
             return
@@ -152,22 +189,40 @@ class Engine:
     def _await(self, address: str, seconds: float, *, own: bool) -> None:
         deadline = time.monotonic() + seconds
 
-        def ask() -> str:
+        def ask() -> list[str]:
             from entrypoint.lifecycle import engine_child
 
-            return engine_child.await_answer(address, deadline, own=own)
+            why = engine_child.await_answer(address, deadline, own=own)
+            return [why, *engine_child.about(address)] if own and not why else [why, "", ""]
 
         asking = call.start(self._init, ask)
         try:
             self._init.wait_for(lambda: asking.outcome is not None or self.has_ended, deadline)
-            if not self.has_ended and asking.outcome is not None and call.result(asking) == "":
-                return
+            if not self.has_ended and asking.outcome is not None:
+                why, version, driver = call.result(asking)
+                if not why:
+                    self._warn_of(version, driver)
+                    return
         finally:
             call.end(self._init, asking)
         if not own:
             raise self._failed(f"at {address} has not answered within {WAIT} ({seconds:g} s)")
-        told = "did not answer" if not self.has_ended else f"ended with {self.outcome}"
+        late = f"did not answer within {seconds:g} s"
+        told = f"ended with {self.outcome}" if self.has_ended else late
         raise self._failed(f"{told}: {self.last_words()}")
+
+    def _warn_of(self, version: str, driver: str) -> None:
+        numbers = [int(part) for part in version.split(".")[:2] if part.isdigit()]
+        is_old = self.kind == "podman" and numbers < _PODMAN_WITH_MTU
+        if is_old and (mtu := self._settings.engine_mtu or default_mtu()):
+            _warn_of_networks(str(mtu), "podman 5.6")
+        if driver == "vfs":
+            log.warning(
+                "engine.slow",
+                "the engine copies whole images (storage driver vfs): it is slow, and fills the"
+                " disk",
+                hint="mount a volume at its data root, /var/lib/docker or /var/lib/containers",
+            )
 
     @property
     def outcome(self) -> int | None:
@@ -200,6 +255,8 @@ class Engine:
 
     def last_words(self) -> str:
         """Return the last lines of the engine's log."""
+        if self.has_ended and self._keeper is not None:
+            self._init.wait(self._keeper, time.monotonic() + _KEEPER_TIME)
         return home.tail(self._output) or home.tail(f"{self._output}.1")
 
     def take_label(self) -> None:
@@ -210,31 +267,77 @@ class Engine:
         """
         self.label = home.container_label(self._settings.home)
 
+    def job_begins(self) -> None:
+        """Have a child note what is on an engine that is shared, before the job's first step."""
+        if self._before is None and self._cleans_up:
+            environment = program.base_environment(self._environ, self._settings)
+
+            def look() -> dict[str, str] | None:
+                from entrypoint.lifecycle import engine_child
+
+                return engine_child.unassigned(environment)
+
+            with suppress(OSError):  # fork failed at the pids limit
+                self._before = call.start(self._init, look)
+
+    @property
+    def _cleans_up(self) -> bool:
+        return self.kind == "given" and bool(self.label) and self._settings.engine_cleanup
+
     def clean_up(self) -> None:
-        """Remove the job's containers, networks and images from an engine that was given."""
-        if self.kind != "given" or not self.label or not self._settings.engine_cleanup:
+        """Remove the job's containers, networks and images from an engine that was given.
+
+        What no label assigns to a runner stays. Log what of it has come since the job began.
+        """
+        if not self._cleans_up:
             return
         seconds = min(CLEANUP_TIMEOUT, max(0.5, self._init.stop.left() - _CLEANUP_RESERVE))
-        environment = program.base_environment(self._environ, self._settings)
+        environment, before = program.base_environment(self._environ, self._settings), self._seen()
 
-        def remove() -> list[str]:
+        def remove() -> list[list[str]]:
             from entrypoint.lifecycle import engine_child
 
-            return engine_child.remove_labelled(self.label, environment)
+            problems = engine_child.remove_labelled(self.label, environment)
+            now = {} if before is None else engine_child.unassigned(environment) or {}
+            return [problems, sorted(now[ident] for ident in now.keys() - set(before or ()))]
 
         try:
             found = call.wait(self._init, remove, time.monotonic() + seconds)
         except (Failure, OSError) as error:
-            found = [str(error)]
+            found = [[str(error)], []]
         if found is None:
-            found = [f"the engine did not answer within {seconds:.1f} s"]
-        for problem in found:
+            found = [[f"the engine did not answer within {seconds:.1f} s"], []]
+        problems, others = found
+        for problem in problems:
             log.warning(
                 "engine.not_cleaned",
                 "containers or networks of this job may be left on the engine",
                 why=problem,
                 hint=f"docker ps --all --filter label={self.label}",
             )
+        if others:
+            log.warning(
+                "engine.unassigned",
+                "these have come to the shared engine since the job began, and may be this job's:"
+                " no label says whose they are, so they stay",
+                left=others,
+                hint="a step that starts a container removes it, in a step with `if: always()`",
+            )
+
+    def _seen(self) -> dict[str, str] | None:
+        """Return what was on the engine when the job began; None if that is not known."""
+        if self._before is None:
+            return None
+        try:
+            if self._before.outcome is not None:
+                found: dict[str, str] | None = call.result(self._before)
+                return found
+        except Failure:  # it was killed
+            pass
+        finally:
+            call.end(self._init, self._before)
+            self._before = None
+        return None
 
     def end(self) -> None:
         """Clean up a given engine, or end the one that was started here."""
@@ -278,6 +381,17 @@ def _seconds(value: str) -> float:
     return float(value) if value.isascii() and value.isdigit() else 0.0
 
 
+def data_root(settings: Settings, environ: Mapping[str, str], path: str = CONFIGURATION) -> str:
+    """Return where the engine that is started here keeps its images; "" if there is none."""
+    match choose(settings, environ).kind:
+        case "docker":
+            given = settings.engine_data_root or _configuration(path).get("data-root")
+            return str(given or "/var/lib/docker")
+        case "podman":
+            return "/var/lib/containers"
+    return ""
+
+
 def docker_options(settings: Settings, path: str = CONFIGURATION) -> list[str]:
     """Return dockerd's options, without those that a mounted daemon.json sets.
 
@@ -308,15 +422,24 @@ def docker_options(settings: Settings, path: str = CONFIGURATION) -> list[str]:
     return [word for key, words in options.items() if key not in given for word in words]
 
 
-def _configuration(path: str) -> set[str]:
-    """Return the keys that daemon.json sets; none if it is broken: dockerd reports that itself."""
+def _warn_of_networks(mtu: str, since: str) -> None:
+    log.warning(
+        "engine.mtu",
+        f"networks that jobs create have an MTU of 1500, and the way out has {mtu}: only since"
+        f" {since} they get it",
+        hint=f"take a newer engine, or create them with -o com.docker.network.driver.mtu={mtu}",
+    )
+
+
+def _configuration(path: str) -> dict[str, Any]:
+    """Return what daemon.json sets; nothing if it is broken: dockerd reports that itself."""
     import json
 
     try:
         with open(path, encoding="utf-8") as file:
-            return set(json.load(file))
+            return dict(json.load(file))
     except (OSError, ValueError, TypeError):
-        return set()
+        return {}
 
 
 def _knows(option: str) -> bool:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import grp
+import http.client
+import json
 import os
+import re
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 GROUP = "docker"  # its members may use our own engine; the name is that of Docker's packages
 _ASK_EVERY = 0.05  # seconds
 _COMMAND_TIMEOUT = 8.0  # seconds
+_REMOVAL_ROUNDS = 3
+# The label of a job's container or network (see `remove_labelled`), and that of a container which
+# is a runner itself: it has the labels of its image.
+_ASSIGNED = re.compile(r"(^|,)([0-9a-f]{6}=|gh-runner\.runner\.version=[^,]*)(,|$)")
 
 
 def await_answer(address: str, deadline: float, *, own: bool) -> str:
@@ -53,6 +61,25 @@ def _answers(address: str) -> bool:
         return b" 200 " in connection.recv(64)
 
 
+def about(address: str) -> tuple[str, str]:
+    """Return an engine's version and the name of its storage driver; "" for what it hides."""
+    return _told(address, "/version", "Version"), _told(address, "/info", "Driver")
+
+
+def _told(address: str, path: str, member: str) -> str:
+    asking = http.client.HTTPConnection("localhost", timeout=_COMMAND_TIMEOUT)
+    try:
+        asking.sock = socket.socket(socket.AF_UNIX)
+        asking.sock.settimeout(_COMMAND_TIMEOUT)
+        asking.sock.connect(address.removeprefix("unix://"))
+        asking.request("GET", path)
+        return str(json.loads(asking.getresponse().read()).get(member, ""))
+    except (OSError, ValueError, http.client.HTTPException):
+        return ""
+    finally:
+        asking.close()
+
+
 def _give_to_group(path: str) -> None:
     with suppress(KeyError):
         os.chown(path, 0, grp.getgrnam(GROUP).gr_gid)
@@ -66,31 +93,90 @@ def remove_labelled(label: str, environment: Mapping[str, str]) -> list[str]:
     container actions with it. Only the label is used to find them, because other runners may use
     the same engine.
     """
-    if not _run(environment, "version", "--format", "{{.Server.Version}}").stdout.strip():
-        return ["the docker command gets no answer of the engine"]
-    wanted = f"label={label}"
-    problems = []
-    containers = _ids(environment, "ps", "--all", "--quiet", "--filter", wanted)
-    networks = _ids(environment, "network", "ls", "--quiet", "--filter", wanted)
-    images = _ids(environment, "images", "--quiet", label)
-    for words, ids in (
-        (("rm", "--force", "--volumes"), containers),
-        (("network", "rm"), networks),
-        (("rmi", "--force"), images),
-    ):
-        if ids:
-            done = _run(environment, *words, *ids)
-            if done.returncode != 0:
-                problems.append(" ".join(done.stderr.split())[-300:])
+    # Again, because a command of the runner that was killed may go on in the engine.
+    problems: list[str] = []
+    for _ in range(_REMOVAL_ROUNDS):
+        containers, networks, images, silent = _labelled(label, environment)
+        if silent or not [*containers, *networks, *images]:
+            return silent
+        removed = _remove(environment, ("rm", "--force", "--volumes"), containers)
+        removed += _remove(environment, ("network", "rm"), networks)
+        problems = _problems([*removed, *_remove(environment, ("rmi", "--force"), images)])
     return problems
 
 
-def _ids(environment: Mapping[str, str], *words: str) -> list[str]:
-    return sorted(set(_run(environment, *words).stdout.split()))
+def _labelled(
+    label: str, environment: Mapping[str, str]
+) -> tuple[list[str], list[str], list[str], list[str]]:
+    """Return the ids of containers, networks and images; and why the engine does not tell."""
+    wanted = f"label={label}"
+    listed = _run(
+        environment,
+        ("ps", "--all", "--quiet", "--filter", wanted),
+        ("network", "ls", "--quiet", "--filter", wanted),
+        ("images", "--quiet", label),
+    )
+    containers, networks, images = (done.stdout.split() for done in listed)
+    # A step may have put a container of its own on the job's network: it is this job's, and the
+    # network's removal would be refused while it runs.
+    there = [("ps", "--all", "--quiet", "--filter", f"network={network}") for network in networks]
+    for done in _run(environment, *there):
+        containers += done.stdout.split()
+    return containers, networks, images, _problems(listed)
 
 
-def _run(environment: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the docker command; if it is missing or hangs, return an empty output and code 1."""
+def _remove(
+    environment: Mapping[str, str], words: tuple[str, ...], ids: Collection[str]
+) -> list[subprocess.CompletedProcess[str]]:
+    return _run(environment, (*words, *sorted(set(ids)))) if ids else []
+
+
+def _problems(commands: Iterable[subprocess.CompletedProcess[str]]) -> list[str]:
+    """Return the end of what each failed command has said."""
+    return [
+        " ".join(done.stderr.split())[-300:] or f"docker {done.args[1]} ended with 1"
+        for done in commands
+        if done.returncode != 0
+    ]
+
+
+def unassigned(environment: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the containers and networks that no label assigns to a runner: names by their ids.
+
+    None if the engine does not tell.
+    """
+    containers = "{{.ID}}\tcontainer {{.Names}} ({{.Image}})\t{{.Labels}}"
+    networks = "{{.ID}}\tnetwork {{.Name}}\t{{.Labels}}"
+    listed = _run(
+        environment,
+        ("ps", "--all", "--no-trunc", "--format", containers),
+        ("network", "ls", "--no-trunc", "--format", networks),
+    )
+    if _problems(listed):
+        return None
+    found = {}
+    for line in "".join(done.stdout for done in listed).splitlines():
+        ident, _, rest = line.partition("\t")
+        name, _, labels = rest.partition("\t")
+        if not _ASSIGNED.search(labels):
+            found[ident] = name
+    return found
+
+
+def _run(
+    environment: Mapping[str, str], *commands: tuple[str, ...]
+) -> list[subprocess.CompletedProcess[str]]:
+    """Run docker commands side by side, because each takes a while to start.
+
+    A command that is missing or hangs counts as one that failed: code 1 and its error.
+    """
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda words: _run_one(environment, words), commands))
+
+
+def _run_one(
+    environment: Mapping[str, str], words: tuple[str, ...]
+) -> subprocess.CompletedProcess[str]:
     command = ["docker", *words]
     try:
         return subprocess.run(

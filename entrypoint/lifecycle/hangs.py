@@ -195,6 +195,7 @@ class RunningJob:
         self._end = now + (scene.settings.job_timeout or math.inf)
         self._look_at = now + JOB_LOOK
         self._worker_gone = math.inf
+        scene.engine.job_begins()
         scene.figures.mark("job_started")
         log.info("job.started", "a job has begun", job=scene.listener.job_name())
 

@@ -38,7 +38,7 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
     if problems or user is None:
         raise rules.wrong(problems)
     home.claim(settings.home)
-    require_free_disk(settings)
+    require_free_disk(settings, {**given.settings, **others})
     notes += exposure.protect(files, settings, user)
     notes += [*doubts(settings, user), *exposed(settings, given.secrets, origins)]
     stop_secret = secrets.pop(STOP_SECRET, "")
@@ -96,12 +96,17 @@ def exposed(settings: Settings, secrets: Mapping[str, str], origins: Collection[
     return [warning]
 
 
-def require_free_disk(settings: Settings) -> None:
-    """Raise a Failure (75, try again later) if too little disk space is free."""
-    for path in (settings.workdir_path, settings.engine_data_root):
-        if not (path and os.path.isdir(path)):
-            continue
-        found = os.statvfs(path)
+def require_free_disk(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Raise a Failure (75, try again later) if too little disk space is free.
+
+    The work folder needs it, and so does the data root of an engine that is started here. A folder
+    that is still to be made will be where its parent is.
+    """
+    for path in filter(None, (settings.workdir_path, engine.data_root(settings, environ))):
+        place = os.path.join("/", path)
+        while not os.path.isdir(place):
+            place = os.path.dirname(place)
+        found = os.statvfs(place)
         free = found.f_bavail * found.f_frsize
         if free < settings.min_free_disk:
             raise Failure(

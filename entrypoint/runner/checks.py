@@ -15,6 +15,13 @@ _AS_ROOT = "RUNNER_ALLOW_RUNASROOT"
 _PROGRAMS = ("config.sh", "run.sh")
 # The entries of a new volume: ext4's own folder, and the mount point of another volume.
 _NOTHING = {"lost+found", "_tool"}
+# Variables of GitHub's runner that name a script which every job runs.
+_HOOKS = (
+    "ACTIONS_RUNNER_HOOK_JOB_STARTED",
+    "ACTIONS_RUNNER_HOOK_JOB_COMPLETED",
+    "ACTIONS_RUNNER_CONTAINER_HOOKS",
+)
+_HOOK_ENDINGS = (".sh", ".ps1", ".js")
 _FEWEST_PROCESSES = 32  # PID 1, two shells and the threads of .NET; each thread counts
 
 
@@ -150,7 +157,11 @@ def environment_problems(
     environ: Mapping[str, str], settings: Settings, user: Account | None
 ) -> list[str]:
     """Return what is wrong with the variables that GitHub's programs and setpriv read."""
-    return [*_root_problems(environ, user), *_path_problems(environ, settings, user)]
+    return [
+        *_root_problems(environ, user),
+        *_path_problems(environ, settings, user),
+        *_hook_problems(environ, settings, user),
+    ]
 
 
 def _root_problems(environ: Mapping[str, str], user: Account | None) -> list[str]:
@@ -162,6 +173,25 @@ def _root_problems(environ: Mapping[str, str], user: Account | None) -> list[str
         " its jobs then own this container; name another user"
     )
     return [problem]
+
+
+def _hook_problems(
+    environ: Mapping[str, str], settings: Settings, user: Account | None
+) -> list[str]:
+    """Return a problem for each hook with which GitHub's runner would fail every job."""
+    found = []
+    for name in _HOOKS:
+        path = os.path.join(settings.home, environ.get(name, ""))
+        if not environ.get(name):
+            continue
+        if not path.endswith(_HOOK_ENDINGS):
+            endings = " nor ".join(_HOOK_ENDINGS)
+            found.append(f"{name}: {path} ends in neither {endings}; every job would fail")
+        elif not os.path.isfile(path):
+            found.append(f"{name}: there is no file {path}, so every job would fail; mount it")
+        elif user and not can(user, path, os.R_OK):
+            found.append(f"{name}: {user.name} cannot read {path}, so every job would fail")
+    return found
 
 
 def _path_problems(

@@ -1,49 +1,102 @@
-"""A Docker engine inside the runner's container, for the jobs."""
+"""A container engine inside the runner's container, for the jobs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+
 from simulator import Simulator
 from tests.image.conftest import StartRunner
+from tests.image.engine import Engine
 
-# The capabilities that an engine needs if sysbox does not run it. --privileged would also ask for
-# CAP_SYS_RESOURCE, which some machines that run these tests do not have.
+# What an engine takes that is not run by sysbox, short of --privileged, which would ask for
+# CAP_SYS_RESOURCE: not every machine that runs these tests has it.
 POWERS = [
     *("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"),
     *("--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined"),
-    *("--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--volume", "/var/lib/docker"),
+    *("--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"),
+    *("--volume", "/var/lib/docker", "--volume", "/var/lib/containers"),
 ]
-# Without a registry the job's image is empty; it mounts programs from the container around it.
-RUN = (
-    "tar --create --files-from /dev/null | docker import - empty"
-    " && docker run --rm -v /usr:/usr:ro -v /lib:/lib:ro -v /lib64:/lib64:ro empty"
-    " /usr/bin/bash -c 'echo hello from inside'"
+STOP_SECONDS = 10
+MTU = 1400
+# There is no registry: the job's image is made of programs of the container around it.
+IMPORT = """
+set -e
+programs='/bin/sh /bin/cat /bin/sleep'
+libraries=$(ldd $programs | grep -o '/lib[^ ]*' | sort -u)
+tar --create --dereference $programs $libraries 2>/dev/null | docker import - base
+"""
+USE = (
+    IMPORT
+    + """
+docker run --rm base cat /sys/class/net/eth0/mtu | sed 's/^/default bridge: /'
+printf 'FROM base\\nRUN echo built >/said\\nCMD ["cat", "/said"]\\n' | docker build --tag mine -
+docker run --rm mine
+docker network create own
+docker run --rm --network own base cat /sys/class/net/eth0/mtu | sed 's/^/own network: /'
+host='--volume /usr:/usr:ro --volume /lib:/lib:ro --volume /lib64:/lib64:ro'
+docker run --detach --publish 8000:8000 $host base /usr/bin/python3 -m http.server 8000
+curl --silent --retry 20 --retry-connrefused --retry-delay 1 http://127.0.0.1:8000/ | grep -c title
+"""
 )
+STAY = "docker run --detach --name stays base sleep 600; echo begun; "
 
 
-def test_job_uses_docker(start: StartRunner, github: Simulator, full_image: str) -> None:
-    """With RUNNER_ENGINE=docker a job runs containers, on a network of their own, without sudo."""
-    job = github.queue_job(RUN)
-    container = start(*POWERS, image=full_image, RUNNER_ENGINE="docker")
+@pytest.fixture
+def narrow(docker: Engine, network: str) -> Iterator[str]:
+    """A network with a smaller MTU than Ethernet's, as in a cloud or a tunnel."""
+    name = f"{network}-narrow"
+    option = f"com.docker.network.driver.mtu={MTU}"
+    docker("network", "create", "--opt", option, name, check=False)
+    yield name
+    docker("network", "rm", name, check=False)
+
+
+@pytest.mark.parametrize("engine", ["docker", "podman"])
+def test_job_uses_containers(
+    start: StartRunner, github: Simulator, full_image: str, narrow: str, engine: str
+) -> None:
+    """A job runs and builds images, makes networks and services, by `docker` and without sudo."""
+    job = github.queue_job(USE)
+    container = start(*POWERS, image=full_image, network=narrow, RUNNER_ENGINE=engine)
     assert container.wait() == 0, container.logs()
-    assert "hello from inside" in github.job(job["id"])["log"]
-    assert github.job(job["id"])["result"] == "succeeded"
+    log = github.job(job["id"])["log"]
+    assert github.job(job["id"])["result"] == "succeeded", log
+    assert f"default bridge: {MTU}\n" in log
+    assert "\nbuilt\n" in log
+    # dockerd can give the networks of jobs an MTU since Docker 24; else it has to be said.
+    assert (f"own network: {MTU}\n" in log) != ("Docker 24" in container.logs()), log
 
 
-def test_job_uses_podman(start: StartRunner, github: Simulator, full_image: str) -> None:
-    """With RUNNER_ENGINE=podman the same commands work, through podman's service."""
-    job = github.queue_job(RUN)
-    powers = [*POWERS, "--volume", "/var/lib/containers"]
-    container = start(*powers, image=full_image, RUNNER_ENGINE="podman")
+@pytest.mark.parametrize("engine", ["auto", "podman"])
+def test_second_start_after_a_stop_in_a_job(
+    start: StartRunner, github: Simulator, full_image: str, engine: str
+) -> None:
+    """Whether stopped or killed, a container that is started again has an engine that works."""
+    job = github.queue_job(IMPORT + STAY + "sleep 60")
+    container = start(*POWERS, image=full_image, RUNNER_ENGINE=engine, RUNNER_CANCEL_TIMEOUT="1")
+    github.wait_for("job_output", job_id=job["id"], text="begun\n", timeout=60)
+    assert container.stop() < STOP_SECONDS
+    assert container.wait() == 143, container.logs()
+    running = "echo running: $(docker ps --quiet); docker rm --force stays; "
+    for end in ("sleep 60", "exit 0"):
+        job = github.queue_job(running + STAY + end)
+        container.start()
+        github.wait_for("job_output", job_id=job["id"], text="begun\n", timeout=60)
+        assert "running:\n" in github.job(job["id"])["log"]
+        if end == "sleep 60":
+            container.kill()
     assert container.wait() == 0, container.logs()
-    assert "hello from inside" in github.job(job["id"])["log"]
     assert github.job(job["id"])["result"] == "succeeded"
 
 
 def test_runner_without_powers_has_no_engine(
     start: StartRunner, github: Simulator, full_image: str
 ) -> None:
-    """By default a runner in a container that cannot run an engine starts none."""
+    """By default there is an engine only where it can work; elsewhere the runner does without."""
     job = github.queue_job("docker version")
     container = start(image=full_image)
     assert container.wait() == 0, container.logs()
     assert "Cannot connect to the Docker daemon" in github.job(job["id"])["log"]
+    assert "container engine for jobs: none (why=this container may make no" in container.logs()

@@ -30,6 +30,7 @@ sed 's/^docker:.*/&,nobody/; s/:,nobody/:nobody/' /etc/group >/run/group
 mount --bind /run/group /etc/group && exec "$0" "$@"
 """
 PRIVATE = [*NAMESPACE, "sh", "-c", _PREPARE]
+_CONFIGURED = "mount -t tmpfs tmpfs /etc/docker && printf %s '{}' >/etc/docker/daemon.json;"
 DOCKER_STOP = 10  # seconds
 OPTIONS = "--bridge=none --iptables=false --storage-driver=vfs"
 
@@ -53,6 +54,96 @@ def test_engine_is_ready_before_github_lists_the_runner(life: Life, simulator: S
     assert "engine: OK" in simulator.jobs()[0]["log"]
     events = [line["event"] for line in life.log]
     assert events.index("the engine is ready") < events.index("registered")
+    assert simulator.runners() == []
+
+
+def private(prepare: str) -> list[str]:
+    """Return a namespace as PRIVATE is, with a further line of shell before the program."""
+    return [*NAMESPACE, "sh", "-c", _PREPARE.replace('exec "$0"', f'{prepare or ":"}\nexec "$0"')]
+
+
+def configured(text: str) -> list[str]:
+    """Return a namespace as PRIVATE is, with a daemon.json."""
+    return private(_CONFIGURED.replace("{}", text))
+
+
+def test_settings_reach_dockerd(life: Life, simulator: Simulator) -> None:
+    """Each setting does what it says; what a mounted daemon.json says is left alone."""
+    root = life.directory / "images"
+    job = simulator.queue_job(
+        "docker info --format '{{json .RegistryConfig.Mirrors}} {{.DockerRootDir}} {{.Driver}}"
+        " {{json .DefaultAddressPools}} {{json .RegistryConfig.IndexConfigs}}'"
+    )
+    life.start(
+        namespace=configured('{"registry-mirrors": ["https://theirs.example"], "mtu": 1300}'),
+        RUNNER_ENGINE="docker",
+        RUNNER_ENGINE_MTU="1400",
+        RUNNER_ENGINE_MIRRORS="https://ours.example",
+        RUNNER_ENGINE_INSECURE_REGISTRIES="registry.example:5000",
+        RUNNER_ENGINE_DATA_ROOT=str(root),
+        RUNNER_ENGINE_STORAGE_DRIVER="vfs",
+        RUNNER_ENGINE_ADDRESS_POOL="base=10.200.0.0/16,size=24",
+        RUNNER_ENGINE_OPTIONS="--bridge=none --iptables=false --label 'with space=1'",
+    )
+    assert life.wait() == 0, life.output
+    log = simulator.job(job["id"])["log"]
+    assert f'["https://theirs.example/"] {root} vfs' in log
+    assert '[{"Base":"10.200.0.0/16","Size":24}]' in log
+    assert '"registry.example:5000":{' in log
+    assert "copies whole images (storage driver vfs)" in life.output
+
+
+@pytest.mark.parametrize(
+    ("prepare", "options", "words"),
+    [
+        (_CONFIGURED.replace("{}", '{"mtu": '), "", "/etc/docker/daemon.json: unexpected EOF"),
+        (_CONFIGURED.replace("{}", '{"no-such": 1}'), "", "no-such"),
+        pytest.param(
+            *("", "--host=tcp://0.0.0.0:7 --host=tcp://127.0.0.1:7", "address already in use"),
+            marks=pytest.mark.exhaustive,  # dockerd waits for fifteen seconds before it ends
+        ),
+        ("mkdir /run/docker.sock", "", "docker.sock"),
+        ("mount -t tmpfs -o size=64k tmpfs /var/lib/docker", "", "no space left on device"),
+    ],
+    ids=["broken file", "unknown key", "port", "socket", "full disk"],
+)
+def test_dockerd_that_cannot_start(
+    life: Life, simulator: Simulator, prepare: str, options: str, words: str
+) -> None:
+    """The exit code is 69 at once, the message has dockerd's reason, and nothing is registered."""
+    life.start(
+        namespace=private(prepare),
+        RUNNER_ENGINE="docker",
+        RUNNER_ENGINE_OPTIONS=f"{OPTIONS} {options}",
+        RUNNER_MIN_FREE_DISK="0",
+    )
+    assert life.wait() == 69, life.output
+    assert words in life.error()
+    assert simulator.runners() == []
+
+
+def test_pid_file_of_an_earlier_start(life: Life, simulator: Simulator) -> None:
+    """A pid file that names a process which is alive now is no obstacle: it is of another life."""
+    simulator.queue_job()
+    prepare = "echo 1 >/run/docker.pid; mkdir -p /run/docker/containerd"
+    life.start(
+        namespace=private(f"{prepare}; echo 1 >/run/docker/containerd/containerd.pid"),
+        RUNNER_ENGINE="docker",
+        RUNNER_ENGINE_OPTIONS=OPTIONS,
+    )
+    assert life.wait() == 0, life.output
+
+
+def test_engine_that_never_answers(life: Life, simulator: Simulator) -> None:
+    """It is waited for as long as RUNNER_WAIT_FOR_DOCKER_IN_SECONDS says, and then it is 69."""
+    life.start(
+        namespace=PRIVATE,
+        RUNNER_ENGINE="docker",
+        PATH=path_with_a_dockerd(life, "echo starting; exec sleep 300"),
+        RUNNER_WAIT_FOR_DOCKER_IN_SECONDS="1",
+    )
+    assert life.wait() == 69, life.output
+    assert "did not answer within 1 s: starting" in life.error()
     assert simulator.runners() == []
 
 
@@ -87,13 +178,18 @@ def test_state_directory_that_is_none_ends_in_69(life: Life, simulator: Simulato
     assert simulator.requests() == []
 
 
+def path_with_a_dockerd(life: Life, script: str) -> str:
+    """Return a PATH on which dockerd is a shell script."""
+    folder = life.directory / "bin"
+    folder.mkdir()
+    (folder / "dockerd").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "dockerd").chmod(0o755)
+    return f"{folder}:{life.env['PATH']}"
+
+
 def test_stop_while_the_engine_starts(life: Life, simulator: Simulator) -> None:
     """A stop does not wait for the engine; nothing was registered."""
-    sleeper = life.directory / "bin"
-    sleeper.mkdir()
-    (sleeper / "dockerd").write_text("#!/bin/sh\necho started\nexec sleep 300\n")
-    (sleeper / "dockerd").chmod(0o755)
-    path = f"{sleeper}:{life.env['PATH']}"
+    path = path_with_a_dockerd(life, "exec sleep 300")
     life.start(namespace=PRIVATE, RUNNER_ENGINE="docker", PATH=path)
     life.pid_of("sleep")
     assert life.signal().wait() == 143
@@ -216,6 +312,18 @@ def test_too_little_space(life: Life, simulator: Simulator) -> None:
     """If the disk is nearly full, the life ends with 75 and the numbers: space may be freed."""
     assert life.start(RUNNER_MIN_FREE_DISK="900000G").wait() == 75, life.output
     assert "MiB free" in life.error()
+    assert simulator.requests() == []
+
+
+def test_too_little_space_for_images(life: Life, simulator: Simulator) -> None:
+    """The engine's data root counts as well, wherever a setting or daemon.json puts it."""
+    tmpfs = "mkdir /run/small && mount -t tmpfs -o size=100m tmpfs /run/small; "
+    life.start(
+        namespace=private(tmpfs + _CONFIGURED.replace("{}", '{"data-root": "/run/small/new"}')),
+        RUNNER_ENGINE="docker",
+    )
+    assert life.wait() == 75, life.output
+    assert "/run/small/new has 100 MiB free, and RUNNER_MIN_FREE_DISK asks for 1024" in life.error()
     assert simulator.requests() == []
 
 
