@@ -64,17 +64,15 @@ def renewed(page: str) -> str:
 
 # The groups of settings; the README has the first ones.
 GROUPS = {
-    "Whose runner it is": (
-        "GITHUB_OWNER GITHUB_REPOSITORY GITHUB_ENTERPRISE GITHUB_URL GITHUB_APP_ID"
-    ),
+    "Whose runner it is": ("GITHUB_URL GITHUB_OWNER GITHUB_REPOSITORY GITHUB_ENTERPRISE"),
+    "The credential": "GITHUB_APP_ID GITHUB_APP_INSTALLATION_ID",
     "What most change": (
         "RUNNER_NAME RUNNER_LABELS RUNNER_GROUP RUNNER_REGISTRATION RUNNER_CREDENTIAL"
         " RUNNER_DRAIN_TIMEOUT RUNNER_IDLE_TIMEOUT RUNNER_JOB_TIMEOUT RUNNER_ENGINE RUNNER_SUDO"
         " RUNNER_ENVFILE RUNNER_LOG_FORMAT"
     ),
     "Where GitHub is": (
-        "GITHUB_HOST GITHUB_API_URL GITHUB_ALLOW_HTTP GITHUB_APP_INSTALLATION_ID GITHUB_TIMEOUT"
-        " RUNNER_CA_FILE"
+        "GITHUB_HOST GITHUB_API_URL GITHUB_ALLOW_HTTP GITHUB_TIMEOUT RUNNER_CA_FILE"
     ),
     "The runner": (
         "RUNNER_EPHEMERAL RUNNER_DISABLE_UPDATE RUNNER_NO_DEFAULT_LABELS RUNNER_WORKDIR"
@@ -92,15 +90,17 @@ GROUPS = {
         " RUNNER_ENGINE_ADDRESS_POOL"
     ),
 }
-IN_README = ("Whose runner it is", "What most change")
 
 
 def settings(group: str) -> str:
     """Return the table of a group of settings."""
-    known = variables()
+    if group == "The credential":
+        return secrets()
+    known = {variable: variables()[variable] for variable in GROUPS[group].split()}
+    if not any(about["default"] for about in known.values()):
+        return _two_columns({name: about["about"] for name, about in known.items()})
     lines = ["| variable | default | meaning |", "|---|---|---|"]
-    for variable in GROUPS[group].split():
-        about = known[variable]
+    for variable, about in known.items():
         default = f"`{about['default']}`" if about["default"] else ""
         lines.append(f"| `{variable}` | {default} | {about['about']} |")
     return "\n".join(lines) + "\n"
@@ -114,9 +114,15 @@ def all_settings(page: str) -> str:
 
 def secrets() -> str:
     """Return the table of credentials."""
-    given = [(variable, SECRETS[variable]) for variable in credential.VARIABLES]
-    rows = [f"| `{variable}`, `{variable}_FILE` | {about} |" for variable, about in given]
-    return "\n".join(["| variable | meaning |", "|---|---|", *rows]) + "\n"
+    rows = {f"{name}`, `{name}_FILE": SECRETS[name] for name in credential.VARIABLES}
+    known = variables()
+    rows |= {name: known[name]["about"] for name in GROUPS["The credential"].split()}
+    return _two_columns(rows)
+
+
+def _two_columns(rows: dict[str, str]) -> str:
+    lines = [f"| `{variable}` | {about} |" for variable, about in rows.items()]
+    return "\n".join(["| variable | meaning |", "|---|---|", *lines]) + "\n"
 
 
 def exit_codes() -> str:
@@ -165,8 +171,12 @@ def ecs_with_tables(page: str) -> str:
 
 def with_tables(page: str) -> str:
     """Return the README with its tables renewed."""
-    most = "\n".join(f"**{group}**\n\n{settings(group)}" for group in IN_README)
-    tables = {"settings": most, "secrets": secrets(), "exit codes": exit_codes()}
+    tables = {
+        "whose": settings("Whose runner it is"),
+        "secrets": secrets(),
+        "settings": settings("What most change"),
+        "exit codes": exit_codes(),
+    }
     return _with(page, tables)
 
 

@@ -50,7 +50,7 @@ class Settings(NamedTuple):
             "GITHUB_URL",
             "",
             parsers.optional(parsers.page),
-            "all of these at once: the page of a repository, organization or enterprise",
+            "page of the repository, organization or enterprise that owns the runner; alone enough",
         ),
     ]
     host: Annotated[str, Setting("GITHUB_HOST", "github.com", parsers.host, "GitHub's host")]

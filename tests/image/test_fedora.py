@@ -50,6 +50,14 @@ def test_packages_are_those_of_the_lists(docker: Engine, fedora: str) -> None:
         assert call == ["install", *options, *packages]
 
 
+def test_further_packages(docker: Engine, fedora: str) -> None:
+    """PACKAGES, divided by commas, are installed with those of the list."""
+    options = ["--file", "Dockerfile.base.fedora", "--target", "slim"]
+    build_args = {"FEDORA_IMAGE": fedora, "PACKAGES": "postgresql,ffmpeg-free"}
+    image = built(docker, "gh-runner-test-fedora:further", *options, build_args=build_args)
+    assert installed(docker, image)[0][-2:] == ["postgresql", "ffmpeg-free"]
+
+
 def test_runner_lives_on_it(
     docker: Engine, fedora: str, releases: Mirror, start: StartRunner, github: Simulator
 ) -> None:

@@ -95,13 +95,74 @@ def said() -> str:
     return "\n".join(texts)
 
 
-def test_quoted_messages_exist() -> None:
-    """The messages that "My runner does nothing" quotes are messages of the program."""
-    page = documents.TROUBLESHOOTING.read_text().partition("# My runner does nothing")[2]
-    quoted = [q for q in re.findall(r"`([^`]+)`", page) if " " in q and not q.startswith("RUNNER_")]
-    assert len(quoted) > 5
+# GitHub's words, and those of its runner and of Docker: nothing in entrypoint/ says them.
+OF_OTHERS = {"Bad credentials", "Not Found", "Listening for Jobs"}
+
+
+# Which column of the tables in docs/troubleshooting.md quotes the log, by section.
+QUOTING = {"My runner does not appear": 1, "My job was cancelled": 1, "My runner does nothing": 2}
+
+
+@pytest.mark.parametrize("section", QUOTING)
+def test_quoted_messages_exist(section: str) -> None:
+    """What docs/troubleshooting.md quotes of the log is what the log says."""
+    page = documents.TROUBLESHOOTING.read_text()
+    text = page.partition(f"## {section}\n")[2].partition("\n## ")[0]
+    cells = [line.split("|")[QUOTING[section]] for line in text.splitlines() if line[:1] == "|"]
+    quoted = [q for cell in cells for q in re.findall(r"`([^`]+)`", cell) if " " in q]
+    assert len(quoted) > 3
+    # Without a status before it, and without the fields of the event.
+    pieces = {
+        re.sub(r"^\d+ | \(.*\)$", "", piece).strip(" '")
+        for quote in quoted
+        for piece in quote.split("…")
+    }
     program = said()
-    pieces = [piece.strip(" '") for quote in quoted for piece in re.split("…", quote)]
-    known = ("gh-runner", "docker ")
-    missing = [p for p in pieces if p and p not in program and not p.startswith(known)]
-    assert missing == []
+    assert [piece for piece in pieces - OF_OTHERS if piece not in program] == []
+
+
+def blocks(page: str) -> list[list[str]]:
+    """Return the tables of a page: lines with a bar first that follow each other, not in code."""
+    found: list[list[str]] = [[]]
+    for line in re.sub(r"^```.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL).splitlines():
+        if line.startswith("|"):
+            found[-1].append(line)
+        elif found[-1]:
+            found.append([])
+    return [table for table in found if table]
+
+
+def columns(line: str) -> int:
+    """Return the number of cells of a line; an escaped bar divides none."""
+    return len(re.findall(r"(?<!\\)\|", line)) - 1
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(documents.ROOT)))
+def test_tables_are_whole(page: Path) -> None:
+    """GitHub shows a table as one only if its second line rules it, and cuts further cells."""
+    broken = [
+        table[0]
+        for table in blocks(page.read_text())
+        if len(table) < 3
+        or not re.fullmatch(r"\|(:?-+:?\|)+", table[1].replace(" ", ""))
+        or len({columns(line) for line in table}) > 1
+    ]
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(documents.ROOT)))
+def test_code_is_not_cut_off(page: Path) -> None:
+    """A line of code fits into the column that GitHub shows on a wide screen."""
+    text = re.sub(r"<!-- made by .*?<!-- end -->", "", page.read_text(), flags=re.DOTALL)
+    code = re.findall(r"^```.*?\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+    code += re.findall(r"^ {4}(?![-*\d]).*$", text, re.MULTILINE)
+    long = [line for block in code for line in block.splitlines() if len(line) > 112]
+    # A signature's identity is one word, as tests/release compares it.
+    assert [line for line in long if r"publish\.yml@refs/" not in line] == []
+
+
+def test_readme_leads_to_every_page() -> None:
+    """Each page of docs/ has a link in the README."""
+    targets = {target.partition("#")[0] for target in LINK.findall(documents.README.read_text())}
+    pages = {f"docs/{page.name}" for page in (documents.ROOT / "docs").glob("*.md")}
+    assert pages - targets == set()
