@@ -86,7 +86,10 @@ def end(init: Init, child: Child) -> None:
 
 
 def wait(init: Init, function: Callable[[], Any], deadline: float | None = None) -> Any:
-    """Call a function and wait for its result; at the deadline kill it and return None."""
+    """Call a function and wait for its result; at the deadline kill it and return None.
+
+    `deadline` is a moment of time.monotonic().
+    """
     child = start(init, function)
     try:
         return None if init.wait(child, deadline) is None else result(child)

@@ -1,4 +1,4 @@
-"""Command lines of subcommands: a mistake is one line without any secret, and exit code 78."""
+"""Command lines of subcommands: a wrong one causes one line without secrets, and exit code 78."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from entrypoint.errors import ExitCode
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that repeats no word which may be a token, and ends with 78 where argparse has 2."""
+    """Like argparse's, but redacts words that may be tokens, and exits with 78, not 2."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the usage and what is wrong, with all that looks like a secret redacted; exit."""
+        """Print the usage and the error, without what looks like a secret, and exit."""
         self.print_usage(sys.stderr)
         self.exit(ExitCode.CONFIG, f"{self.prog}: error: {redaction.redact(message)}\n")

@@ -51,7 +51,10 @@ class Known(NamedTuple):
 def ask(
     settings: Settings, secrets: Mapping[str, str], environ: Mapping[str, str], deadline: float
 ) -> Known | None:
-    """Ask once for a registration token; None if client.py must ask, or if there is no answer."""
+    """Ask once for a registration token; None if client.py must ask, or if there is no answer.
+
+    `deadline` is a moment of time.monotonic().
+    """
     setting, kind = credential.identify(secrets)
     target = settings.target
     url = f"{target.api_url}{target.path}/actions/runners/registration-token"

@@ -57,7 +57,9 @@ class Runner:
 
 
 def connect(settings: Settings, secrets: Mapping[str, str], deadline: float) -> Client:
-    """Return a Client for the settings' list of runners; the deadline is for all its calls.
+    """Return a Client for the settings' list of runners.
+
+    All its calls together must end by `deadline`, a moment of time.monotonic().
 
     `secrets` are by variable, and contain exactly one credential. Only an App causes requests here:
     they find its installation and make a token for it.

@@ -1,6 +1,6 @@
 """Signals: their names, what this process does about them, and how it sends them.
 
-Standard library only, as all of this package, which holds all that PID 1 itself does.
+This package imports the standard library only.
 """
 
 from __future__ import annotations

@@ -26,8 +26,9 @@ _ASSIGNED = re.compile(r"(^|,)([0-9a-f]{6}=|gh-runner\.runner\.version=[^,]*)(,|
 def await_answer(address: str, deadline: float, *, own: bool) -> str:
     """Ask an engine until it answers, and return ""; at the deadline return why it does not.
 
-    docker and podman both have Docker's API. The socket of our `own` engine is then given to the
-    group `docker`. The socket of an engine that was given is never changed.
+    `deadline` is a moment of time.monotonic(). docker and podman both have Docker's API. The socket
+    of our `own` engine is then given to the group `docker`. The socket of an engine that was given
+    is never changed.
     """
     why = "it does not answer"
     while time.monotonic() < deadline:

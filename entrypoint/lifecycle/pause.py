@@ -1,4 +1,4 @@
-"""The pause before an end that a new start does not mend: RUNNER_FAILURE_PAUSE.
+"""RUNNER_FAILURE_PAUSE: wait before an end after which a new start would fail in the same way.
 
 Docker's restart policies and Swarm start a container again after a fixed time, whatever its exit
 code was. Without a pause, a token that GitHub refuses would be tried again every few seconds.
@@ -15,22 +15,22 @@ from entrypoint.init.pid1 import Init
 from entrypoint.settings import parsers
 
 VARIABLE = "RUNNER_FAILURE_PAUSE"
-LONGEST = 7 * 86400.0  # seconds; sigtimedwait(2) takes no endless number
+LONGEST = 7 * 86400.0  # seconds; sigtimedwait(2) takes no infinite time
 _UNTIL_AN_OPERATOR_ACTS = {ExitCode.VERSION, ExitCode.REFUSED, ExitCode.CONFIG}
 
 
 class Pause:
-    """How long this life waits before it ends in vain."""
+    """The pause of this life, in seconds."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Take the variable itself: wrong settings, which are never parsed, need the pause too."""
+        """Read the variable itself: the pause also counts if the settings are wrong."""
         try:
             self.seconds = parsers.seconds(environ.get(VARIABLE) or "0")
         except parsers.Problem:
             self.seconds = 0.0
 
     def wait(self, pid_1: Init, code: ExitCode) -> None:
-        """Sleep if only an operator can mend the cause; a stop ends it at once."""
+        """Wait if only an operator can remove the cause; a stop ends the wait."""
         if not self.seconds or code not in _UNTIL_AN_OPERATOR_ACTS or pid_1.stop.signals:
             return
         log.warning(

@@ -1,6 +1,7 @@
 """Removing the runner from GitHub's list: what a child of PID 1 does for the Remover.
 
-This is plain blocking code: at a deadline, or at a further stop, PID 1 kills the whole child.
+This is plain blocking code: at a deadline, or at a further stop, PID 1 kills the whole child. Each
+`deadline` is a moment of time.monotonic().
 """
 
 from __future__ import annotations
