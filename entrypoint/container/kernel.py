@@ -35,9 +35,18 @@ def missing_capabilities() -> list[str]:
 
 def mount_points() -> set[str]:
     """Return the paths at which something is mounted."""
+    return {point for _, point in _mounts()}
+
+
+def _mounts() -> list[tuple[str, str]]:
+    """Return of each mount its root in its file system, and its path (proc(5), mountinfo)."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-        written = [line.split(" ")[4] for line in mounts]
-    return {_ESCAPED.sub(lambda code: chr(int(code[1], 8)), path) for path in written}
+        written = [line.split(" ") for line in mounts]
+    return [(_unescaped(words[3]), _unescaped(words[4])) for words in written]
+
+
+def _unescaped(path: str) -> str:
+    return _ESCAPED.sub(lambda code: chr(int(code[1], 8)), path)
 
 
 def may_unmount() -> bool:
@@ -70,21 +79,12 @@ def is_mounted_at_same_path(folder: str) -> bool:
     An engine that runs on the host then finds the folder under the path that jobs know.
     """
     real = os.path.realpath(folder)
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-        pairs = [line.split(" ")[3:5] for line in mounts]
-    unescaped = [
-        (
-            _ESCAPED.sub(lambda c: chr(int(c[1], 8)), root),
-            _ESCAPED.sub(lambda c: chr(int(c[1], 8)), p),
-        )
-        for root, p in pairs
-    ]
-    above = [(root, p) for root, p in unescaped if p != "/" and f"{real}/".startswith(f"{p}/")]
+    above = [(root, p) for root, p in _mounts() if p != "/" and f"{real}/".startswith(f"{p}/")]
     if not above:
         return False
     root, point = max(above, key=lambda pair: len(pair[1]))
-    # `root` is the path within the file system (mountinfo in proc(5)). If the host has mounted
-    # that file system at /srv, for example, `root` lacks the /srv of the host's path.
+    # If the host has mounted the file system at /srv, for example, `root` lacks the /srv of the
+    # host's path.
     return root.endswith(point) or (root != "/" and point.endswith(root))
 
 
