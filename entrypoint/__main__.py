@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def _redacted(text: str) -> str:
-    from entrypoint import redaction  # only here: a command that starts causes no message
+    from entrypoint import redaction  # only here: most starts print no message
 
     return redaction.redact(text)
 
@@ -111,7 +111,7 @@ def exit_code() -> int:
         return main()
     except Exception:  # noqa: BLE001 - whatever it is
         sys.excepthook(*sys.exc_info())
-        return 70  # ExitCode.DEFECT, whose module may be what cannot be loaded
+        return 70  # ExitCode.DEFECT, but perhaps its module is what could not be imported
 
 
 if __name__ == "__main__":

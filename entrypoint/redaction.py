@@ -32,8 +32,8 @@ _LIKE_A_TOKEN = re.compile(
     r"(?<![0-9A-Za-z])[0-9a-f]{40}(?![0-9A-Za-z])"
     r"|(?<![\w/+.-])(?=[\w+/]*[A-Z])(?=[\w+/]*[a-z])(?=[\w+/]*[0-9])[A-Za-z0-9+][A-Za-z0-9+/]{59,}=*"
 )
-# What may be base64 behind a slash or a hyphen, and the characters that a random text of _RANDOM
-# characters has. The name of a directory may be a hash, which has letters from A to F only.
+# Base64 may also follow a slash or a hyphen, and then looks like a path. A part of it with _RANDOM
+# characters has all kinds in _MIXED. A directory's name does not: a hash has no letter after F.
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{60,}=*")
 _RANDOM = 40
 _MIXED = ("[A-Z]", "[a-z]", "[0-9]", "[G-Zg-z]")
@@ -91,9 +91,9 @@ def redact(text: str) -> str:
 
 
 def _masked(found: re.Match[str]) -> str:
-    """Return nothing of base64; a path, which may consist of the same characters, as it is.
+    """Replace base64; return a path, which may have the same characters, unchanged.
 
-    Base64 has a slash at every 64th place on average, and a path has more.
+    Base64 has a slash at every 64th place on average; a path has more slashes.
     """
     longest = max(found[0].split("/"), key=len)
     is_random = len(longest) >= _RANDOM and all(re.search(of, longest) for of in _MIXED)

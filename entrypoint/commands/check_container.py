@@ -145,7 +145,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 
 
 def _state(settings: Settings) -> Iterator[Finding]:
-    """Try the state directory; only some settings cannot do without it."""
+    """Try to write to the state directory; an error only if a setting needs it, else a warning."""
     try:
         if settings.credential == "until-job" and settings.registration != "given":
             hook.try_out(settings)

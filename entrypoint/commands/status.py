@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
     else:
         found = look(in_environment("RUNNER_STATE_DIR"))
     line = json.dumps(found) if "--json" in options else describe(found)
-    # A job may have written the state file, and put what it should not have there.
+    # A job may have written the state file, and may have put a secret into it.
     os.write(1, f"{redaction.redact(line)}\n".encode(errors="backslashreplace"))
     return 0 if found["healthy"] else 1
 

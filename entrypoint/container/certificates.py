@@ -37,8 +37,8 @@ _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CA
 # All variables by which a program is told authorities: ours first, then those of OpenSSL and .NET,
 # Python, curl, git and Node.
 _CUSTOMARY = (RUNNER_CA_FILE, *_BUNDLES, "NODE_EXTRA_CA_CERTS", "SSL_CERT_DIR")
-# Variables of one program each. It may speak to servers of its own, so what such a variable names
-# counts for all programs only if no other variable names anything.
+# Each of these is for one program, which may have servers of its own. So what such a variable names
+# counts for all programs only if no variable of _CUSTOMARY names anything.
 _OF_ONE_PROGRAM = (
     "PIP_CERT",
     "AWS_CA_BUNDLE",
@@ -132,7 +132,7 @@ def choose(environ: Mapping[str, str]) -> Trust:
 def _named(
     environ: Mapping[str, str], variables: tuple[str, ...]
 ) -> tuple[dict[str, frozenset[bytes]], list[str]]:
-    """Return the authorities that each variable names, and a problem for each that is no use."""
+    """Return the authorities of each variable, and a problem for each whose path is unusable."""
     found, problems = dict[str, frozenset[bytes]](), []
     for variable in (name for name in variables if environ.get(name, "").strip()):
         path = environ[variable].strip()
@@ -145,7 +145,7 @@ def _named(
 
 
 def _private(found: Mapping[str, frozenset[bytes]]) -> dict[str, frozenset[bytes]]:
-    """Return what each variable adds to the system's authorities, if it adds any."""
+    """Return, for each variable that names some, the authorities that the system does not have."""
     system = frozenset(_certificates(_read(system_bundle()))) if found else frozenset[bytes]()
     return {name: added for name, all_of in found.items() if (added := all_of - system)}
 
@@ -158,14 +158,14 @@ def _authorities(path: str) -> list[bytes]:
             found += [one for entry in os.scandir(place) for one in _in_directory(entry.path)]
         elif place == path or os.path.lexists(place):
             found += _valid(_read(place))
-        # OpenSSL and Go pass over a directory of the list that is missing, and so here.
+        # A missing directory in a list is ignored, as OpenSSL and Go ignore it.
     if not found:
         raise ValueError("it holds no certificate in PEM form")
     return found
 
 
 def _in_directory(path: str) -> list[bytes]:
-    """Return the certificates of one entry of a directory, where all kinds of files may be."""
+    """Return the certificates of one entry of a directory; none if it is another kind of file."""
     try:
         return _valid(_read(path))
     except (OSError, ValueError):

@@ -14,12 +14,12 @@ from contextlib import suppress
 
 _MAX_LINKS = 40  # the kernel's own limit (path_resolution(7))
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# On the way nothing is read, and an ordinary user may be allowed to pass a directory only.
+# O_PATH, because a user may be allowed to pass through a directory, but not to list it.
 _ON_THE_WAY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def open_directory(path: str, *, make: bool = True) -> int:
-    """Open a directory, by default made where it is missing, which every user may read then.
+    """Open a directory. A missing one is made, readable for every user, unless `make` is false.
 
     A symbolic link on the way is followed only if root has made it: a job's link could lead
     anywhere. A process that is not root can do no more than a job, so it follows all of them.
@@ -45,7 +45,7 @@ def open_directory(path: str, *, make: bool = True) -> int:
 
 
 def _step(directory: int, name: str, *, make: bool) -> tuple[int, list[str]]:
-    """Open one name within a directory; for a link, its beginning and the names in its target."""
+    """Open one name of a path; for a link, open where its target begins, and return its names."""
     target = _link(directory, name or ".")
     if target is not None:
         begin = "/" if target.startswith("/") else "."
@@ -57,7 +57,7 @@ def _step(directory: int, name: str, *, make: bool) -> tuple[int, list[str]]:
 
 
 def _link(directory: int, name: str) -> str | None:
-    """Return the target of a link; None if the name is no link. OSError for a link of a job."""
+    """Return the target of a link, or None if it is no link. OSError for a link of a job."""
     try:
         about = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:

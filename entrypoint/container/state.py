@@ -15,7 +15,7 @@ from entrypoint.redaction import redact_all
 
 FILE = "state.json"
 _MAX_SIZE = 64 * 1024  # bytes; ours has some hundreds
-_TRIED = "check"  # the name of a file that is there for a moment
+_TRIED = "check"  # the name of a file that exists only for a moment
 UNWRITTEN = "no state file can be written, so `gh-runner status` goes by the processes alone"
 REGISTERING, LISTENING, STOPPING, GONE = "registering", "listening", "stopping", "gone"
 
@@ -73,7 +73,7 @@ class State:
 
 
 def try_out(directory: str) -> str:
-    """Write a file where `State` would, and remove it; return why that fails, or ""."""
+    """Write a file as `State` would, and remove it; return why that fails, or ""."""
     try:
         opened = files.open_directory(directory)
         try:

@@ -272,7 +272,7 @@ _hooks: dict[str, Callable[[str], str]] = {"redact": str}
 
 
 def tell(text: str) -> None:
-    """Write one line to stderr, without any secret; nothing happens if stderr is closed."""
+    """Write one line to stderr, with secrets redacted; do nothing if stderr is closed."""
     text = _hooks["redact"](text)
     line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     try:
@@ -289,7 +289,7 @@ def main(
     """Run the command of a command line, with or without `exec` in front; return its exit code.
 
     Without `exec`, an unknown command may be a misspelt one of `subcommands`: the error says so.
-    `redact` takes secrets out of messages, because a word that is no command may be one.
+    `redact` takes secrets out of messages: a word that is no command may be a secret.
     """
     _hooks["redact"] = redact
     if argv in (["exec", "--help"], ["exec", "-h"]):

@@ -25,7 +25,7 @@ from entrypoint.settings.schema import Settings
 READY_TIMEOUT = 60.0  # seconds, if WAIT is not set; dockerd needs some five
 END_TIMEOUT = 3.0  # seconds between TERM and KILL; no job is left by then
 CLEANUP_TIMEOUT = 8.0  # seconds
-_KEEPER_TIME = 0.5  # seconds for the log's keeper to write what an engine has said at its end
+_KEEPER_TIME = 0.5  # seconds that the log's keeper has to write an engine's last words
 _CLEANUP_RESERVE = 0.3  # seconds of a stop that are kept for the steps after the clean-up
 SOCKET = "/run/docker.sock"
 WAIT = "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS"  # a variable of GitHub's runner, read by run.sh as well
@@ -33,11 +33,13 @@ CONFIGURATION = "/etc/docker/daemon.json"
 _PID_FILES = ("/run/docker.pid", "/run/docker/containerd/containerd.pid")
 _PROGRAMS = {"docker": "dockerd", "podman": "podman"}
 _ETHERNET_MTU = 1500
-# netavark 1.16, which comes with it, gives networks the MTU of the default route (netavark#1281).
+# podman 5.6 comes with netavark 1.16, which gives networks the MTU of the default route
+# (netavark#1281).
 _PODMAN_WITH_MTU = [5, 6]
 _LOG = "engine.log"  # in the state directory
 # A shell that copies its stdin to the file $0, and keeps the last 5 to 10 MB in $0 and $0.1.
-# Without stdbuf, head writes only once it has some kilobytes.
+# Without stdbuf, head writes its output in blocks of some kilobytes, so the last lines would be
+# missing when they are needed.
 _KEEP = """
 command -v stdbuf >/dev/null && at_once='stdbuf --output=0'
 while $at_once head -c 5000000 >"$0" && [ "$(wc -c <"$0")" -ge 5000000 ]; do mv "$0" "$0.1"; done
@@ -69,7 +71,7 @@ def choose(settings: Settings, environ: Mapping[str, str] | None = None) -> Choi
 
 
 def _is_given(path: str) -> bool:
-    """Return whether an engine outside of this container has its socket there.
+    """Return whether an engine outside of this container has its socket at a path.
 
     An engine that was killed leaves its socket in the container's own file system, where a second
     start of the same container finds it. Nothing listens there, and nothing is mounted.
@@ -87,7 +89,7 @@ def _is_given(path: str) -> bool:
             asking.connect(path)
         except ConnectionRefusedError:
             return False
-        except OSError:  # the engine answers slowly, or denies this user
+        except OSError:  # the engine is slow, or this user may not connect
             pass
     return True
 
@@ -268,7 +270,7 @@ class Engine:
         self.label = home.container_label(self._settings.home)
 
     def job_begins(self) -> None:
-        """Have a child note what is on an engine that is shared, before the job's first step."""
+        """Let a child note what a shared engine has before the job's first step."""
         if self._before is None and self._cleans_up:
             environment = program.base_environment(self._environ, self._settings)
 
@@ -277,7 +279,7 @@ class Engine:
 
                 return engine_child.unassigned(environment)
 
-            with suppress(OSError):  # fork failed at the pids limit
+            with suppress(OSError):  # fork fails at the pids limit
                 self._before = call.start(self._init, look)
 
     @property
@@ -287,7 +289,7 @@ class Engine:
     def clean_up(self) -> None:
         """Remove the job's containers, networks and images from an engine that was given.
 
-        What no label assigns to a runner stays. Log what of it has come since the job began.
+        What has no label of a runner stays; log what of that has appeared since the job began.
         """
         if not self._cleans_up:
             return
@@ -325,14 +327,14 @@ class Engine:
             )
 
     def _seen(self) -> dict[str, str] | None:
-        """Return what was on the engine when the job began; None if that is not known."""
+        """Return what the engine had when the job began; None if that is not known."""
         if self._before is None:
             return None
         try:
             if self._before.outcome is not None:
                 found: dict[str, str] | None = call.result(self._before)
                 return found
-        except Failure:  # it was killed
+        except Failure:  # the child was killed
             pass
         finally:
             call.end(self._init, self._before)

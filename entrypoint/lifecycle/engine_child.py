@@ -18,8 +18,8 @@ GROUP = "docker"  # its members may use our own engine; the name is that of Dock
 _ASK_EVERY = 0.05  # seconds
 _COMMAND_TIMEOUT = 8.0  # seconds
 _REMOVAL_ROUNDS = 3
-# The label of a job's container or network (see `remove_labelled`), and that of a container which
-# is a runner itself: it has the labels of its image.
+# The label of a job's container or network (see `remove_labelled`), and the label of a container in
+# which a runner runs: it has the labels of our image.
 _ASSIGNED = re.compile(r"(^|,)([0-9a-f]{6}=|gh-runner\.runner\.version=[^,]*)(,|$)")
 
 
@@ -63,7 +63,7 @@ def _answers(address: str) -> bool:
 
 
 def about(address: str) -> tuple[str, str]:
-    """Return an engine's version and the name of its storage driver; "" for what it hides."""
+    """Return an engine's version and its storage driver; "" for each that it does not tell."""
     return _told(address, "/version", "Version"), _told(address, "/info", "Driver")
 
 
@@ -94,7 +94,8 @@ def remove_labelled(label: str, environment: Mapping[str, str]) -> list[str]:
     container actions with it. Only the label is used to find them, because other runners may use
     the same engine.
     """
-    # Again, because a command of the runner that was killed may go on in the engine.
+    # More than one round, because a command of the runner that was killed may still go on in the
+    # engine.
     problems: list[str] = []
     for _ in range(_REMOVAL_ROUNDS):
         containers, networks, images, silent = _labelled(label, environment)
@@ -109,7 +110,7 @@ def remove_labelled(label: str, environment: Mapping[str, str]) -> list[str]:
 def _labelled(
     label: str, environment: Mapping[str, str]
 ) -> tuple[list[str], list[str], list[str], list[str]]:
-    """Return the ids of containers, networks and images; and why the engine does not tell."""
+    """Return the ids of containers, networks and images, and why the engine does not tell them."""
     wanted = f"label={label}"
     listed = _run(
         environment,
@@ -118,8 +119,8 @@ def _labelled(
         ("images", "--quiet", label),
     )
     containers, networks, images = (done.stdout.split() for done in listed)
-    # A step may have put a container of its own on the job's network: it is this job's, and the
-    # network's removal would be refused while it runs.
+    # A step may have put a container of its own on the job's network. It belongs to this job, and
+    # while it runs the network cannot be removed.
     there = [("ps", "--all", "--quiet", "--filter", f"network={network}") for network in networks]
     for done in _run(environment, *there):
         containers += done.stdout.split()
@@ -142,7 +143,7 @@ def _problems(commands: Iterable[subprocess.CompletedProcess[str]]) -> list[str]
 
 
 def unassigned(environment: Mapping[str, str]) -> dict[str, str] | None:
-    """Return the containers and networks that no label assigns to a runner: names by their ids.
+    """Return the containers and networks without the label of a runner: their names, by their ids.
 
     None if the engine does not tell.
     """

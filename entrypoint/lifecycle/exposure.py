@@ -23,7 +23,7 @@ _WAYS_OUT = (
     " deleted; or make it readable for root only (chown root, chmod 600) and set RUNNER_SUDO=0{};"
     " RUNNER_ALLOW_READABLE_SECRETS=1 starts all the same"
 )
-_AS_ROOT = "root, by "  # followed by the way
+_AS_ROOT = "root, by "  # followed by the way, as `way_to_root` returns it
 _NO_ENGINE = " and RUNNER_ENGINE=none, with no engine's socket mounted"
 _SUDO_TIMEOUT = 5.0  # seconds; if sudo has not answered by then, the user is taken to have sudo
 
@@ -90,10 +90,10 @@ def protect(files: Mapping[str, SecretFile], settings: Settings, user: Account) 
 
 
 class Plan(NamedTuple):
-    """What is to become of secrets' files, by the variables that name them.
+    """What `protect` does with the files of secrets. Files are named by their variables.
 
-    `going` are to be deleted. `readers` tells as whom a job could read a file. `stuck` has a
-    warning for each that a job can read and that cannot be deleted.
+    `going` will be deleted. `readers` has, for each file that a job could read, the user as whom.
+    `stuck` has a warning for each such file that cannot be deleted.
     """
 
     going: set[str]
@@ -119,7 +119,7 @@ def plan(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> 
 
 
 def _readers(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> dict[str, str]:
-    """Return the user as whom a job could read the file, for each variable where it could."""
+    """Return, for the variable of each file that a job could read, as which user it could."""
     readers = {v: user.name for v, file in files.items() if can(user, file.path, os.R_OK)}
     if len(readers) < len(files) and (way := way_to_root(settings, user)):
         return dict.fromkeys(files, f"{_AS_ROOT}{way}") | readers
@@ -127,7 +127,7 @@ def _readers(files: Mapping[str, SecretFile], settings: Settings, user: Account)
 
 
 def _ways_out(readers: Iterable[str]) -> str:
-    # With an engine a job is root without sudo.
+    # An engine makes a job root as well, so then RUNNER_SUDO=0 alone would not help.
     by_engine = any(r.startswith(_AS_ROOT) and r != f"{_AS_ROOT}sudo" for r in readers)
     return _WAYS_OUT.format(_NO_ENGINE if by_engine else "")
 
@@ -145,7 +145,7 @@ def _obstacle(file: SecretFile) -> str:
 
 
 def _delete(paths: set[str]) -> None:
-    """Delete files; those that are mounted by themselves are unmounted."""
+    """Delete files; unmount those that are mounts of their own."""
     mounted = kernel.mount_points()
     for path in paths:
         try:

@@ -15,7 +15,7 @@ _AS_ROOT = "RUNNER_ALLOW_RUNASROOT"
 _PROGRAMS = ("config.sh", "run.sh")
 # The entries of a new volume: ext4's own folder, and the mount point of another volume.
 _NOTHING = {"lost+found", "_tool"}
-# Variables of GitHub's runner that name a script which every job runs.
+# Variables of GitHub's runner that name a script; every job runs it.
 _HOOKS = (
     "ACTIONS_RUNNER_HOOK_JOB_STARTED",
     "ACTIONS_RUNNER_HOOK_JOB_COMPLETED",
@@ -178,7 +178,7 @@ def _root_problems(environ: Mapping[str, str], user: Account | None) -> list[str
 def _hook_problems(
     environ: Mapping[str, str], settings: Settings, user: Account | None
 ) -> list[str]:
-    """Return a problem for each hook with which GitHub's runner would fail every job."""
+    """Return a problem for each hook that would make GitHub's runner fail every job."""
     found = []
     for name in _HOOKS:
         path = os.path.join(settings.home, environ.get(name, ""))

@@ -196,7 +196,7 @@ def _clear_work(work: str) -> list[str]:
     folders = [name for name in _WORK if _is_plain_folder(os.path.join(work, name))]
     if not folders:
         return []
-    # Both take time, and most starts find nothing to delete.
+    # Both imports take time, and most starts find nothing to delete.
     import shutil
 
     from entrypoint.container import files

@@ -32,7 +32,7 @@ _THEIRS = {
 _SERVICE = re.compile(
     r".+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
-# Names of other programs and of habit, by the variable of ours that they stand for here.
+# Names that other programs use, and common guesses, by the variable of ours that they stand for.
 _MEANT = {
     "GITHUB_REPOSITORY": re.compile(
         r"(GITHUB|GH|RUNNER|GITHUB_RUNNER)_REPO(S|SITORIES|SITORY)?(_(NAME|SLUG|URL|FULL_NAME))?"

@@ -42,11 +42,11 @@ class Containers:
         self._work = work
         self._log = log
         self._output = ""
-        self._step = make_step(self._take)  # keeps what it prints
+        self._step = make_step(self._take)  # its output is kept in self._output
         self._script_step = make_step(log)
         self._network = ""
         self._ids: dict[str, str] = {}
-        self._image = ""  # of the job's action
+        self._image = ""  # the image of the job's action
         name = job["repository"].rpartition("/")[2]
         self._workspace = f"{work}/{name}/{name}"
         self._hooks: ContainerHooks | None = None
@@ -109,7 +109,7 @@ class Containers:
         script, workspace = self._inside(script), self._inside(self._workspace)
         if self._hooks:
             return self._hooks.run(script, workspace)
-        if "" not in self._ids:  # it could not be made
+        if "" not in self._ids:  # the container could not be made
             return 1
         where = ["--workdir", workspace, self._ids[""]]
         return self._script_step.run(["docker", "exec", "-i", *where, "sh", "-e", script])
@@ -131,11 +131,11 @@ class Containers:
         self._ids, self._network = {}, ""
 
     def _inside(self, path: str) -> str:
-        """Return the path that something in the work folder has in the job's container."""
+        """Translate the path of something in the work folder to its path in the job's container."""
         return WORK + path.removeprefix(self._work)
 
     def _build(self) -> None:
-        """Build the image of the job's action: the runner tags it with its label."""
+        """Build the image of the job's action, if it has one; the tag is the runner's label."""
         if not self._job["dockerfile"]:
             return
         folder = self._work + "/_actions/acme/action/v1"
@@ -198,7 +198,7 @@ class Containers:
         raise Failed("Failed to initialize, a service is unhealthy.")
 
     def _docker(self, *arguments: str, may_fail: bool = False) -> str:
-        """Run docker and return what it has printed; Failed unless it may fail."""
+        """Run docker and return its output. Raises Failed if docker fails, unless it may fail."""
         self._output = ""
         command = ["docker", *arguments]
         self._log("##[command]" + " ".join(command) + "\n")

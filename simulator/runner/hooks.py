@@ -23,7 +23,7 @@ class Failed(Exception):
 
 
 def command_of(path: str) -> list[str]:
-    """Return the command that runs a hook. Raises Failed if it is no script that exists."""
+    """Return the command that runs a hook. Raises Failed if the path is not one of a script."""
     kind = KINDS.get("." + path.rpartition(".")[2])
     if not os.path.isfile(path) or kind is None:
         raise Failed(
@@ -36,8 +36,8 @@ def command_of(path: str) -> list[str]:
 class ContainerHooks:
     """A script that makes the job's containers in place of the runner.
 
-    It gets each command as JSON on its standard input, and answers in a file that this names. The
-    `state` of its answer comes back to it with the next command.
+    The script gets each command as JSON on its standard input. It answers in a file that the
+    command names. The `state` of its answer is sent to it with the next command.
     """
 
     def __init__(self, step: "Step", folder: str) -> None:
@@ -46,7 +46,7 @@ class ContainerHooks:
         self._state: Any = {}
 
     def prepare(self, container: str, services: "dict[str, str]", workspace: str) -> None:
-        """Have the containers made."""
+        """Call the script to make the containers."""
         made = [{"contextName": name, "image": image} for name, image in services.items()]
         args: dict[str, Any] = {"container": None, "services": made}
         if container:
@@ -56,7 +56,7 @@ class ContainerHooks:
             raise Failed(REFUSED)
 
     def run(self, script: str, workspace: str) -> int:
-        """Have a script run in the job's container, and return 0 or 1."""
+        """Call the script to run a step in the job's container; return 0, or 1 if that fails."""
         args = {
             "entryPoint": "sh",
             "entryPointArgs": ["-e", script],
@@ -71,7 +71,7 @@ class ContainerHooks:
         return 0
 
     def clean_up(self) -> None:
-        """Have the containers removed."""
+        """Call the script to remove the containers."""
         self._call("cleanup_job", None)
 
     def _call(self, command: str, args: "Any") -> "dict[str, Any]":

@@ -1,4 +1,4 @@
-"""What a swarm's operator does beside starting and scaling: another token, jobs with sudo."""
+"""What an operator does with a swarm that runs: change the token, give jobs sudo."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.support.life import until
 
 pytestmark = pytest.mark.exhaustive
 
-# Jobs may become root, as they do by an engine of their own under sysbox, which gives the container
-# the same capability.
+# Jobs may become root. Under sysbox they can too, by the engine inside the container, and there the
+# container has CAP_SYS_ADMIN as well.
 ROOT = """
 services:
   runner:
@@ -27,7 +27,7 @@ services:
 
 @pytest.fixture
 def swarm(guest: Guest, github: Simulator) -> Iterator[Swarm]:
-    """A swarm in which no service has been started."""
+    """A swarm on which no service has been started yet."""
     assert github.runners() == []
     pool = Swarm(guest)
     pool.install()
@@ -39,7 +39,7 @@ def swarm(guest: Guest, github: Simulator) -> Iterator[Swarm]:
 
 
 def test_another_token(swarm: Swarm, github: Simulator) -> None:
-    """The commands of the page, for a secret of another name, replace a task that waits at once."""
+    """After the page's commands, a task with the new secret replaces the one that waits at once."""
     swarm.configure(token="ghp_wrong")
     swarm.deploy(1)
     until(lambda: "ends with 77 in 3600 s" in swarm.status(), 60)
@@ -49,7 +49,7 @@ def test_another_token(swarm: Swarm, github: Simulator) -> None:
 
 
 def test_secret_is_unmounted(swarm: Swarm, github: Simulator) -> None:
-    """The secret, which Swarm mounts and nobody can delete, is gone before a job that is root."""
+    """The secret is a mount that nobody can delete; it is unmounted before a job that is root."""
     swarm.guest.write(f"{DEPLOY}/swarm/root.yaml", ROOT)
     swarm.deploy(1, "root.yaml")
     last = listening(github, 1)

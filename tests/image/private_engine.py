@@ -21,14 +21,14 @@ STOP_SECONDS = 20
 
 @dataclass(frozen=True)
 class PrivateEngine:
-    """Its client, its socket on the host, and an image that only its registry has."""
+    """Docker's client, the engine's socket on the host, and an image that only its registry has."""
 
     client: Engine
     socket: Path
     image: str
 
     def ids(self, label: str = "") -> set[str]:
-        """Return the containers, networks and images; with a label only those that have it."""
+        """Return the ids of containers, networks and images, or only of those with a label."""
         filters = ["--filter", f"label={label}"] if label else []
         found = self.client("ps", "--all", "--quiet", "--no-trunc", *filters).split()
         found += self.client("network", "ls", "--quiet", "--no-trunc", *filters).split()
@@ -37,10 +37,10 @@ class PrivateEngine:
 
 @contextmanager
 def private_engine(docker: Engine, folder: Path, group: int) -> Iterator[PrivateEngine]:
-    """Run an engine whose socket belongs to a group, and a registry that it finds on loopback.
+    """Run an engine whose socket belongs to a group, and a registry that it reaches on loopback.
 
-    With --bridge=none, or with iptables, it would take the network of the machine's own engine
-    away: so it has another one.
+    The engine has a network namespace of its own. In the machine's, it would change the bridge or
+    the iptables rules of the machine's own engine.
     """
     socket = folder / "docker.sock"
     options = [
@@ -57,7 +57,7 @@ def private_engine(docker: Engine, folder: Path, group: int) -> Iterator[Private
         until(lambda: client.attempt("version").returncode == 0 or process.poll() is not None)
         assert process.poll() is None, (folder / "log").read_text()
         with ExitStack() as exits:
-            with in_network_of(process.pid):  # a socket stays in the network it was made in
+            with in_network_of(process.pid):  # a socket stays in its first namespace
                 image = exits.enter_context(registry(f"gh-runner-{os.getpid()}"))
             yield PrivateEngine(client, socket, image)
     finally:
@@ -70,7 +70,7 @@ def private_engine(docker: Engine, folder: Path, group: int) -> Iterator[Private
 
 @contextmanager
 def in_network_of(pid: int) -> Iterator[None]:
-    """Have this thread be in the network namespace of a process, within a `with` block."""
+    """Move this thread into the network namespace of a process, for a `with` block."""
     libc = ctypes.CDLL(None, use_errno=True)
     descriptors = [os.open(f"/proc/{name}/ns/net", os.O_RDONLY) for name in ("thread-self", pid)]
     try:

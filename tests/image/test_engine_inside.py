@@ -10,8 +10,8 @@ from simulator import Simulator
 from tests.image.conftest import StartRunner
 from tests.image.engine import Engine
 
-# What an engine takes that is not run by sysbox, short of --privileged, which would ask for
-# CAP_SYS_RESOURCE: not every machine that runs these tests has it.
+# What an engine needs if it is not run by sysbox. --privileged would do too, but it needs
+# CAP_SYS_RESOURCE, which not every machine that runs these tests has.
 POWERS = [
     *("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"),
     *("--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined"),
@@ -20,7 +20,7 @@ POWERS = [
 ]
 STOP_SECONDS = 10
 MTU = 1400
-# There is no registry: the job's image is made of programs of the container around it.
+# There is no registry, so the job makes its image of programs of the container around it.
 IMPORT = """
 set -e
 programs='/bin/sh /bin/cat /bin/sleep'
@@ -65,7 +65,8 @@ def test_job_uses_containers(
     assert github.job(job["id"])["result"] == "succeeded", log
     assert f"default bridge: {MTU}\n" in log
     assert "\nbuilt\n" in log
-    # dockerd can give the networks of jobs an MTU since Docker 24; else it has to be said.
+    # From Docker 24 on, dockerd passes the MTU to the networks of jobs; an older one gets a
+    # warning.
     assert (f"own network: {MTU}\n" in log) != ("Docker 24" in container.logs()), log
 
 
@@ -73,7 +74,7 @@ def test_job_uses_containers(
 def test_second_start_after_a_stop_in_a_job(
     start: StartRunner, github: Simulator, full_image: str, engine: str
 ) -> None:
-    """Whether stopped or killed, a container that is started again has an engine that works."""
+    """After a stop or a kill, the same container is started again and has an engine that works."""
     job = github.queue_job(IMPORT + STAY + "sleep 60")
     container = start(*POWERS, image=full_image, RUNNER_ENGINE=engine, RUNNER_CANCEL_TIMEOUT="1")
     github.wait_for("job_output", job_id=job["id"], text="begun\n", timeout=60)
@@ -94,7 +95,7 @@ def test_second_start_after_a_stop_in_a_job(
 def test_runner_without_powers_has_no_engine(
     start: StartRunner, github: Simulator, full_image: str
 ) -> None:
-    """By default there is an engine only where it can work; elsewhere the runner does without."""
+    """By default there is an engine only where it can work; without it the runner works as well."""
     job = github.queue_job("docker version")
     container = start(image=full_image)
     assert container.wait() == 0, container.logs()

@@ -48,18 +48,18 @@ class Runner:
 
     @property
     def label(self) -> str:
-        """The label of what GitHub's runner makes here (IOUtil.GetSha256Hash in its source)."""
+        """The label of all that GitHub's runner makes here (IOUtil.GetSha256Hash in its source)."""
         text = self.container.execute("cat", "/home/runner/.runner").removeprefix("\ufeff")
         return hashlib.sha256(text.lower().encode()).hexdigest()[:6]
 
     def begin(self, script: str = "", **containers: object) -> None:
-        """Give it a job, and wait until its step runs."""
+        """Queue a job for it, and wait until the job's step runs."""
         script = f"{script}echo begun; sleep 60"
         job = self._github.queue_job(script, labels=[self._name], **containers)
         self._github.wait_for("job_output", job_id=job["id"], text="begun\n")
 
     def stop(self) -> str:
-        """Stop it in its job, and return its log."""
+        """Stop it during its job, and return its log."""
         assert self.container.stop() < STOP_SECONDS
         assert self.container.wait() == 143, self.container.logs()
         return self.container.logs()
@@ -68,7 +68,7 @@ class Runner:
 def test_stop_in_a_job_takes_along_what_is_its_own(
     start: StartRunner, github: Simulator, full_image: str, host: PrivateEngine, tmp_path: Path
 ) -> None:
-    """Its containers, networks and images go, another runner's stay; the socket is as it was."""
+    """The stopped job's containers, networks and images go; those of another runner stay."""
     about, at_first, image = host.socket.stat(), host.ids(), host.image
     one = Runner(github, "one", tmp_path / "one").start(start, full_image, host)
     two = Runner(github, "two", tmp_path / "two").start(
@@ -82,8 +82,8 @@ def test_stop_in_a_job_takes_along_what_is_its_own(
     two.begin(own, services={"db": image}, dockerfile=f"FROM {image}\nCMD sh -c :\n")
     one.begin(container=image, services={"db": image})
     first, second = host.ids(one.label), host.ids(two.label)
-    # Two containers and a network; a container, a network and an image. "inmate" has no label, but
-    # it is on the network of the second job.
+    # The first job has two containers and a network, the second a container, a network and an
+    # image. "inmate" has no label, but is on the second job's network.
     assert (len(first), len(second)) == (3, 3)
 
     log = one.stop()

@@ -144,7 +144,7 @@ def test_expiry(life: Life) -> None:
 
 
 def bad_places(life: Life) -> dict[str, tuple[str, int, dict[str, str], str]]:
-    """By a name: the check that tells of it, its code, the settings, and what the shell mounts."""
+    """Return cases by name: the check that reports, the exit code, settings, and shell commands."""
     home, state = life.home, "/proc/none"
     authority = pki.authority(life.directory).path
     readable = life.directory / "token"
@@ -204,7 +204,7 @@ BAD_PLACES = (
 
 @pytest.mark.parametrize("case", BAD_PLACES)
 def test_what_run_would_meet_here(life: Life, case: str) -> None:
-    """The container is tried as `run` does it: the same code, and the same words."""
+    """`check` reports what `run` ends with: the same code, and the same words."""
     check, code, settings, script = bad_places(life)[case]
     settings = {**settings, "RUNNER_IDLE_TIMEOUT": "0.1"}
     namespace = ["unshare", "--mount", *NAMESPACE, "sh", "-c", f'{script or ":"}; exec "$@"', "sh"]

@@ -58,17 +58,17 @@ def test_engine_is_ready_before_github_lists_the_runner(life: Life, simulator: S
 
 
 def private(prepare: str) -> list[str]:
-    """Return a namespace as PRIVATE is, with a further line of shell before the program."""
+    """Return PRIVATE with a further line of shell before the program."""
     return [*NAMESPACE, "sh", "-c", _PREPARE.replace('exec "$0"', f'{prepare or ":"}\nexec "$0"')]
 
 
 def configured(text: str) -> list[str]:
-    """Return a namespace as PRIVATE is, with a daemon.json."""
+    """Return PRIVATE with a daemon.json of this text."""
     return private(_CONFIGURED.replace("{}", text))
 
 
 def test_settings_reach_dockerd(life: Life, simulator: Simulator) -> None:
-    """Each setting does what it says; what a mounted daemon.json says is left alone."""
+    """Each setting reaches dockerd, except one that a mounted daemon.json sets already."""
     root = life.directory / "images"
     job = simulator.queue_job(
         "docker info --format '{{json .RegistryConfig.Mirrors}} {{.DockerRootDir}} {{.Driver}}"
@@ -100,7 +100,7 @@ def test_settings_reach_dockerd(life: Life, simulator: Simulator) -> None:
         (_CONFIGURED.replace("{}", '{"no-such": 1}'), "", "no-such"),
         pytest.param(
             *("", "--host=tcp://0.0.0.0:7 --host=tcp://127.0.0.1:7", "address already in use"),
-            marks=pytest.mark.exhaustive,  # dockerd waits for fifteen seconds before it ends
+            marks=pytest.mark.exhaustive,  # dockerd tries for fifteen seconds before it ends
         ),
         ("mkdir /run/docker.sock", "", "docker.sock"),
         ("mount -t tmpfs -o size=64k tmpfs /var/lib/docker", "", "no space left on device"),
@@ -123,7 +123,7 @@ def test_dockerd_that_cannot_start(
 
 
 def test_pid_file_of_an_earlier_start(life: Life, simulator: Simulator) -> None:
-    """A pid file that names a process which is alive now is no obstacle: it is of another life."""
+    """A pid file with the number of a process that is alive now does not prevent the start."""
     simulator.queue_job()
     prepare = "echo 1 >/run/docker.pid; mkdir -p /run/docker/containerd"
     life.start(
@@ -135,7 +135,7 @@ def test_pid_file_of_an_earlier_start(life: Life, simulator: Simulator) -> None:
 
 
 def test_engine_that_never_answers(life: Life, simulator: Simulator) -> None:
-    """It is waited for as long as RUNNER_WAIT_FOR_DOCKER_IN_SECONDS says, and then it is 69."""
+    """The life waits RUNNER_WAIT_FOR_DOCKER_IN_SECONDS for it, and then ends with 69."""
     life.start(
         namespace=PRIVATE,
         RUNNER_ENGINE="docker",
@@ -316,7 +316,7 @@ def test_too_little_space(life: Life, simulator: Simulator) -> None:
 
 
 def test_too_little_space_for_images(life: Life, simulator: Simulator) -> None:
-    """The engine's data root counts as well, wherever a setting or daemon.json puts it."""
+    """The disk of the engine's data root is checked too, set by a setting or by daemon.json."""
     tmpfs = "mkdir /run/small && mount -t tmpfs -o size=100m tmpfs /run/small; "
     life.start(
         namespace=private(tmpfs + _CONFIGURED.replace("{}", '{"data-root": "/run/small/new"}')),

@@ -24,7 +24,7 @@ def test_hooks_run_around_the_job(life: Life, simulator: Simulator, credential: 
 
 
 def test_hooks_that_would_fail_every_job(life: Life, simulator: Simulator) -> None:
-    """All are named at once with what is wrong, and nothing is registered."""
+    """One message names all bad hooks and what is wrong with each, and nothing is registered."""
     hidden, text = life.directory / "hidden.sh", life.directory / "hook.txt"
     hidden.touch(mode=0o600)
     text.touch()
@@ -40,7 +40,7 @@ def test_hooks_that_would_fail_every_job(life: Life, simulator: Simulator) -> No
 
 
 def test_container_hooks_make_the_jobs_container(life: Life, simulator: Simulator) -> None:
-    """A job with `container:` runs by the hooks, also where GitHub's runner refuses containers."""
+    """The hooks run a job with `container:`, even where GitHub's runner refuses containers."""
     script = life.directory / "hooks.sh"
     script.write_text(
         'asked=$(cat); command=$(sed -n \'s/.*"command": "\\(.*\\)",/\\1/p\' <<<$asked)\n'

@@ -1,4 +1,4 @@
-"""RUNNER_FAILURE_PAUSE: an end that a new start does not mend is put off."""
+"""RUNNER_FAILURE_PAUSE: the life waits before an end that a new start would only repeat."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAUSE = "3600"  # seconds; no test waits for it
 
 
 def paused(life: Life) -> None:
-    """Wait until the life waits for its end."""
+    """Wait until the life has begun its pause."""
     until(lambda: "life.paused" in life.output or life.container.exit_code is not None)
     assert life.container.exit_code is None, life.output
 
@@ -31,7 +31,7 @@ def paused(life: Life) -> None:
 def test_nothing_is_tried_meanwhile(
     life: Life, simulator: Simulator, settings: dict[str, str], code: int
 ) -> None:
-    """Once the reason is told it waits without a request; a stop ends it at once."""
+    """After its error message the life sends no request during the pause; a stop ends the pause."""
     life.start(RUNNER_FAILURE_PAUSE=PAUSE, **settings)
     paused(life)
     assert life.log[-2]["event"].startswith(f"exit code {code}: ")
@@ -47,7 +47,7 @@ def test_nothing_is_tried_meanwhile(
 
 
 def test_setting_from_the_env_file(life: Life) -> None:
-    """The env file may name the pause, as any other setting."""
+    """The env file may set the pause, as any other setting."""
     env_file = life.directory / "env"
     env_file.write_text(f"RUNNER_FAILURE_PAUSE={PAUSE}\n")
     env_file.chmod(0o600)
@@ -57,7 +57,7 @@ def test_setting_from_the_env_file(life: Life) -> None:
 
 
 def test_it_ends_when_the_pause_is_over(life: Life) -> None:
-    """The exit code is told then, and not before."""
+    """The life ends with its exit code after the pause, and not before."""
     begin = time.monotonic()
     life.start(RUNNER_FAILURE_PAUSE="1.5", GITHUB_PERSONAL_TOKEN="ghp_wrong")
     assert life.wait() == 77
@@ -65,7 +65,7 @@ def test_it_ends_when_the_pause_is_over(life: Life) -> None:
 
 
 def test_other_ends_wait_for_nothing(life: Life, simulator: Simulator) -> None:
-    """After a job, a stop, or trouble that may be over soon, the pause is the engine's."""
+    """After a job, or an error that may be over soon, the life ends without a pause."""
     simulator.queue_job()
     assert life.start(RUNNER_FAILURE_PAUSE=PAUSE).wait() == 0, life.output
     simulator.fault(path="registration-token", times=0, status=503)

@@ -116,7 +116,7 @@ def test_a_secret_in_the_wrong_place(life: Life, place: str, command: list[str])
 
 @pytest.mark.parametrize("words", COMMAND_LINES, ids=" ".join)
 def test_a_secret_on_the_command_line(life: Life, words: list[str]) -> None:
-    """A word that is no option, no command or no number is told without a part of a secret."""
+    """A word that is no option, command or number is reported without any part of a secret."""
     seed = int.from_bytes(os.urandom(4))
     form = random.Random(seed).choice([*FORMS])
     secret, value = FORMS[form](seed)

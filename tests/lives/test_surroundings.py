@@ -60,7 +60,7 @@ def test_seccomp_without_memory_files(life: Life) -> None:
 
 @pytest.mark.parametrize("files", [9, 12, 16])
 def test_limit_of_open_files(life: Life, files: int) -> None:
-    """A limit that is reached before the settings are read: one line that names it, 78."""
+    """If a limit is reached before the settings are read, one line names it, and the code is 78."""
     limited = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"]
     assert life.start(namespace=[*NAMESPACE, *limited]).wait() == 78, life.output
     assert "ulimit" in life.error()
@@ -105,7 +105,7 @@ def test_state_directory_that_a_job_replaces(life: Life, simulator: Simulator) -
 def test_directories_above_ours_that_a_job_replaces(
     life: Life, simulator: Simulator, credential: str
 ) -> None:
-    """A link in the place of a directory on the way makes root write nothing where it points."""
+    """If a job replaces a directory of the path by a link, root writes nothing to its target."""
     mine, victim = life.home / "mine", life.directory / "victim"
     mine.mkdir(mode=0o777)
     os.chown(mine, 65534, 65534)

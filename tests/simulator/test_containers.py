@@ -126,7 +126,7 @@ def test_stop(
 
 
 def test_action_in_a_container(simulator: Simulator, home: RunnerHome) -> None:
-    """Its image is tagged with the label and stays; its container has the label and is removed."""
+    """The action's image is tagged with the label, and stays. Its container is removed."""
     docker = Recorded(home)
     wanted = label(home.configured())
     process = home.listen(env=docker.env)
@@ -152,7 +152,7 @@ sys.exit(asked["command"] == "FAILING")
 
 @pytest.mark.parametrize("failing", ["", "prepare_job", "run_script_step", "cleanup_job"])
 def test_container_hooks(simulator: Simulator, home: RunnerHome, failing: str) -> None:
-    """A script makes the containers in place of docker; the job fails with it."""
+    """The script makes the containers instead of docker; if the script fails, so does the job."""
     docker = Recorded(home)
     hooks = home.path / "hooks.py"
     hooks.write_text(HOOKS.replace("FAILING", failing))
@@ -175,7 +175,7 @@ def test_container_hooks(simulator: Simulator, home: RunnerHome, failing: str) -
 def test_job_without_a_container_where_one_is_required(
     simulator: Simulator, home: RunnerHome
 ) -> None:
-    """The job fails before its first step, in the runner's words."""
+    """The job fails before its first step, with the words of GitHub's runner."""
     env = {"ACTIONS_RUNNER_REQUIRE_JOB_CONTAINER": "true"}
     process = home.configured().listen(env=env)
     job = simulator.queue_job("echo step")

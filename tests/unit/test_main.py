@@ -1,4 +1,4 @@
-"""The start of the program, as far as it needs no runner."""
+"""The start of the program, before any subcommand."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ raise SystemExit(program.exit_code())
 
 
 def test_an_exception_that_nobody_expects_is_a_defect() -> None:
-    """The exit code is 70, not Python's 1, which the table of exit codes does not have."""
+    """After an exception the exit code is 70, not Python's 1, which is not in our table."""
     done = subprocess.run(
         [sys.executable, "-c", UNEXPECTED], capture_output=True, text=True, check=False
     )

@@ -140,7 +140,7 @@ def test_a_directory_of_authorities(authority: pki.Authority, tmp_path: Path) ->
     folder = tmp_path / "authorities"
     folder.mkdir()
     (folder / "one.pem").write_bytes(authority.path.read_bytes())
-    # What stands beside certificates, as in Debian's /etc/ssl/certs.
+    # Other things that lie beside certificates, as in Debian's /etc/ssl/certs.
     (folder / "java").mkdir()
     (folder / "gone.pem").symlink_to("nowhere")
     (folder / "README").write_text("how to add one")
@@ -160,7 +160,7 @@ PROGRAMS = ["PIP_CERT", "AWS_CA_BUNDLE", "NIX_SSL_CERT_FILE", "npm_config_cafile
 
 @pytest.mark.parametrize("variable", PROGRAMS)
 def test_what_one_program_is_told(authority: pki.Authority, tmp_path: Path, variable: str) -> None:
-    """A variable of one program counts where no other names an authority, and disturbs nothing."""
+    """A variable of one program counts if no other names an authority; it causes no error."""
     assert certificates.choose({variable: str(authority.path)}).path == str(authority.path)
     (tmp_path / "other").mkdir()
     other = str(pki.authority(tmp_path / "other").path)

@@ -15,7 +15,7 @@ JOB = 65534  # the user nobody
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """Make a directory of root's, in which a job has one of its own."""
+    """Make a directory of root's with two in it: one of root's, and one of the job's user."""
     (tmp_path / "precious").mkdir()
     (tmp_path / "job").mkdir()
     os.chown(tmp_path / "job", JOB, JOB)
@@ -30,7 +30,7 @@ def link(path: Path, target: str | Path, owner: int) -> None:
 
 @pytest.mark.parametrize("below", ["", "/state", "/state/of/it"])
 def test_no_link_of_a_job_is_followed(place: Path, below: str) -> None:
-    """Neither the last name nor one before it leads root to where a job wants it."""
+    """A job's link is an error, whether it is the last name of the path or one before."""
     link(place / "job" / "x", place / "precious", JOB)
     with pytest.raises(OSError, match="a symbolic link of another user") as caught:
         files.open_directory(f"{place}/job/x{below}")
@@ -39,7 +39,7 @@ def test_no_link_of_a_job_is_followed(place: Path, below: str) -> None:
 
 
 def test_a_link_of_root_is_followed(place: Path) -> None:
-    """/var/run is one in every image; a relative one and one to another link do as well."""
+    """Root's links are followed, as /var/run in every image: relative, or to another link too."""
     link(place / "one", "job/../two", 0)
     link(place / "two", place / "precious", 0)
     opened = files.open_directory(f"{place}/one/state")
@@ -56,7 +56,7 @@ def test_links_that_lead_nowhere(place: Path) -> None:
 
 
 def test_what_is_missing_is_made_where_that_is_wanted(place: Path) -> None:
-    """Without `make` a directory that is missing is an error, and stays missing."""
+    """Without `make` a missing directory is an error, and is not made."""
     with pytest.raises(FileNotFoundError):
         files.open_directory(f"{place}/none/state", make=False)
     assert not (place / "none").exists()

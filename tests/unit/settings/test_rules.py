@@ -221,7 +221,7 @@ def test_nothing_becomes_wider_than_it_was_written(values: dict[str, str], meant
 
 @pytest.mark.parametrize("variable", ["GITHUB_ORG", "RUNNER_ORGANISATION", "GITHUB_OWNER_NAME"])
 def test_an_organization_is_narrower_than_an_enterprise(variable: str) -> None:
-    """A name that stands for an owner is refused beside an enterprise, else asked about."""
+    """A name that stands for an owner is refused beside an enterprise; else a note asks."""
     message = refused({**MISSING, "GITHUB_ENTERPRISE": "big", variable: "acme"})
     assert f"{variable}: is not known, did you mean GITHUB_OWNER?" in message
     assert f"{variable}: is not known" in refused({**MISSING, variable: "acme"})
@@ -232,7 +232,7 @@ def test_an_organization_is_narrower_than_an_enterprise(variable: str) -> None:
     "variable", ["GITHUB_PAT", "GH_TOKEN", "GITHUB_PERSONAL_ACCESS_TOKEN_FILE"]
 )
 def test_a_token_by_another_name_is_asked_about(variable: str) -> None:
-    """Where no credential is given, the variable that seems to hold one is named."""
+    """If no credential is given, the message names the variable that seems to hold one."""
     message = refused({"GITHUB_OWNER": "acme", variable: "/x"})
     assert f"{variable}: is not known, did you mean GITHUB_PERSONAL_TOKEN?" in message
     parse({**LEAST, variable: "/x"})
@@ -240,7 +240,7 @@ def test_a_token_by_another_name_is_asked_about(variable: str) -> None:
 
 @pytest.mark.parametrize("variable", ["GH_REPO", "GITHUB_USER"])
 def test_what_jobs_may_need_forbids_nothing(variable: str) -> None:
-    """A variable that GitHub's command line reads is no setting, however wide the scope is."""
+    """A variable that GitHub's command line reads is accepted, however wide the scope is."""
     parse({**MISSING, "GITHUB_ENTERPRISE": "big", variable: "acme/shop"})
 
 

@@ -202,7 +202,7 @@ def test_mounted_file_is_unmounted(life: Life, simulator: Simulator) -> None:
 
 
 def test_mounted_file_that_has_to_stay(life: Life, simulator: Simulator) -> None:
-    """Without CAP_SYS_ADMIN it cannot be unmounted, so that nothing starts."""
+    """Without CAP_SYS_ADMIN the file cannot be unmounted, so nothing starts."""
     kept, path = put(life.directory / "kept", mode=0o644), put(life.directory / "token", text="")
     mount = ["unshare", "--mount", "sh", "-ec", MOUNT, str(kept), str(path)]
     without = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
@@ -212,7 +212,7 @@ def test_mounted_file_that_has_to_stay(life: Life, simulator: Simulator) -> None
 
 
 def test_engine_makes_root_without_sudo(life: Life, simulator: Simulator) -> None:
-    """A file that has to stay beside an engine for jobs: the way out is not RUNNER_SUDO=0 alone."""
+    """If jobs also have an engine, the message does not offer RUNNER_SUDO=0 alone as a way out."""
     path, namespace = kubernetes(life, 0o400, sudo=False)
     begin(life, path, namespace=namespace, RUNNER_SUDO="0", RUNNER_ENGINE="docker")
     assert life.wait() == 78, life.output

@@ -214,7 +214,7 @@ def test_what_may_be_meant_otherwise(env: dict[str, str], note: str) -> None:
 
 
 def test_the_token_of_jobs_is_no_credential() -> None:
-    """GITHUB_TOKEN stays with jobs; where no credential is given, it may be what was meant."""
+    """GITHUB_TOKEN is left to jobs; if no credential is given, the message asks about it."""
     question = "GITHUB_TOKEN: is not known, did you mean GITHUB_PERSONAL_TOKEN?"
     with pytest.raises(Failure) as caught:
         read(Given.part({"GITHUB_OWNER": "acme", "GITHUB_TOKEN": f"{TOKEN}s"}))
