@@ -33,6 +33,11 @@ TOLD = {
     "job_completed": (GITHUB, "the job is reported: {result}"),
     "runner_removed": (GITHUB, "{runner} is off the list"),
 }
+# Fields of the log that only programs need.
+_FOR_PROGRAMS = (
+    *("severity_text", "severity_number", "event_name", "code", "figures", "limit", "name", "id"),
+    *("result", "reported_by"),
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class Story:
             self.mark("registered", at)
         if record["event_name"] == "life.ended":
             self.meaning = record["body"].partition(": ")[2]
-        for name in ("severity_text", "severity_number", "event_name", "code", "figures"):
+        for name in _FOR_PROGRAMS:
             record.pop(name, None)
         words = [record.pop("body"), *(f"{name}={value}" for name, value in record.items())]
         return Moment(at, PID_1, "  ".join(words))

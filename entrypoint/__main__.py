@@ -75,11 +75,17 @@ def run() -> int:
 
         if (failure := refused_by_kernel(error)) is None:
             raise
-        log.configure(
-            os.environ.get("RUNNER_LOG_LEVEL", ""), os.environ.get("RUNNER_LOG_FORMAT", "")
-        )
+        _configure_log()
         log.error("life.failed", failure.message, hint=failure.hint, code=int(failure.code))
         return failure.code
+
+
+def _configure_log() -> None:
+    """Set up the log by the environment alone; the settings of an env file come later."""
+    from entrypoint import log
+
+    log.configure(os.environ.get("RUNNER_LOG_LEVEL", ""), os.environ.get("RUNNER_LOG_FORMAT", ""))
+    log.colour(wanted=not os.environ.get("NO_COLOR"))
 
 
 def _run() -> int:
@@ -94,6 +100,7 @@ def _run() -> int:
     from entrypoint.registration.register import RegisteringChild
     from entrypoint.settings import schema  # noqa: F401 - before the fork, since both need it
 
+    _configure_log()
     figures.share()
     registering = RegisteringChild(pid_1, os.environ, Vault())
     from entrypoint.lifecycle import life  # after the fork, while the child imports its modules

@@ -7,12 +7,12 @@ can always act on signals, stays small, and never has a secret in its memory.
 from __future__ import annotations
 
 import json
-import os
 import sys
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from entrypoint import redaction
+from entrypoint import log, redaction
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init import processes
 from entrypoint.init.child import Child
@@ -21,6 +21,8 @@ from entrypoint.init.signals import kill
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+SLOW = 4.0  # seconds; an operator is told of a longer wait
 
 
 def start(init: Init, function: Callable[[], Any], *, capture: bool = False) -> Child:
@@ -47,11 +49,11 @@ def answer(function: Callable[[], Any]) -> bytes:
 def _tell_defect(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Print a traceback, with the secrets redacted that this process knows."""
+    """Log a traceback, with the secrets redacted that this process knows."""
     import traceback  # takes 4 ms, and is needed only for a defect
 
     words = "".join(traceback.format_exception(kind, error, trace))
-    os.write(2, redaction.redact(words).encode(errors="backslashreplace"))
+    log.error("life.defect", "a child process of gh-runner has failed", traceback=words)
 
 
 def result(child: Child) -> Any:
@@ -85,13 +87,33 @@ def end(init: Init, child: Child) -> None:
         child.close()
 
 
-def wait(init: Init, function: Callable[[], Any], deadline: float | None = None) -> Any:
+def wait(
+    init: Init, function: Callable[[], Any], deadline: float | None = None, what: str = ""
+) -> Any:
     """Call a function and wait for its result; at the deadline kill it and return None.
 
-    `deadline` is a moment of time.monotonic().
+    `deadline` is a moment of time.monotonic(). `what` is awaited; see `wait_for`.
     """
     child = start(init, function)
     try:
-        return None if init.wait(child, deadline) is None else result(child)
+        wait_for(init, lambda: child.outcome is not None, deadline, what)
+        return None if child.outcome is None else result(child)
     finally:
         end(init, child)
+
+
+def wait_for(init: Init, condition: Callable[[], bool], deadline: float | None, what: str) -> bool:
+    """Wait as Init.wait_for does; log what is awaited, and the limit, if that takes long."""
+    slow = time.monotonic() + SLOW
+    if what and (deadline is None or deadline > slow):
+        if init.wait_for(condition, slow):
+            return True
+        tell_wait(what, deadline)
+    return init.wait_for(condition, deadline)
+
+
+def tell_wait(what: str, deadline: float | None) -> None:
+    """Log what is awaited, and for how long it will be awaited from now on."""
+    limit = None if deadline is None else max(0, round(deadline - time.monotonic()))
+    until = "" if limit is None else f", for at most {limit} s more"
+    log.info("life.waiting", f"waiting for {what}{until}", limit=limit)

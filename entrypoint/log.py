@@ -27,13 +27,20 @@ SEVERITIES = {"debug": 5, "info": 9, "warning": 13, "error": 17}
 _PATIENCE = 0.5  # seconds that the log's reader has to make room before a line is dropped
 _COLOURS = {"debug": "2", "warning": "33", "error": "31"}
 _INDENT = "  "
-_REFUSAL = ("kind", "method", "path", "status", "request_id")  # the message has all of these
+_LONGEST_WORD = 60  # characters of a field; a longer one stands on a line of its own
+# Fields that only programs need: for people, the message says all of these.
+_FOR_PROGRAMS = (
+    *("severity_text", "severity_number", "event_name", "code", "figures", "limit"),
+    *("kind", "method", "path", "status", "request_id"),  # of a refusal by GitHub
+    *("result", "reported_by"),  # of a job
+)
 _config: dict[str, Any] = {
     "descriptor": 1,
     "patience": _PATIENCE,
     "level": "info",
     "json": False,
     "lock": None,
+    "runner": {},
 }
 
 
@@ -60,6 +67,11 @@ def write_to(descriptor: int) -> None:
 def share(descriptor: int) -> None:
     """Keep the lines of several processes apart: each locks this file while it writes a line."""
     _config["lock"] = descriptor
+
+
+def belongs_to(**runner: Any) -> None:
+    """Add the runner's `name`, `id` or both to each JSON object from now on, also in children."""
+    _config["runner"] = {**_config["runner"], **runner}
 
 
 def debug(event: str, body: str, **fields: Any) -> None:
@@ -89,7 +101,7 @@ def _say(level: str, event: str, body: str, fields: dict[str, Any]) -> None:
     record: EventDict = {"event_name": event, "body": body, **kept}
     for processor in (stamp, censor):
         record = processor(None, level, record)
-    text = as_json(record) if _config["json"] else _for_people(level, record)
+    text = as_json(name_runner(None, level, record)) if is_json() else _for_people(level, record)
     with contextlib.suppress(OSError):  # the reader of the log is gone: the runner goes on
         write_line(text)
 
@@ -147,6 +159,11 @@ def censor(_logger: object, _level: str, record: EventDict) -> EventDict:
     return {name: redact_all(value) for name, value in record.items()}
 
 
+def name_runner(_logger: object, _level: str, record: EventDict) -> EventDict:
+    """Add the runner that `belongs_to` has named. This is a structlog processor."""
+    return {**record, **{n: v for n, v in _config["runner"].items() if n not in record}}
+
+
 def as_json(record: EventDict) -> str:
     """Render a record as one JSON object."""
     return json.dumps(record, default=str, ensure_ascii=False)
@@ -156,31 +173,38 @@ def _for_people(level: str, record: EventDict) -> str:
     """Render a record as lines for people: the message, each problem, and the hint."""
     fields = dict(record)
     moment = fields.pop("timestamp")[:19].replace("T", " ") + "Z"
-    # People find the exit code in the last line, and do not need the other fields.
-    for name in ("severity_text", "severity_number", "event_name", "code", "figures", *_REFUSAL):
+    for name in _FOR_PROGRAMS:
         fields.pop(name, None)
     body, hint = str(fields.pop("body")), fields.pop("hint", "")
     problems = fields.pop("problems", ())
     if problems:
         body = body.partition(": ")[0] + ":"
-    long = {name: value for name, value in fields.items() if "\n" in str(value)}
-    short = [f"{name}={_word(value)}" for name, value in fields.items() if name not in long]
+    words = {name: _word(value) for name, value in fields.items()}
+    short = [f"{name}={word}" for name, word in words.items() if not _is_long(word)]
     first, *more = body.splitlines() or [""]
     lines = [first + (f" ({', '.join(short)})" if short else "")]
     lines += [f"{_INDENT}{line}" for line in more]
     lines += [f"{_INDENT}- {problem}" for problem in problems]
-    for name, value in long.items():
-        lines.append(f"{_INDENT}{name}:")
-        lines += [f"{_INDENT * 2}{line}" for line in str(value).splitlines()]
+    for name, word in words.items():
+        if "\n" in word:
+            lines += [f"{_INDENT}{name}:", *(f"{_INDENT * 2}{line}" for line in word.splitlines())]
+        elif _is_long(word):
+            lines.append(f"{_INDENT}{name}: {word}")
     lines += [f"{_INDENT}→ {hint}"] if hint else []
     text = "\n".join("".join(c if c.isprintable() else " " for c in line) for line in lines)
     word = "" if level == "info" else _coloured(f"{level}: ", level)
     return f"{moment}: {word}{text}"
 
 
+def _is_long(text: str) -> bool:
+    return "\n" in text or len(text) > _LONGEST_WORD
+
+
 def _word(value: object) -> str:
     if isinstance(value, dict):
         return " ".join(f"{name}={_word(part)}" for name, part in value.items())
+    if isinstance(value, list):
+        return ",".join(map(_word, value))
     return str(value)
 
 

@@ -51,6 +51,7 @@ class Vault:
     def __init__(self, descriptor: int | None = None) -> None:
         """Make an empty vault, or take over the descriptor of one that an exec has kept open."""
         self.forgotten = False
+        self.was_passed_on = descriptor is not None  # by a start before this one
         if descriptor is None:
             descriptor = memory_file("secrets", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.set_inheritable(descriptor, False)

@@ -45,7 +45,7 @@ class State:
 
     def enter(self, phase: str, **facts: Any) -> None:
         """Enter a phase, and add facts that stay in the file from now on."""
-        log.debug("life.phase", phase, **facts)
+        log.debug("life.phase", f"phase: {phase}", **facts)
         self._facts |= {"phase": phase, "since": _now(), **facts}
         self._write()
 

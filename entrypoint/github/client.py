@@ -22,7 +22,7 @@ from entrypoint.container import certificates
 from entrypoint.errors import Failure
 from entrypoint.github import retries
 from entrypoint.github.answer import Answer, Refusal, Request, Retry, line, words
-from entrypoint.github.first_request import Known
+from entrypoint.github.first_request import Known, tell_request
 from entrypoint.github.refusals import explain, refusal
 from entrypoint.settings import proxies
 from entrypoint.settings.credential import Kind
@@ -181,15 +181,10 @@ def request(  # noqa: PLR0913 - what a request is made of
         else:
             figures.request(again=attempt > 1)
             answer, found = _try(api, method, path, body, params)
+            status = answer.status or answer.trouble
+            left = round(api.deadline - api.now(), 1)
+            tell_request(method, path, api.target.api_host, status, attempt, left)
         figures.limit(answer.header("x-ratelimit-remaining"))
-        log.debug(
-            "github.request",
-            f"{method} {path}",
-            host=api.target.api_host,
-            status=answer.status or answer.trouble,
-            attempt=attempt,
-            seconds_left=round(api.deadline - api.now(), 1),
-        )
         if answer.is_github and (200 <= answer.status < 300 or answer.status in also):
             return Reply(answer.status, found, answer, question)
         row = refusal(answer, question)
@@ -201,11 +196,10 @@ def request(  # noqa: PLR0913 - what a request is made of
         is_unreachable = answer.status == 0 and attempt == 1
         log.warning(
             "github.asked_again",
-            "GitHub is asked again",
+            f"GitHub is asked again in {pause:.1f} s",
             why=row.name,
             host=api.target.api_host,
             status=answer.status,
-            seconds=round(pause, 1),
             hint=explain(answer, question).hint if is_unreachable else "",
         )
         api.sleep(pause)
@@ -224,7 +218,7 @@ def _too_long(api: Client, pause: float) -> str:
     left = max(0.0, api.deadline - api.now())
     if pause < left:
         return ""
-    return f"the next try would be in {pause:.0f} s, and {left:.0f} s are left"
+    return f"no further try: it would have to wait {pause:.0f} s, and {left:.0f} s are left"
 
 
 def _try(

@@ -17,7 +17,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from entrypoint import figures, redaction
+from entrypoint import figures, log, redaction
 from entrypoint.container import certificates
 from entrypoint.settings import credential, proxies
 from entrypoint.settings.credential import Kind
@@ -60,14 +60,38 @@ def ask(
     url = f"{target.api_url}{target.path}/actions/runners/registration-token"
     proxy = proxies.choose(environ, url)
     if kind in (Kind.APP, Kind.REGISTRATION) or not _is_ordinary(url, proxy):
+        log.debug("life.decision", "the library requests is loaded: the start is not ordinary")
         return None
     redaction.hide(secrets[setting], *redaction.passwords(proxy))
     headers = {**HEADERS, "Authorization": f"Bearer {secrets[setting]}", "Content-Length": "0"}
     figures.request()
+    answer, status = None, ""
     try:
-        return _post(_connection(url, proxy, settings.ca_file), url, headers, deadline)
-    except (OSError, HTTPException, ValueError):
-        return None
+        answer = _post(_connection(url, proxy, settings.ca_file), url, headers, deadline)
+    except (OSError, HTTPException, ValueError) as error:
+        status = f"no answer: {error}"
+    if answer is not None:
+        named = {name.lower(): value for name, value in answer.headers}
+        figures.limit(named.get("x-ratelimit-remaining", ""))
+    path, left = urlsplit(url).path, round(deadline - time.monotonic(), 1)
+    tell_request("POST", path, target.api_host, answer.status if answer else status, 1, left)
+    return answer
+
+
+def tell_request(
+    method: str, path: str, host: str, status: int | str, attempt: int, seconds_left: float
+) -> None:
+    """Log at debug level a request that GitHub has answered, or why there is no answer."""
+    log.debug(
+        "github.request",
+        f"{method} {path}: {status}",
+        host=host,
+        method=method,
+        path=path,
+        status=status,
+        attempt=attempt,
+        seconds_left=seconds_left,
+    )
 
 
 def _is_ordinary(url: str, proxy: str) -> bool:

@@ -98,7 +98,8 @@ class Init(Parent):
     """The children of this process and the signals that come to it.
 
     `on_wake` holds functions that every wait calls before it tests its condition: once at its
-    beginning, and then after each signal. `on_other` is called with each signal that is dropped.
+    beginning, and then after each signal. `on_stop` is called with each stop signal, and `on_other`
+    with each signal that is dropped.
     """
 
     def __init__(self) -> None:
@@ -110,6 +111,7 @@ class Init(Parent):
             _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         self.stop = Stop()
         self.on_wake: list[Callable[[], None]] = []
+        self.on_stop: Callable[[int], None] | None = None
         self.on_other: Callable[[int], None] | None = None
         self._interruptible = True
 
@@ -176,6 +178,8 @@ class Init(Parent):
                 self.on_other(signum)
             return
         self.stop.signals.append(signum)
+        if self.on_stop is not None:
+            self.on_stop(signum)
         if not self.stop.hurried and self._interruptible:
             raise Stopped(signum)
 

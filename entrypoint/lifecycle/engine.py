@@ -124,6 +124,8 @@ class Engine:
         self._before: Child | None = None
         if settings.engine == "auto":
             log.info("engine.chosen", f"container engine for jobs: {self.kind}", why=why)
+        else:
+            log.debug("engine.chosen", f"container engine for jobs: {self.kind}", why=why)
         if self.kind in _PROGRAMS:
             self._start()
         elif self.kind == "given":
@@ -199,7 +201,12 @@ class Engine:
 
         asking = call.start(self._init, ask)
         try:
-            self._init.wait_for(lambda: asking.outcome is not None or self.has_ended, deadline)
+            call.wait_for(
+                self._init,
+                lambda: asking.outcome is not None or self.has_ended,
+                deadline,
+                f"the container engine ({self.kind})",
+            )
             if not self.has_ended and asking.outcome is not None:
                 why, version, driver = call.result(asking)
                 if not why:

@@ -16,6 +16,7 @@ from entrypoint import log
 from entrypoint.container.state import State
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.pid1 import Init
+from entrypoint.lifecycle import outcome
 from entrypoint.lifecycle.engine import Engine
 from entrypoint.lifecycle.life_figures import Figures
 from entrypoint.registration.remove import Listed, Remover
@@ -245,6 +246,8 @@ class RunningJob:
     def _after_worker(self, now: float) -> Phase:
         """Wait for the end of an ephemeral listener; interrupt it, or kill it, if it stays."""
         if not self._scene.settings.ephemeral:
+            outcome.tell_result(self._scene.listener, self._scene.figures)
+            self._scene.figures.forget_job()
             return self._then()
         self._scene.figures.mark("job_ended")
         if self._worker_gone == math.inf:

@@ -41,10 +41,8 @@ def run(
     child: RegisteringChild,
 ) -> ExitCode:
     """Call `live`, end all processes that are left, and return the exit code."""
-    log.configure(environ.get("RUNNER_LOG_LEVEL", ""), environ.get("RUNNER_LOG_FORMAT", ""))
-    log.colour(wanted=not environ.get("NO_COLOR"))
-    pid_1.on_other = OtherSignals()
     life, failure, pause = Figures(), None, Pause(environ)
+    pid_1.on_stop, pid_1.on_other = StopSignals(life), OtherSignals()
     try:
         code = live(pid_1, environ, given, child, life, pause)
     except Stopped as stop:
@@ -57,11 +55,35 @@ def run(
     pid_1.sweep(SWEEP_GRACE)
     found = life.summary()
     life.write(pid_1, code, found)
-    log.info("life.ended", f"exit code {int(code)}: {code.meaning}", code=int(code), figures=found)
+    log.info("life.ended", last_line(code, life), code=int(code), **life.job, figures=found)
     last_words = (failure.message, failure.hint) if failure else (code.meaning,)
     termination_message.leave(*last_words)
     pause.wait(pid_1, code)
     return code
+
+
+def last_line(code: ExitCode, life: Figures) -> str:
+    """Return the exit code with its meaning, and what became of the job or why there was none."""
+    known = [code.meaning, life.ending] if code is not ExitCode.DONE else [life.ending]
+    return f"exit code {int(code)}: {'; '.join(filter(None, known)) or code.meaning}"
+
+
+class StopSignals:
+    """Logs the first signal that stops the runner, and the second one."""
+
+    def __init__(self, life: Figures) -> None:
+        """Begin without a signal; the time of the first one is marked in `life`."""
+        self._life, self._count = life, 0
+
+    def __call__(self, signum: int) -> None:
+        """Take in a signal."""
+        self._count += 1
+        name = signal_name(signum)
+        if self._count == 1:
+            self._life.mark("stop_requested")
+            log.info("stop.requested", "stopping", signal=name)
+        elif self._count == 2:
+            log.info("stop.hurried", "another stop has come: gh-runner hurries", signal=name)
 
 
 class OtherSignals:
@@ -138,26 +160,28 @@ def listen(scene: Scene, credential: UntilJob, progress: Progress) -> ExitCode:
     try:
         with credential.answering():
             if not watching.until_end(scene):
+                scene.figures.ending = "no job came within RUNNER_IDLE_TIMEOUT"
+                scene.figures.job = {"result": "none"}
                 return ExitCode.DONE
-    except Stopped as stop:
-        scene.figures.mark("stop_requested")
-        log.info("stop.requested", "stopping", signal=str(stop))
+    except Stopped:
+        watching.note_session(scene)
         scene.seen.enter(state.STOPPING)
         if not stopping.stop(scene, credential, drain=scene.settings.drain_timeout):
+            outcome.tell_result(scene.listener, scene.figures)
             raise
     except Abandoned as end:
         scene.pid_1.begin_cleanup()
         log.warning("life.abandoned", "stopping", why=end.failure.message)
         scene.seen.enter(state.STOPPING)
         stopping.stop(scene, credential, drain=0)
+        outcome.tell_result(scene.listener, scene.figures)
         raise end.failure from None
-    if scene.listener.had_job:
-        scene.figures.mark("job_ended")
     return outcome.judge(
         scene.settings,
         scene.listener,
         scene.remover.registration,
         progress,
+        scene.figures,
         can_ask=scene.remover.can_ask,
     )
 
@@ -172,13 +196,19 @@ def prepare(
 
         return prepare_child.load(Given(environ, given.read()), vault)
 
-    prepared: dict[str, Any] | None = call.wait(pid_1, load, time.monotonic() + SETTINGS_TIMEOUT)
+    deadline = time.monotonic() + SETTINGS_TIMEOUT
+    prepared: dict[str, Any] | None = call.wait(pid_1, load, deadline, "the files of the settings")
     if prepared is None:
         raise Failure(ExitCode.CONFIG, f"reading the settings took over {SETTINGS_TIMEOUT} s")
     given.forget()
     environ.update(prepared["environment"])
     redaction.hide_user_info(environ)  # config.sh may print a proxy's address with its password
     log.configure(prepared["settings"]["log_level"], prepared["settings"]["log_format"])
+    log.belongs_to(name=prepared["name"])
+    if given.was_passed_on:
+        log.debug(
+            "life.decision", "PID 1 has executed itself again: its environment had a secret in it"
+        )
     if version := prepared["settings"]["version"]:
         log.info(
             "life.started", "starting", runner=version, released=prepared["settings"]["released"]
@@ -211,7 +241,10 @@ def as_failure(error: Exception) -> Failure:
 def tell(failure: BaseException | None) -> None:
     """Log a Failure, and before it the Failure during whose handling it was raised."""
     if isinstance(failure, Failure):
-        tell(failure.__context__)
+        before = failure.__context__
+        if failure.__suppress_context__ and before is not None:  # its words are in the message
+            before = before.__context__
+        tell(before)
         log.error(
             "life.failed",
             failure.message,

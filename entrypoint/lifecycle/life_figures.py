@@ -22,6 +22,14 @@ class Figures:
         self._moments = {"started": time.monotonic()}
         self.run_sh: Child | None = None
         self.name = self.file = ""  # of the runner; RUNNER_METRICS_FILE
+        # What the last line says beside the exit code: in words, and of the job in fields.
+        self.ending = ""
+        self.job: dict[str, str] = {}
+        self.told_worker: tuple[Child | None, ...] = ()  # that of the last job whose end was told
+
+    def forget_job(self) -> None:
+        """Leave the job out of the last line, because the runner goes on after it."""
+        self.ending, self.job = "", {}
 
     def mark(self, name: str) -> None:
         """Note that a moment has come; only the first call with a name counts."""
@@ -35,7 +43,7 @@ class Figures:
             "life_seconds": self._between("started", "ended"),
             "registration_seconds": self._between("started", "registered"),
             "session_seconds": self._between("started", "listening"),
-            "idle_seconds": self._between("listening", "job_started"),
+            "idle_seconds": self._between("listening", self._end_of_idleness()),
             "job_seconds": self._between("job_started", "job_ended"),
             "stop_seconds": self._between("stop_requested", "ended"),
             "github_requests": made,
@@ -52,8 +60,15 @@ class Figures:
             found["runner_memory_peak_bytes"] = run_sh.usage.ru_maxrss * 1024
         return {name: value for name, value in found.items() if value is not None}
 
+    def has(self, name: str) -> bool:
+        """Return whether a moment has come."""
+        return name in self._moments
+
+    def _end_of_idleness(self) -> str:
+        return next(name for name in ("job_started", "stop_requested", "ended") if self.has(name))
+
     def _between(self, first: str, last: str) -> float | None:
-        if first not in self._moments or last not in self._moments:
+        if not (self.has(first) and self.has(last)):
             return None
         return round(self._moments[last] - self._moments[first], 3)
 

@@ -47,8 +47,10 @@ class Lines:
         """Begin without any line."""
         self._rest = b""
         self._backlog: collections.deque[str] = collections.deque()
-        self._size = self._dropped = 0
-        self._is_told = False
+        self._size = 0
+        self._dropped = self._dropped_told = 0  # lines that were left out since the beginning
+        self._division_told = False
+        self._patience = _PATIENCE
         # structlog renders each record, and passes it to `info` below, which keeps it.
         self._logger = structlog.wrap_logger(
             self,
@@ -56,6 +58,7 @@ class Lines:
                 structlog.processors.EventRenamer("body"),
                 log.stamp,
                 log.censor,
+                log.name_runner,
                 structlog.processors.JSONRenderer(ensure_ascii=False),
             ],
             wrapper_class=structlog.BoundLogger,
@@ -85,9 +88,10 @@ class Lines:
         while len(self._rest) > _LONGEST:
             self._add(self._rest[:_LONGEST])
             self._rest = self._rest[_LONGEST:]
-        # Wait a moment before lines are dropped: a log that is read slowly must lose nothing.
+        # Wait a moment before lines are dropped: a log that is read slowly must lose nothing. But
+        # wait only once while nobody reads, because GitHub's programs wait meanwhile.
         if self._size > _LARGEST_BACKLOG:
-            self.write(_PATIENCE)
+            self._patience = _PATIENCE if self.write(self._patience) else 0
         return bool(found)
 
     def _add(self, line: bytes) -> None:
@@ -96,12 +100,9 @@ class Lines:
         if self._size > _LARGEST_BACKLOG:
             self._dropped += 1
             return
-        if self._dropped:
-            said = f"{self._dropped} lines were left out, because nobody reads this log"
-            self._logger.warning(said, event_name="log.dropped")
-            self._dropped = 0
-        if len(line) > _LONGEST and not self._is_told:
-            self._is_told = True
+        self._tell_dropped()
+        if len(line) > _LONGEST and not self._division_told:
+            self._division_told = True
             self._logger.warning("a long line is divided", event_name="log.divided")
         for start in range(0, len(line), _LONGEST):
             text = line[start : start + _LONGEST].decode(errors="replace").rstrip("\r")
@@ -109,16 +110,33 @@ class Lines:
             level = _LEVELS[head[1]] if head else "info"
             getattr(self._logger, level)(text, event_name="runner.said", source="runner")
 
-    def write(self, patience: int) -> None:
-        """Write while stdout has room; wait up to `patience` milliseconds for room."""
+    def _tell_dropped(self) -> None:
+        """Say how many lines are missing so far, unless that was said."""
+        if self._dropped > self._dropped_told:
+            self._dropped_told = self._dropped
+            said = f"{self._dropped} lines were left out so far, because this log was not read"
+            self._logger.warning(said, event_name="log.dropped", lines=self._dropped)
+
+    def write(self, patience: int) -> bool:
+        """Write while stdout has room; wait up to `patience` milliseconds for room.
+
+        Returns whether a line was written. A line is lost if the disk of the log is full, or if its
+        reader has ended.
+        """
         poll = select.poll()
         poll.register(1, select.POLLOUT)
+        before = self._size
         while self._backlog and poll.poll(patience):
             record = self._backlog.popleft()
             self._size -= len(record)
-            log.write_line(record)
+            try:
+                log.write_line(record)
+            except OSError:
+                self._dropped += 1
+        return self._size < before
 
     def finish(self) -> None:
         """Write what is left, as long as the log is read."""
         self._add(self._rest)
+        self._tell_dropped()
         self.write(_LAST_PATIENCE)

@@ -7,6 +7,7 @@ import re
 from entrypoint import log
 from entrypoint.container import kernel
 from entrypoint.errors import ExitCode, Failure
+from entrypoint.lifecycle.life_figures import Figures
 from entrypoint.registration.record import Progress, Registration
 from entrypoint.runner import home
 from entrypoint.runner.listener import WORKER_RESULTS, Listener
@@ -24,6 +25,7 @@ def judge(
     listener: Listener,
     registration: Registration,
     progress: Progress,
+    figures: Figures,
     *,
     can_ask: bool = True,
 ) -> ExitCode:
@@ -42,7 +44,10 @@ def judge(
             and home.record(settings.home) is None
         ):
             registration.gone()
-        _tell_result(listener)
+            log.debug("life.decision", "GitHub is not asked: it removes a runner that had its job")
+        elif registration.ours:
+            log.debug("life.decision", "GitHub is asked: the runner has not removed itself")
+        tell_result(listener, figures)
         return ExitCode.DONE
     log.warning(
         "job.none",
@@ -60,39 +65,51 @@ def judge(
             "runner.used_up",
             "the given registration is used up or gone at GitHub; there is nothing to do",
         )
+        figures.ending = "the given registration is used up or gone at GitHub"
         return ExitCode.DONE
     raise _without_job(settings, listener)
 
 
-def _tell_result(listener: Listener) -> None:
-    """Log the result of the job. It may come from the listener's log, which a job can forge."""
-    job, code = listener.job_name(), None if listener.worker is None else listener.worker.outcome
+def tell_result(listener: Listener, figures: Figures) -> None:
+    """Log what became of a job that is over, once for each job, and keep it for the last line.
+
+    It may come from the listener's log, which a job can forge.
+    """
+    if not listener.had_job or figures.told_worker == (listener.worker,):
+        return
+    figures.told_worker = (listener.worker,)
+    figures.mark("job_ended")
+    code = None if listener.worker is None else listener.worker.outcome
+    job = {"job": listener.job_name()}
+    if not figures.has("job_started"):  # it was over before PID 1 has seen its worker
+        log.info("job.started", "a job has begun", **job)
     if code is None:
         result = listener.reported_result() or "unknown"
-        log.info(
-            "job.completed",
-            "the runner does not tell what became of the job"
-            if result == "unknown"
-            else f"the job {result}, as the runner reports",
-            job=job,
-            result=result,
-            reported_by="the listener's log",
-        )
+        job |= {"result": result, "reported_by": "the listener's log"}
+        figures.ending = f"{_words(result)}, as the runner reports"
+        log.info("job.completed", figures.ending, **job)
     else:
         result = WORKER_RESULTS.get(code, f"unknown, the worker ended with {code}")
+        job |= {"result": result, "reported_by": "the worker's exit code"}
+        figures.ending = f"{_words(result)}, by its worker's exit code"
         log.warning(
             "job.completed",
-            "the listener was killed, and the job went on without it",
-            job=job,
-            result=result,
-            reported_by="the worker's exit code",
+            f"{figures.ending}; the listener was killed, and the job went on without it",
+            **job,
         )
+    figures.job = job
     if kills := kernel.oom_kills() - listener.oom_kills_before:
         log.warning(
             "container.oom_kill",
             "the kernel has killed processes for want of memory",
             oom_kill=kills,
         )
+
+
+def _words(result: str) -> str:
+    if result.startswith("unknown"):
+        return "it is unknown what became of the job"
+    return f"the job {'was ' if result == 'cancelled' else ''}{result}"
 
 
 def _is_gone(settings: Settings, listener: Listener) -> bool:

@@ -34,7 +34,9 @@ def stop(scene: Scene, credential: UntilJob, *, drain: float) -> bool:
     """
     pid_1, listener = scene.pid_1, scene.listener
     pid_1.stop.begin(scene.settings.stop_timeout)
-    if not listener.busy() and _off_the_list(scene):
+    if listener.busy():
+        log.debug("life.decision", "GitHub is not asked: the worker shows that there is a job")
+    elif _off_the_list(scene):
         leave(pid_1, listener)
         return False
     _wait_for_worker(pid_1, listener)
@@ -53,6 +55,11 @@ def _wait_for_worker(pid_1: Init, listener: Listener) -> None:
     # of the stop does not need, and in a short stop for half of the time.
     now, deadline = time.monotonic(), pid_1.stop.deadline
     until = max(deadline - REPORT_TIME - LOOK_RESERVE, now + (deadline - now) / 2)
+    if not listener.busy():
+        log.debug(
+            "life.decision",
+            f"a job has come to the runner: its worker is awaited for {until - now:.1f} s",
+        )
     pid_1.wait_for(lambda: listener.busy() or listener.ended(), until, poll=_LOOK_EVERY)
 
 
@@ -64,12 +71,13 @@ def _drained(scene: Scene, drain: float) -> bool:
     """
     pid_1, listener = scene.pid_1, scene.listener
     left, end = pid_1.stop.left(), time.monotonic() + drain
+    limit = math.ceil(drain + left)
     log.info(
         "job.draining",
-        "a job is running and may end; whatever stops this container must wait as long as `limit`",
-        seconds=drain,
-        limit=math.ceil(drain + left),
-        hint="docker stop -t, stop_grace_period, terminationGracePeriodSeconds; else it is killed",
+        f"a job is running and may end within {drain:g} s; the stop may take {limit} s in all",
+        limit=limit,
+        hint=f"give the container at least {limit} s, or it is killed before: docker stop --time,"
+        " stop_grace_period, terminationGracePeriodSeconds, TimeoutStopSec",
     )
     stays = not scene.settings.ephemeral
     while True:
@@ -99,11 +107,12 @@ def _off_the_list(scene: Scene) -> bool:
     try:
         removed = remover.remove(time.monotonic() + scene.settings.stop_timeout / 2)
         if not removed or listener.busy():
+            log.debug("life.decision", "the listener goes on: a job has come to the runner")
             return False
         # GitHub was not asked about a registration that is not ours.
         return remover.registration.ours or not job_arrives(pid_1, listener)
     except OSError as error:  # fork failed at the pids limit: the job's processes must go first
-        log.warning("github.unasked", "GitHub cannot be asked", why=error.strerror)
+        log.warning("github.unasked", "no process can ask GitHub", why=error.strerror)
         return False
     except Failure as failure:
         log.warning(
@@ -111,6 +120,7 @@ def _off_the_list(scene: Scene) -> bool:
             "GitHub does not take the runner off its list",
             why=failure.message,
         )
+        log.debug("life.decision", "half of the stop's time is over: an idle listener is ended")
         return not listener.busy() and not job_arrives(pid_1, listener)
 
 
@@ -122,6 +132,10 @@ def job_arrives(pid_1: Init, listener: Listener) -> bool:
     """
     if not listener.wrote_lately(WROTE_LATELY):
         return False
+    log.debug(
+        "life.decision",
+        f"the listener has just written its log: a worker is awaited for {ARRIVAL_TIME:g} s",
+    )
     return pid_1.wait_for(
         listener.busy, time.monotonic() + ARRIVAL_TIME, hurry=True, poll=_LOOK_EVERY
     )
@@ -131,12 +145,18 @@ def leave(pid_1: Init, listener: Listener) -> None:
     """End an idle listener by SIGINT, or by SIGKILL if that is not enough."""
     listener.interrupt()
     if not pid_1.wait_for(listener.ended, time.monotonic() + LEAVE_TIMEOUT, hurry=True):
+        log.debug("life.decision", "the listener has no job and does not end: it is killed")
         listener.kill()
 
 
 def _cancel(pid_1: Init, settings: Settings, listener: Listener, deadline: float) -> None:
     """Cancel the job, and kill its processes if the worker waits too long for their end."""
-    log.info("job.cancelling", "cancelling the job", seconds=settings.cancel_timeout)
+    limit = settings.cancel_timeout
+    log.info(
+        "job.cancelling",
+        f"cancelling the job; its processes have {limit:g} s to end",
+        limit=limit,
+    )
     listener.interrupt()
     killing = min(time.monotonic() + settings.cancel_timeout, deadline - REPORT_TIME)
     over = pid_1.wait_for(listener.ended, killing, hurry=True)

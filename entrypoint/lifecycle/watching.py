@@ -57,6 +57,14 @@ def until_end(scene: Scene) -> bool:
     return False
 
 
+def note_session(scene: Scene) -> str:
+    """Note that the listener listens, if its log says so; return its new words after that."""
+    words = hangs.words_of_a_listener(scene.listener)
+    if scene.listener.is_listening:
+        scene.figures.mark("listening")
+    return words
+
+
 def _is_looping(scene: Scene) -> bool:
     """Whether run.sh has restarted the listener too often without a job: run.sh has no limit."""
     return scene.listener.relaunches > scene.settings.max_restarts and not scene.listener.had_job
@@ -88,15 +96,13 @@ class Idle:
         """Return the phase for a job, for a suspicious line in the log, or go on waiting."""
         listener = self._scene.listener
         if listener.has_worker():
+            note_session(self._scene)
             return hangs.RunningJob(self._scene, then=lambda: Idle(self._scene))
         if self._scene.engine.has_ended:
             failure = self._scene.engine.died()
             raise Abandoned(failure.message, failure.hint, failure.code)
         if listener.has_grown():
-            words = hangs.words_of_a_listener(listener)
-            if listener.is_listening:
-                self._scene.figures.mark("listening")
-            if words:
+            if words := note_session(self._scene):
                 return hangs.Suspicion(self._scene, words, self)
             listener.expect_growth()
         return self.look_at_clock()

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from entrypoint.settings.schema import Settings
 
 CONFIG_TIMEOUT = 120.0  # seconds; config.sh takes one second, and 3 to 9 if it has to try again
+_WAYS = {
+    "config": "config.sh registers the runner (RUNNER_REGISTRATION=config)",
+    "jit": "a JIT configuration registers the runner (RUNNER_REGISTRATION=jit)",
+    "given": "nothing is registered: a JIT configuration was given",
+}
 CONFIG_GRACE = 3.0  # seconds that config.sh may continue after a stop has arrived
 
 
@@ -161,13 +166,15 @@ def registered(
     registration = remover.registration
     try:
         started = time.monotonic()
+        log.debug("life.decision", _WAYS[settings.registration])
         child.order(prepared, settings)
         _configure(pid_1, child, settings, registration, started, ready)
         child.forget_token()
         took = round(time.monotonic() - started, 3)
+        log.belongs_to(name=registration.name, id=registration.id)
         log.info(
             "runner.registered" if registration.ours else "runner.given",
-            "registered" if registration.ours else "the registration was given",
+            "the runner is registered" if registration.ours else "the registration was given",
             name=registration.name,
             id=registration.id,
             target=str(settings.target),
@@ -245,8 +252,16 @@ def _await(
 ) -> int | None:
     """Wait for the end of config.sh; after a stop only for CONFIG_GRACE, and then raise Stopped."""
     child = registering.child
+    deadline = asked_by + CONFIG_TIMEOUT
     try:
-        return pid_1.wait(child, asked_by + CONFIG_TIMEOUT)
+        # The child tells by its exit code if GitHub has not answered by `asked_by`.
+        if pid_1.wait(child, time.monotonic() + call.SLOW) is None:
+            if settings.registration != "config" or not registering.progress.begun():
+                call.tell_wait("GitHub's answer", asked_by)
+                pid_1.wait(child, asked_by)
+            if child.outcome is None:
+                call.tell_wait("config.sh", deadline)
+        return pid_1.wait(child, deadline)
     except Stopped:
         pid_1.stop.begin(settings.stop_timeout)
         # Killing config.sh does not cancel a request that GitHub already has. Wait for config.sh,

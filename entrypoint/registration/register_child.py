@@ -38,6 +38,7 @@ def register(
     environ.update(order["environment"])  # a proxy from the env file, for example
     settings = Settings.restore(order["settings"])
     log.configure(settings.log_level, settings.log_format)
+    log.belongs_to(name=order["name"])
     secrets = vault.read()
     deadline = time.monotonic() + settings.github_timeout
 

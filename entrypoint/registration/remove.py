@@ -73,7 +73,10 @@ class Remover:
             self.registration.gone()
             took = round(time.monotonic() - started, 3)
             log.info(
-                "runner.removed", "off GitHub's list", name=self.registration.name, seconds=took
+                "runner.removed",
+                "the runner is off GitHub's list",
+                name=self.registration.name,
+                seconds=took,
             )
         return removed
 
@@ -90,8 +93,11 @@ class Remover:
         deadline = min(until, stop.deadline)
         child = call.start(self._init, functools.partial(self._in_child, deadline))
         try:
-            self._init.wait_for(
-                lambda: child.outcome is not None or self._is_hurried(before), deadline
+            call.wait_for(
+                self._init,
+                lambda: child.outcome is not None or self._is_hurried(before),
+                deadline,
+                "GitHub to take the runner off its list",
             )
             if child.outcome is not None:
                 removed: bool = call.result(child)
@@ -127,7 +133,7 @@ class Remover:
         token, deadline = Vault(), time.monotonic() + _EXCHANGE_TIMEOUT
         exchange = functools.partial(self._exchange_in_child, token, deadline)
         try:
-            if call.wait(self._init, exchange, deadline) is None:
+            if call.wait(self._init, exchange, deadline, "GitHub's remove-token") is None:
                 log.warning(
                     "credential.not_exchanged",
                     "GitHub gave no remove-token in time",
@@ -163,10 +169,10 @@ class Remover:
                 self._init, functools.partial(self._look_in_child, deadline), deadline
             )
         except Failure as failure:
-            log.warning("github.unasked", "could not look at GitHub's list", why=failure.message)
+            log.warning("github.unasked", "GitHub does not show its list", why=failure.message)
             return Listed.UNKNOWN
         except OSError as error:  # fork failed, at the pids limit for example
-            log.warning("github.unasked", "could not look at GitHub's list", why=error.strerror)
+            log.warning("github.unasked", "no process can ask GitHub", why=error.strerror)
             return Listed.UNKNOWN
         return Listed.UNKNOWN if found is None else Listed(found)
 
@@ -185,11 +191,12 @@ class Remover:
         while not self._remove_despite_pid_limit():
             if not told:
                 told = True
+                limit = round(min(give_up, self._init.stop.deadline) - time.monotonic())
                 log.warning(
                     "runner.busy",
-                    "GitHub says that the runner is busy, and is asked again",
+                    f"GitHub says that the runner is busy, and is asked again for {limit} s",
                     name=self.registration.name,
-                    limit=round(min(give_up, self._init.stop.deadline) - time.monotonic()),
+                    limit=limit,
                 )
             again = time.monotonic() + _ASK_AGAIN
             if again > min(give_up, self._init.stop.deadline):
@@ -202,7 +209,9 @@ class Remover:
             return self.remove()
         except OSError as error:
             log.warning(
-                "processes.ended_first", "all other processes are ended first", why=error.strerror
+                "processes.ended_first",
+                "no process can be started, so PID 1 ends all others first",
+                why=error.strerror,
             )
             self._init.sweep(_STORM_GRACE)
             return self.remove()
@@ -215,5 +224,6 @@ class Remover:
         return Failure(
             ExitCode.LEFT,
             f"the runner {name} (id {number or 'unknown'}) may still be registered: {why}",
-            f"gh api --method DELETE {path}" if number else f"gh-runner sweep --prefix {name}",
+            "take it off the list: "
+            + (f"gh api --method DELETE {path}" if number else f"gh-runner sweep --prefix {name}"),
         )

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Mapping
 
-from entrypoint import redaction
+from entrypoint import log, redaction
 from entrypoint.container import account
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import jit, runners
@@ -50,7 +50,9 @@ def remove(
     if REMOVE_TOKEN in secrets or not secrets:
         return _without_credential(settings, environ, secrets.get(REMOVE_TOKEN, ""), deadline)
     api = runners.connect(settings, secrets, deadline - _RESERVE)
-    if registration.by_config_sh and home.record(settings.home):
+    by_config_sh = registration.by_config_sh and home.record(settings.home) is not None
+    log.debug("life.decision", _way(settings, registration, by_config_sh=by_config_sh))
+    if by_config_sh:
         with contextlib.suppress(Failure):  # then delete it by its id, below
             halfway = (time.monotonic() + deadline) / 2
             token = runners.remove_token(api)
@@ -63,6 +65,20 @@ def remove(
         _pause(deadline - _RESERVE)
         found = _found(api, settings, registration)
     return found is None or runners.delete(api, found.id) is not runners.Removal.BUSY
+
+
+def _way(settings: Settings, registration: Registration, *, by_config_sh: bool) -> str:
+    """Return how the runner is removed, and why so, for the log."""
+    if by_config_sh:
+        return "config.sh removes the runner: no job is there that could read its token"
+    why = "a job may be there that could read config.sh's token, or a stop leaves no time for it"
+    if registration.by_config_sh:
+        why = "the runner's files have no record for config.sh"
+    elif settings.registration == "jit":
+        why = "config.sh has not registered it"
+    elif not settings.ephemeral:
+        why = "processes of earlier jobs could read config.sh's token"
+    return f"the runner is deleted by its {'id' if registration.id else 'name'}: {why}"
 
 
 def exchange(settings: Settings, vault: Vault, token: Vault, deadline: float) -> bool:

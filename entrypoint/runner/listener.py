@@ -26,12 +26,12 @@ WORKER_RESULTS = {
     100: "succeeded",
     101: "succeeded with issues",
     102: "failed",
-    103: "was cancelled",
+    103: "cancelled",
 }
 _LISTENING = "Listening for Jobs"
 _WORKER_CODE = re.compile(r"Worker finished for job [^\n]*Code: (\d{1,9})")
 _RESULT = re.compile(r"completed with result: (\w{1,20})")
-_RESULTS = {"Succeeded": "succeeded", "Failed": "failed", "Canceled": "was cancelled"}
+_RESULTS = {"Succeeded": "succeeded", "Failed": "failed", "Canceled": "cancelled"}
 _JOB = re.compile(r"Running job: ([^\n]+)")
 _LONGEST_NAME = 100  # characters
 _KILL_TIMEOUT = 2.0  # seconds until killed processes are gone
@@ -145,9 +145,9 @@ class Listener:
         return self.child.outcome == 0 and codes <= {0, *WORKER_RESULTS}
 
     def job_name(self) -> str:
-        """Return the job's name in the listener's log; "" if there is none."""
-        named = _JOB.search(self._words())
-        return named[1].strip()[:_LONGEST_NAME] if named else ""
+        """Return the name of the last job in the listener's log; "" if there is none."""
+        named = _JOB.findall(self._words())
+        return str(named[-1]).strip()[:_LONGEST_NAME] if named else ""
 
     def reported_result(self) -> str:
         """Return the job's result in the listener's log; "" if there is none."""
@@ -155,7 +155,7 @@ class Listener:
         if found := _RESULT.findall(words):
             return _RESULTS.get(found[-1], str(found[-1]).lower())
         codes = [int(code) for code in _WORKER_CODE.findall(words)]
-        return WORKER_RESULTS.get(codes[-1], "was killed") if codes else ""
+        return WORKER_RESULTS.get(codes[-1], "killed") if codes else ""
 
     def _words(self) -> str:
         path, _ = self._listener_log()

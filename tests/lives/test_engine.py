@@ -52,8 +52,8 @@ def test_engine_is_ready_before_github_lists_the_runner(life: Life, simulator: S
     life.start(namespace=PRIVATE, RUNNER_ENGINE="docker", RUNNER_ENGINE_OPTIONS=OPTIONS)
     assert life.wait() == 0
     assert "engine: OK" in simulator.jobs()[0]["log"]
-    events = [line["event"] for line in life.log]
-    assert events.index("the engine is ready") < events.index("registered")
+    events = [line["event_name"] for line in life.log]
+    assert events.index("engine.ready") < events.index("runner.registered")
     assert simulator.runners() == []
 
 

@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from simulator import Simulator
-from tests.support.life import Life
+from tests.support.life import NAMESPACE, Life
 
 
 def figures(life: Life) -> dict[str, Any]:
@@ -65,8 +66,27 @@ def test_a_file_for_each_runner(life: Life, simulator: Simulator) -> None:
     assert found["gh_runner_github_requests"] == 1
 
 
-def test_a_file_that_cannot_be_written(life: Life, simulator: Simulator) -> None:
-    """If the file cannot be written, the life goes on with one warning."""
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        (
+            "mkdir {0}; mount -t tmpfs -o size=4k none {0}; head -c 4096 /dev/zero >{0}/full",
+            "space",
+        ),
+        ("mkdir {0}; mount -t tmpfs -o ro none {0}", "Read-only file system"),
+    ],
+    ids=["full disk", "read-only"],
+)
+def test_a_file_that_cannot_be_written(
+    script: str, why: str, life: Life, simulator: Simulator
+) -> None:
+    """The life goes on, and one warning says why there is no file."""
     simulator.queue_job("exit 0")
-    assert life.start(RUNNER_METRICS_FILE="/proc/nothing/here").wait() == 0
-    assert [line["event_name"] for line in life.log].count("metrics.unwritten") == 1
+    folder = life.directory / "metrics"
+    prepared = f'{script.format(folder)}; exec "$0" "$@"'
+    life.start(
+        namespace=[*NAMESPACE, "sh", "-c", prepared], RUNNER_METRICS_FILE=f"{folder}/runner.prom"
+    )
+    assert life.wait() == 0
+    [warning] = [line for line in life.log if line["event_name"] == "metrics.unwritten"]
+    assert why in warning["why"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulator import Simulator
-from tests.support.life import NAMESPACE, Life
+from simulator.container import field
+from tests.support.life import NAMESPACE, Life, until
 
 STRANGE = """\
 printf '\\xff\\xfe no UTF-8\\n'
@@ -42,7 +44,7 @@ def test_plain_lines_for_people(life: Life, simulator: Simulator) -> None:
     simulator.queue_job("exit 0")
     assert life.start().wait() == 0
     assert not [line for line in life.output.splitlines() if line.startswith("{")]
-    assert "exit code 0: one job ran to its end" in life.output.splitlines()[-1]
+    assert "exit code 0: the job succeeded" in life.output.splitlines()[-1]
 
 
 def test_wrong_settings_for_people(life: Life) -> None:
@@ -108,6 +110,63 @@ def test_strange_lines(life: Life) -> None:
     assert '{"a": 1}' in [r["body"] for r in told]
     assert sum(r["body"].count("x") for r in told if r.get("source") == "runner") >= 1_000_000
     assert [r["event_name"] for r in told].count("log.divided") == 1
+
+
+FLOOD = 200_000  # lines; with their fields some 40 MB, ten times of what is kept
+MEMORY = 64 << 20  # bytes; the child that renders the lines needs 20 MB, and keeps 4
+
+
+def test_a_reader_that_stalls_costs_lines_and_no_memory(life: Life) -> None:
+    """Nobody reads the log: the runner goes on writing, memory has a limit, lines are counted."""
+    pipe = life.directory / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    written, read = life.directory / "written", life.directory / "read"
+    chatty(life, f"seq {FLOOD}; touch {written}; until [ -e {read} ]; do sleep 0.1; done; echo end")
+    life.directory.chmod(0o777)
+    life.start(namespace=[*NAMESPACE, "sh", "-c", f'exec "$0" "$@" >{pipe} 2>&1'])
+    until(written.exists)
+    assert int(field(life.pid_of("gh-runner-log"), "VmHWM:").split()[0]) << 10 < MEMORY
+    found: list[bytes] = []
+    thread = threading.Thread(target=take_all, args=(pipe, found))
+    thread.start()
+    read.touch()
+    assert life.wait() == 76
+    os.close(reader)
+    thread.join()
+    told = [json.loads(line) for line in b"".join(found).splitlines()]
+    said = [r["body"] for r in told if r.get("source") == "runner"]
+    numbers = [int(word) for word in said if word.isdigit()]
+    [*_, dropped] = [r["lines"] for r in told if r["event_name"] == "log.dropped"]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) + dropped == FLOOD
+    assert "end" in said
+
+
+def take_all(pipe: Path, found: list[bytes]) -> None:
+    """Read a FIFO to its end."""
+    with pipe.open("rb") as file:
+        found.append(file.read())
+
+
+LOST = {
+    "a full disk": "mount -t tmpfs -o size=8k none {0} && exec >{0}/log && head -c 8192 /dev/zero",
+    "a reader that has ended": "mkfifo {0}/pipe && exec 3<>{0}/pipe >{0}/pipe 3<&-",
+}
+
+
+@pytest.mark.parametrize("form", ["", "json"], ids=["console", "json"])
+@pytest.mark.parametrize("script", LOST.values(), ids=LOST)
+def test_a_log_that_takes_nothing(script: str, form: str, life: Life, simulator: Simulator) -> None:
+    """The life goes on without its log: the job has its result, and the runner is off the list."""
+    folder = life.directory / "log-folder"
+    folder.mkdir()
+    job = simulator.queue_job("exit 0")
+    lost = f'{script.format(folder)}; exec "$0" "$@" 2>&1'
+    life.start(namespace=[*NAMESPACE, "sh", "-c", lost], RUNNER_LOG_FORMAT=form)
+    assert life.wait() == 0
+    assert simulator.job(job["id"])["result"] == "succeeded"
+    assert simulator.runners() == []
 
 
 def test_a_reader_that_stalls_holds_up_no_job(life: Life, simulator: Simulator) -> None:

@@ -99,7 +99,7 @@ def test_shows_one_job(shown: Shown) -> None:
         r"job     Hello! I am nobody on demo-\w{8}",
         "GitHub  the job is reported: succeeded",
         r"config.sh: register +\d\.\d\d s",
-        r"✓ exit code: 0 \(one job ran",
+        r"✓ exit code: 0 \(the job succeeded",
         "✓ env file: deleted",
         "✓ the job's search for a credential: found nothing",
         r"✓ our calls to GitHub's REST API: 1 ",
