@@ -114,9 +114,12 @@ def all_settings(page: str) -> str:
 
 def secrets() -> str:
     """Return the table of credentials."""
-    rows = {f"{name}`, `{name}_FILE": SECRETS[name] for name in credential.VARIABLES}
-    known = variables()
-    rows |= {name: known[name]["about"] for name in GROUPS["The credential"].split()}
+    rows = {}
+    for name in credential.VARIABLES:
+        rows[f"{name}`, `{name}_FILE"] = SECRETS[name]
+        if name == "GITHUB_APP_PRIVATE_KEY":
+            known = variables()
+            rows |= {beside: known[beside]["about"] for beside in GROUPS["The credential"].split()}
     return _two_columns(rows)
 
 

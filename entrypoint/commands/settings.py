@@ -78,7 +78,7 @@ _TEMPLATE = """\
 {GITHUB_HOST}
 {RUNNER_CA_FILE}
 
-# json or console; by default console on a terminal only. Levels: debug, info, warning, error.
+# console, lines for people, which auto is, or json. Levels: debug, info, warning, error.
 {RUNNER_LOG_FORMAT}
 {RUNNER_LOG_LEVEL}
 """

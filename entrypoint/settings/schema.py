@@ -50,7 +50,7 @@ class Settings(NamedTuple):
             "GITHUB_URL",
             "",
             parsers.optional(parsers.page),
-            "page of the repository, organization or enterprise that owns the runner; alone enough",
+            "page of the repository, organization or enterprise: enough without any other name",
         ),
     ]
     host: Annotated[str, Setting("GITHUB_HOST", "github.com", parsers.host, "GitHub's host")]
@@ -173,7 +173,7 @@ class Settings(NamedTuple):
             "RUNNER_ENGINE",
             "none",
             parsers.choice("none", "auto", "docker", "podman"),
-            "container engine for jobs; auto: a mounted one, docker, or podman",
+            "container engine for jobs; auto, set by the image: a mounted one, docker or podman",
         ),
     ]
     engine_cleanup: Annotated[
@@ -267,7 +267,7 @@ class Settings(NamedTuple):
             "RUNNER_LOG_FORMAT",
             "auto",
             parsers.choice("auto", "console", "json"),
-            "auto: console on a terminal",
+            "console: lines for people; json: one object a line; auto is console",
         ),
     ]
     log_level: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getopt
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -118,7 +119,8 @@ def usage() -> str:
 def _help_line(option: Option) -> str:
     left = f"-{option.letter} {option.value}".strip() if option.letter else ""
     default = f" [{option.default}]" if option.default else ""
-    return f"  {left:<26} {option.variable:<24} {option.about}{default}"
+    lines = textwrap.wrap(f"{option.about}{default}", 99 - 54, break_on_hyphens=False)
+    return f"\n{54 * ' '}".join([f"  {left:<26} {option.variable:<24} {lines[0]}", *lines[1:]])
 
 
 class Given:
