@@ -307,12 +307,13 @@ def test_a_mistake_costs_nothing_of_the_env_file(
 
 
 def test_env_file_that_jobs_could_read_must_be_deletable(life: Life, simulator: Simulator) -> None:
-    """A readable file that is a mount of its own is refused, with the two ways out."""
+    """A readable mount that cannot be unmounted either is refused, with the two ways out."""
+    without = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
     path = env_file(life.directory, f"{VARIABLE}={TOKEN}\n", mode=0o644)
     life.start(
         RUNNER_ENVFILE=str(path),
         GITHUB_PERSONAL_TOKEN="",
-        namespace=[*MOUNTED, str(path), *ISOLATED],
+        namespace=[*MOUNTED, str(path), *ISOLATED, *without],
     )
     assert life.wait() == 78, life.output
     assert f"RUNNER_ENVFILE: {path} cannot be deleted" in life.error()
