@@ -52,7 +52,7 @@ def look(settings: Settings, files: Mapping[str, SecretFile]) -> Iterator[Findin
 def _runner(
     settings: Settings, user: Account, files: Mapping[str, SecretFile], *, is_fine: bool
 ) -> Iterator[Finding]:
-    for warning in prepare_child.doubts(settings, user):
+    for warning in prepare_child.doubts(settings, user, environment()):
         yield finding.warning("runner", warning)
     try:
         if is_fine:

@@ -189,6 +189,8 @@ class Engine:
         log.info("engine.ready", "the engine is ready", engine=self.kind, seconds=took)
         if self.kind == "podman":
             self._environ["DOCKER_HOST"] = f"unix://{SOCKET}"
+            # podman's service has no BuildKit: `docker build` would fetch one from a registry.
+            self._environ.setdefault("DOCKER_BUILDKIT", "0")
 
     def _await(self, address: str, seconds: float, *, own: bool) -> None:
         deadline = time.monotonic() + seconds

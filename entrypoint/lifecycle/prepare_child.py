@@ -40,7 +40,8 @@ def load(given: Given, vault: Vault) -> dict[str, Any]:
     home.claim(settings.home)
     require_free_disk(settings, {**given.settings, **others})
     notes += exposure.protect(files, settings, user)
-    notes += [*doubts(settings, user), *exposed(settings, given.secrets, origins)]
+    notes += doubts(settings, user, {**given.settings, **others})
+    notes += exposed(settings, given.secrets, origins)
     stop_secret = secrets.pop(STOP_SECRET, "")
     vault.fill(secrets)
     earlier = home.record(settings.home)
@@ -66,9 +67,9 @@ def wrong_with(settings: Settings, user: Account | None, environ: Mapping[str, s
     ]
 
 
-def doubts(settings: Settings, user: Account) -> list[str]:
+def doubts(settings: Settings, user: Account, environ: Mapping[str, str]) -> list[str]:
     """Return warnings about this container, in which a runner starts all the same."""
-    found = checks.warnings(settings, user)
+    found = checks.warnings(settings, user, environ)
     if any("/Worker_" in path for path in home.diagnostics(settings.home)):
         found.append(
             "this container has had a job before, which may have changed whatever is in it; take a"

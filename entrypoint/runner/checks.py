@@ -12,6 +12,7 @@ from entrypoint.runner import program
 from entrypoint.settings.schema import Settings
 
 _AS_ROOT = "RUNNER_ALLOW_RUNASROOT"
+_TOOLS = "RUNNER_TOOL_CACHE"  # a variable of GitHub's runner
 _PROGRAMS = ("config.sh", "run.sh")
 # The entries of a new volume: ext4's own folder, and the mount point of another volume.
 _NOTHING = {"lost+found", "_tool"}
@@ -123,10 +124,9 @@ def _is_usable(folder: str, user: Account) -> bool:
     return can(user, folder, wanted)
 
 
-def warnings(settings: Settings, user: Account) -> list[str]:
+def warnings(settings: Settings, user: Account, environ: Mapping[str, str]) -> list[str]:
     """Return warnings about folders with which some jobs will fail, although the runner starts."""
     folder = settings.workdir_path
-    tools = os.path.join(folder, "_tool")
     found = []
     try:
         if os.statvfs(folder).f_flag & os.ST_NOEXEC:
@@ -134,15 +134,28 @@ def warnings(settings: Settings, user: Account) -> list[str]:
                 f"RUNNER_WORKDIR: {folder} is mounted noexec, so no job can run a program that it"
                 " builds or checks out there; mount it with exec (docker run --tmpfs PATH:exec)"
             )
-        # An image may hold tools that jobs only read.
-        if os.path.isdir(tools) and not _is_usable(tools, user):
-            found.append(
-                f"RUNNER_WORKDIR: no job can install a tool, since {user.name} cannot write to"
-                f" {tools}; {_remedy(tools, user)}"
-            )
+        found += _tool_warnings("RUNNER_WORKDIR", os.path.join(folder, "_tool"), user)
+        if tools := environ.get(_TOOLS):
+            found += _tool_warnings(_TOOLS, tools, user)
     except OSError:  # it has just been deleted
         pass
     return found
+
+
+def _tool_warnings(setting: str, tools: str, user: Account) -> list[str]:
+    """Return a warning if a folder for tools is writable, but not for jobs."""
+    # An image may hold tools that jobs only read, and runners may share a volume so.
+    if (
+        not os.path.isdir(tools)
+        or os.statvfs(tools).f_flag & os.ST_RDONLY
+        or _is_usable(tools, user)
+    ):
+        return []
+    warning = (
+        f"{setting}: no job can install a tool, since {user.name} cannot write to {tools};"
+        f" {_remedy(tools, user)}"
+    )
+    return [warning]
 
 
 def _stop_file_problems(settings: Settings) -> list[str]:

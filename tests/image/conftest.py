@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -107,10 +107,10 @@ def built(docker: Engine, tag: str, *arguments: str, build_args: Mapping[str, st
     return tag
 
 
-def base(docker: Engine, system: str, variant: str) -> str:
+def base(docker: Engine, system: str, variant: str, tag: str = "") -> str:
     """Build one variant of Dockerfile.base.ubuntu."""
     options = ["--file", "Dockerfile.base.ubuntu", "--target", variant]
-    tag = f"gh-runner-test-base:{variant}"
+    tag = tag or f"gh-runner-test-base:{variant}"
     return built(docker, tag, *options, build_args={"UBUNTU_IMAGE": system})
 
 
@@ -211,7 +211,10 @@ def run_options(github: Simulator, tmp_path: Path) -> RunOptions:
 def start(
     docker: Engine, image: str, network: str, run_options: RunOptions, removals: Removals
 ) -> Iterator[StartRunner]:
-    """Start a runner's container: options of `docker run` come first, settings as keywords."""
+    """Start a runner's container: options of `docker run` come first, settings as keywords.
+
+    `command` are the words behind the image.
+    """
     with ExitStack() as exits:
 
         def run(
@@ -220,10 +223,11 @@ def start(
             image: str = image,
             network: str = network,
             scale: float = 0,
+            command: Sequence[str] = (),
             **settings: str,
         ) -> Container:
             usual = [*run_options(scale, **settings), "--network", network]
-            container = Container(engine, *usual, *options, image, wait=False)
+            container = Container(engine, *usual, *options, image, *command, wait=False)
             exits.callback(lambda: removals.append(container.discard()))
             return container
 

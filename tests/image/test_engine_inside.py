@@ -30,14 +30,19 @@ tar --create --dereference $programs $libraries 2>/dev/null | docker import - ba
 USE = (
     IMPORT
     + """
-docker run --rm base cat /sys/class/net/eth0/mtu | sed 's/^/default bridge: /'
+docker run --rm base cat /sys/class/net/eth0/mtu | sed 's/^/default network: /'
 printf 'FROM base\\nRUN echo built >/said\\nCMD ["cat", "/said"]\\n' | docker build --tag mine -
 docker run --rm mine
 docker network create own
 docker run --rm --network own base cat /sys/class/net/eth0/mtu | sed 's/^/own network: /'
-host='--volume /usr:/usr:ro --volume /lib:/lib:ro --volume /lib64:/lib64:ro'
-docker run --detach --publish 8000:8000 $host base /usr/bin/python3 -m http.server 8000
-curl --silent --retry 20 --retry-connrefused --retry-delay 1 http://127.0.0.1:8000/ | grep -c title
+docker network create --opt com.docker.network.driver.mtu=1300 set
+docker run --rm --network set base cat /sys/class/net/eth0/mtu | sed 's/^/set network: /'
+python='--volume /usr:/usr:ro --volume /lib:/lib:ro --volume /lib64:/lib64:ro base /usr/bin/python3'
+docker run --detach --network own --name web --publish 8000:8000 $python -m http.server 8000
+curl --silent --retry 20 --retry-all-errors --retry-delay 1 http://127.0.0.1:8000/ | grep -c title
+docker run --rm --network own $python -c '
+from urllib.request import urlopen
+print("by its name:", urlopen("http://web:8000").status)'
 """
 )
 STAY = "docker run --detach --name stays base sleep 600; echo begun; "
@@ -63,11 +68,13 @@ def test_job_uses_containers(
     assert container.wait() == 0, container.logs()
     log = github.job(job["id"])["log"]
     assert github.job(job["id"])["result"] == "succeeded", log
-    assert f"default bridge: {MTU}\n" in log
     assert "\nbuilt\n" in log
-    # From Docker 24 on, dockerd passes the MTU to the networks of jobs; an older one gets a
-    # warning.
-    assert (f"own network: {MTU}\n" in log) != ("Docker 24" in container.logs()), log
+    # dockerd and podman give the networks of jobs this MTU since some version; else it is said.
+    warned = "networks that jobs create have an MTU of 1500" in container.logs()
+    assert (f"own network: {MTU}\n" in log) != warned, log
+    assert f"default network: {MTU}\n" in log or (engine == "podman" and warned)
+    assert "set network: 1300\n" in log
+    assert "by its name: 200\n" in log
 
 
 @pytest.mark.parametrize("engine", ["auto", "podman"])
@@ -95,9 +102,14 @@ def test_second_start_after_a_stop_in_a_job(
 def test_runner_without_powers_has_no_engine(
     start: StartRunner, github: Simulator, full_image: str
 ) -> None:
-    """By default there is an engine only where it can work; without it the runner works as well."""
+    """By default it does without an engine; one that a setting asks for ends it with the reason."""
     job = github.queue_job("docker version")
+    denied = {name: start(image=full_image, RUNNER_ENGINE=name) for name in ("docker", "podman")}
     container = start(image=full_image)
+    for name, other in denied.items():
+        assert other.wait() == 69, other.logs()
+        assert f"the container engine ({name})" in other.logs()
+        assert "run the container under sysbox" in other.logs()
     assert container.wait() == 0, container.logs()
     assert "Cannot connect to the Docker daemon" in github.job(job["id"])["log"]
     assert "container engine for jobs: none (why=this container may make no" in container.logs()

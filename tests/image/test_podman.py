@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +84,26 @@ def test_stop_in_a_job(start_podman: StartRunner, github: Simulator) -> None:
     assert container.wait() == 143, container.logs()
     assert github.job(job["id"])["status"] == "completed"
     assert github.runners() == []
+
+
+@pytest.fixture
+def made_up_gpu() -> Iterator[str]:
+    """A device as NVIDIA's toolkit describes one to podman, but of a kind that nobody has."""
+    file = Path("/var/run/cdi") / f"gh-runner-{os.getpid()}.json"
+    file.parent.mkdir(exist_ok=True)
+    device = {"name": "all", "containerEdits": {"env": ["GPU=made-up"]}}
+    kind = f"gh-runner-{os.getpid()}.example/gpu"
+    file.write_text(json.dumps({"cdiVersion": "0.5.0", "kind": kind, "devices": [device]}))
+    yield f"{kind}=all"
+    file.unlink()
+
+
+def test_gpu(start_podman: StartRunner, github: Simulator, made_up_gpu: str) -> None:
+    """What a CDI specification gives a container, such as a GPU, the jobs have."""
+    job = github.queue_job("echo the job has: $GPU")
+    container = start_podman("--device", made_up_gpu)
+    assert container.wait() == 0, container.logs()
+    assert "the job has: made-up\n" in github.job(job["id"])["log"]
 
 
 def test_health(podman: Engine, start_podman: StartRunner, github: Simulator) -> None:
