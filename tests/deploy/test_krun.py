@@ -163,6 +163,13 @@ def test_register_job_replacement_and_stop(pool: Pool, hub: Simulator) -> None:
     assert TOKEN not in pool.log
 
 
+def test_credential_until_job(pool: Pool, hub: Simulator) -> None:
+    """The hook that takes the credential from the runner is reached in the shared folder."""
+    job = hub.queue_job(LOOK)
+    assert pool.start(runner=("-r", "1"), env={"RUNNER_CREDENTIAL": "until-job"}).wait() == 0
+    assert_nothing_found(hub.job(job["id"]), as_root=True)
+
+
 def test_stop_in_a_job(pool: Pool, hub: Simulator) -> None:
     """A stop cancels the job, reports it, and takes the runner off the list."""
     job = hub.queue_job("echo begun; sleep 60")

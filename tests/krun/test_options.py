@@ -216,7 +216,7 @@ def test_the_shared_folder_is_private(orchestrator: Orchestrator) -> None:
     orchestrator.live({"leaves_settings": True})
     orchestrator.start(runner=("-r", "1")).until_listening()
     (folder,) = orchestrator.folders()
-    for path in (orchestrator.shared, folder, folder / "shared"):
+    for path in (orchestrator.shared, folder):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
     for path in folder.rglob("*"):
         assert not path.is_file() or TOKEN not in path.read_text()

@@ -33,8 +33,10 @@ class Folder:
     def make(self, settings: Mapping[str, str], secret: str, **record: Any) -> None:
         """Make it for a life with these settings; OSError if that fails, as on a full disk."""
         self.path.mkdir(mode=0o700, parents=True)
-        self.shared.mkdir(mode=0o700)
-        (self.shared / "state").mkdir(mode=0o755)
+        # In the microVM jobs must get through to `state`, where the hook of until-job is.
+        for folder in (self.shared, self.shared / "state"):
+            folder.mkdir()
+            folder.chmod(0o711)  # whatever the umask is
         self.note(**record)
         for number in (1, 2):
             _write_private(self.path / f"stop.{number}", secret + "\n")
