@@ -67,7 +67,7 @@ test-image: deps engine $(FOR_ALL) ## Build the image with Docker and run the te
 	$(BIN)/pytest $(EVERY_DAY) tests/image tests/lives/test_engine.py tests/simulator/test_containers.py $(ARGS)
 
 test-deploy: deps engine $(FOR_ALL) ## Run each way to deploy: register, job, replacement, stop
-	$(BIN)/pytest $(EVERY_DAY) tests/deploy $(wildcard tests/krun) $(ARGS)
+	$(BIN)/pytest -n 3 $(EVERY_DAY) tests/deploy $(wildcard tests/krun) $(ARGS)
 
 test-action: deps engine $(FOR_AWS) ## Run the action that starts runners on ECS
 	$(BIN)/pytest $(SIDE_BY_SIDE) $(EVERY_DAY) tests/action $(ARGS)

@@ -1,10 +1,15 @@
-"""One guest for all tests of deploy/: booted once, with the image in each of its engines."""
+"""One guest for all tests of deploy/: booted once, with the image in each of its engines.
+
+Side by side (`make test-deploy`) there are two. TOGETHER in a module says whose turn it takes, so
+that both are busy for about the same time.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +17,7 @@ import pytest
 
 from simulator import Distribution, Simulator
 from tests.deploy.guest import GITHUB, Guest, cache
-from tests.deploy.pools import IMAGE
+from tests.deploy.pools import IMAGE, Pool
 from tests.image.conftest import WORK, alone, base, docker, operating_system, slim
 from tests.image.engine import ROOT, Engine
 from tests.image.mirror import mirror
@@ -59,10 +64,11 @@ def deploy_image(docker: Engine, directory: Path) -> str:
 def furnish(guest: Guest, docker: Engine, directory: Path) -> None:
     """Put IMAGE into the guest's Docker, its podman and its registry, and deploy/ onto its disk."""
     with alone():
-        image = deploy_image(docker, directory)
-        with subprocess.Popen([docker.program, "save", image], stdout=subprocess.PIPE) as save:
-            guest.run("docker", "load", stdin=save.stdout)
-    guest.run("docker", "tag", image, IMAGE)
+        # Another run may give the tag to an image of its own; this one keeps its id.
+        image = docker.image(deploy_image(docker, directory))["Id"]
+    with subprocess.Popen([docker.program, "save", image], stdout=subprocess.PIPE) as save:
+        loaded = guest.run("docker", "load", stdin=save.stdout)
+    guest.run("docker", "tag", loaded.split()[-1], IMAGE)
     guest.run("docker", "push", IMAGE)
     guest.run("podman", "pull", "--quiet", IMAGE)
     with subprocess.Popen(
@@ -91,3 +97,28 @@ def github(simulator: Simulator) -> Simulator:
     """A GitHub without runners and jobs."""
     simulator.reset()
     return simulator
+
+
+def each_of(kinds: Sequence[type[Pool]]) -> pytest.MarkDecorator:
+    """Run a test with a pool of each of these kinds."""
+    names = [kind.__name__ for kind in kinds]
+    return pytest.mark.parametrize("installed", kinds, ids=names, indirect=True)
+
+
+@pytest.fixture(scope="module")
+def installed(guest: Guest, request: pytest.FixtureRequest) -> Iterator[Pool]:
+    """The files of one kind of pool, installed as its page says; see `each_of`."""
+    pool: Pool = request.param(guest)
+    pool.install()
+    yield pool
+    pool.uninstall()
+
+
+@pytest.fixture
+def pool(installed: Pool, github: Simulator) -> Iterator[Pool]:
+    """A pool of which nothing has been started; it is stopped at the end."""
+    assert github.runners() == []
+    installed.configure()
+    yield installed
+    sys.stdout.write(installed.status())  # shown if the test has failed
+    installed.stop()

@@ -15,6 +15,8 @@ from tests.deploy.look import LOOK, assert_nothing_found
 from tests.deploy.pools import DEPLOY, IMAGE, SETTINGS, TOKEN, documented, listening
 from tests.support.life import until
 
+TOGETHER = "first guest"
+
 STOP_SECONDS = 20
 Up = Callable[..., None]
 
@@ -144,3 +146,17 @@ def test_engine_is_killed(guest: Guest, github: Simulator, up: Up) -> None:
     until(lambda: github.runners() == [])
     until(lambda: guest.attempt("docker", "version").returncode == 0)
     assert codes(guest) == [143, 143]
+
+
+@pytest.mark.exhaustive
+def test_mounted_socket(guest: Guest, github: Simulator, up: Up) -> None:
+    """With the host's socket a job has Docker, and finds no credential in its container."""
+    volume = 'volumes: ["/var/run/docker.sock:/var/run/docker.sock"]'
+    guest.write(f"{DEPLOY}/compose/socket.yaml", f"services: {{runner: {{{volume}}}}}\n")
+    up(COMPOSE_FILE="compose.yaml:socket.yaml", REPLICAS="1")
+    listening(github, 1)
+    ask = "curl -sf --unix-socket /var/run/docker.sock http://docker/version"
+    job = github.queue_job(f"{ask}\n{LOOK}")
+    assert codes(guest) == [0]
+    assert_nothing_found(github.job(job["id"]))
+    assert '"Version":"26' in github.job(job["id"])["log"]

@@ -14,6 +14,8 @@ from tests.deploy.guest import Guest
 from tests.deploy.pools import IMAGE, SETTINGS, TOKEN
 from tests.support.life import until
 
+TOGETHER = "second guest"
+
 
 def jit_configuration(github: Simulator, name: str) -> str:
     """Register a runner as a launcher does, and return the configuration for its container."""

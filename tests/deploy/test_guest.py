@@ -9,6 +9,8 @@ from tests.deploy.guest import Guest
 from tests.deploy.look import LOOK, assert_nothing_found
 from tests.deploy.pools import IMAGE, SETTINGS, TOKEN
 
+TOGETHER = "second guest"
+
 URL = SETTINGS["GITHUB_URL"]
 
 

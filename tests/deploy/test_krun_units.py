@@ -5,19 +5,20 @@ A program called krun starts ordinary containers here, so that the files are use
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-
 import pytest
 
 from simulator import Simulator
+from tests.deploy.conftest import each_of
 from tests.deploy.guest import Guest
 from tests.deploy.look import LOOK, assert_nothing_found
 from tests.deploy.pools import DEPLOY, IMAGE, TOKEN, Podman, Quadlet, Systemd, documented, listening
 from tests.support.life import until
 
-# The image has no podman, and the guest no memory controller.
-POOL = f"IMAGE={IMAGE}\nRUN_OPTIONS=--env=RUNNER_ENGINE=none --memory=0\n"
+TOGETHER = "second guest"
+
+# The image has no podman, so the guest's Docker is the engine. The guest has no memory controller.
+ENGINE = "--env=RUNNER_ENGINE=auto --volume=/run/docker.sock:/run/docker.sock"
+POOL = f"IMAGE={IMAGE}\nRUN_OPTIONS={ENGINE} --memory=0\n"
 KRUN = """#!/bin/sh
 [ "$1" != --version ] || { echo "crun version 1.21"; echo "+SYSTEMD +LIBKRUN"; exit 0; }
 exec crun "$@"
@@ -27,11 +28,29 @@ exec crun "$@"
 class _Krun(Systemd):
     """Adds the drop-in to a pool of units."""
 
+    sudo = True
+
     def install(self) -> None:
-        """Install the units, then follow docs/krun.md."""
+        """Install the units, then follow docs/krun.md; and stand-ins for krun and for KVM."""
         super().install()
         commands = documented("With systemd", "docs/krun.md")
         self.guest.run("sh", "-ec", f"cd {DEPLOY}/..\n{commands}")
+        self.guest.write("/usr/local/bin/krun", KRUN, 0o755)
+        self.guest.run("mknod", "-m", "666", "/dev/kvm", "c", "1", "3")
+
+    def uninstall(self) -> None:
+        """Remove the units and the stand-ins."""
+        super().uninstall()
+        self.guest.run("rm", "-f", "/usr/local/bin/krun", "/dev/kvm")
+
+    def configure(self, token: str = TOKEN, **settings: str) -> None:
+        """Write the settings; podman gets options for what is missing here."""
+        super().configure(token, **settings)
+        self.guest.write(f"{self.etc}/gh-runner/pool.conf", POOL)
+
+    def status(self) -> str:
+        """Return what `systemctl status` shows, and the log of the units."""
+        return super().status() + journal(self.guest)
 
 
 class KrunUnit(_Krun, Podman):
@@ -42,33 +61,7 @@ class KrunQuadlet(_Krun, Quadlet):
     """The quadlet, with the drop-in."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _krun(guest: Guest) -> Iterator[None]:
-    """Install a stand-in for krun, and a device in KVM's place."""
-    guest.write("/usr/local/bin/krun", KRUN, 0o755)
-    guest.run("mknod", "-m", "666", "/dev/kvm", "c", "1", "3")
-    yield
-    guest.run("rm", "-f", "/usr/local/bin/krun", "/dev/kvm")
-
-
-@pytest.fixture(scope="module", params=[KrunUnit, KrunQuadlet], ids=lambda pool: pool.__name__)
-def installed(guest: Guest, request: pytest.FixtureRequest) -> Iterator[Systemd]:
-    """The files of one kind, installed as the pages say."""
-    pool: Systemd = request.param(guest)
-    pool.install()
-    yield pool
-    pool.uninstall()
-
-
-@pytest.fixture
-def pool(installed: Systemd, github: Simulator) -> Iterator[Systemd]:
-    """A pool of which nothing has been started."""
-    assert github.runners() == []
-    installed.configure()
-    installed.guest.write(f"{installed.etc}/gh-runner/pool.conf", POOL)
-    yield installed
-    sys.stdout.write(journal(installed.guest))
-    installed.stop()
+pytestmark = each_of([KrunUnit, KrunQuadlet])
 
 
 def journal(guest: Guest) -> str:
@@ -96,9 +89,9 @@ def test_job_replacement_stop(pool: Systemd, github: Simulator) -> None:
     assert '"phase": "listening"' in pool.guest.run(
         "cat", "/run/gh-runner/1/machine/shared/state/state.json"
     )
-    job = github.queue_job(LOOK)
+    job = github.queue_job(f"curl -sf --unix-socket /run/docker.sock http://d/version\n{LOOK}")
     listening(github, 1, last)
-    assert_nothing_found(github.job(job["id"]), as_root=False)
+    assert_nothing_found(github.job(job["id"]), as_root=pool.sudo)
     assert pool.stop() < pool.stop_seconds
     assert journal(pool.guest).count("a stop by file") >= 2
     assert pool.containers() == set()

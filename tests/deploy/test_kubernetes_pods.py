@@ -22,6 +22,8 @@ from tests.probe.looks import results
 from tests.probe.needles import APP_ID, of_app
 from tests.support.life import until
 
+TOGETHER = "second guest"
+
 DEPLOYMENT, DOCKER, RESTRICTED, SYSBOX = (
     f"overlays/{name}" for name in ("deployment", "docker", "restricted", "sysbox")
 )

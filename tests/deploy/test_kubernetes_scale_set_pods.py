@@ -23,6 +23,8 @@ from tests.probe import probe
 from tests.probe.looks import results
 from tests.support.life import until
 
+TOGETHER = "second guest"
+
 __all__ = ["sidecar_image"]
 
 NAME = "set-abcde-runner-fghij"

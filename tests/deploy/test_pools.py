@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from simulator import Simulator
-from tests.deploy.guest import Guest
+from tests.deploy.conftest import each_of
 from tests.deploy.pools import (
     Podman,
     Pool,
@@ -25,26 +23,10 @@ from tests.deploy.pools import (
 )
 from tests.support.life import until
 
+TOGETHER = "first guest"
+
 POOLS = [Systemd, SystemdSudo, SystemdSocket, Podman, Quadlet, QuadletRootless, Swarm]
-
-
-@pytest.fixture(scope="package", params=POOLS, ids=lambda pool: pool.__name__)
-def installed(guest: Guest, request: pytest.FixtureRequest) -> Iterator[Pool]:
-    """The files of one kind of pool, installed as deploy/README.md says."""
-    pool: Pool = request.param(guest)
-    pool.install()
-    yield pool
-    pool.uninstall()
-
-
-@pytest.fixture
-def pool(installed: Pool, github: Simulator) -> Iterator[Pool]:
-    """A pool of which nothing has been started; it is stopped at the end."""
-    assert github.runners() == []
-    installed.configure()
-    yield installed
-    sys.stdout.write(installed.status())  # shown if the test has failed
-    installed.stop()
+pytestmark = each_of(POOLS)
 
 
 def test_job_replacement_stop(pool: Pool, github: Simulator) -> None:

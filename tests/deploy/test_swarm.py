@@ -13,6 +13,8 @@ from tests.deploy.look import LOOK, assert_nothing_found
 from tests.deploy.pools import DEPLOY, Swarm, listening
 from tests.support.life import until
 
+TOGETHER = "first guest"
+
 pytestmark = pytest.mark.exhaustive
 
 # Jobs may become root. Under sysbox they can too, by the engine inside the container, and there the
@@ -22,6 +24,13 @@ services:
   runner:
     environment: {RUNNER_SUDO: "1"}
     cap_add: [SYS_ADMIN]
+"""
+
+SOCKET = """
+services:
+  runner:
+    environment: {RUNNER_ALLOW_READABLE_SECRETS: "1"}
+    volumes: ["/var/run/docker.sock:/var/run/docker.sock"]
 """
 
 
@@ -57,3 +66,13 @@ def test_secret_is_unmounted(swarm: Swarm, github: Simulator) -> None:
     job = github.queue_job(LOOK)
     listening(github, 1, last)
     assert_nothing_found(github.job(job["id"]), as_root=True)
+
+
+def test_mounted_socket(swarm: Swarm, github: Simulator) -> None:
+    """With the host's socket a job has Docker, and the operator has allowed it the secret."""
+    swarm.guest.write(f"{DEPLOY}/swarm/socket.yaml", SOCKET)
+    swarm.deploy(1, "socket.yaml")
+    last = listening(github, 1)
+    job = github.queue_job("curl -sf --unix-socket /var/run/docker.sock http://docker/version")
+    listening(github, 1, last)
+    assert '"Version":"26' in github.job(job["id"])["log"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.deploy.guest import Guest
 from tests.deploy.pools import DEPLOY, IMAGE
 
+TOGETHER = "second guest"
+
 CHECK = f"{DEPLOY}/sysbox-check"
 # From reports of sysbox's users (findmnt in a container).
 MOUNT = "620 612 0:52 /proc/sys /proc/sys rw,nosuid,relatime - fuse sysboxfs rw,user_id=0"

@@ -42,6 +42,18 @@ CROWD = """
     def test_what_is_shared_is_made_once(made_once):
         assert (HERE / "made").read_text() == "x"
 """
+TOGETHER = """
+    import os
+    from pathlib import Path
+
+    import pytest
+
+    TOGETHER = "{}"
+
+    @pytest.mark.parametrize("number", range(6))
+    def test_it(number):
+        Path(__file__).with_name(f"{{TOGETHER}}.{{os.getpid()}}").touch()
+"""
 FAILING_LIFE = """
     import pytest
 
@@ -56,6 +68,16 @@ def test_together_and_alone(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(CROWD)
     result = pytester.runpytest_subprocess(*PLUGINS, *WORKERS)
     result.assert_outcomes(passed=12 + 6 + 3 + 1)
+
+
+def test_modules_that_share_a_worker(pytester: pytest.Pytester) -> None:
+    """One worker runs the tests of all modules that name the same worker."""
+    names = {"test_a": "x", "test_b": "x", "test_c": "y", "test_d": "y"}
+    pytester.makepyfile(**{module: TOGETHER.format(name) for module, name in names.items()})
+    result = pytester.runpytest_subprocess(*PLUGINS, *WORKERS)
+    result.assert_outcomes(passed=24)
+    workers = sorted(path.name[0] for path in pytester.path.glob("?.[0-9]*"))
+    assert workers == ["x", "y"]
 
 
 def test_a_life_that_fails_shows_its_log(pytester: pytest.Pytester) -> None:

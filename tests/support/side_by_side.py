@@ -1,14 +1,16 @@
 """A pytest plugin: how tests share the machine when several run at a time (`pytest -n auto`).
 
 Every test has its own ports, namespaces and temporary folders, so that any two may run side by
-side. Two kinds need more: tests that share what a fixture has made for their module run one after
-the other in one worker, and a test with `@pytest.mark.alone(reason=…)` runs while no other does.
+side. Some need more. Tests that share what a fixture has made for their module run one after the
+other in one worker, and so do those of all modules that have the same `TOGETHER = "name"`. A test
+with `@pytest.mark.alone(reason=…)` runs while no other does.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -50,12 +52,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
 class _Scheduler(LoadScopeScheduling):  # type: ignore[misc] # see the import
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return path if _has_module_fixture(self.config.rootpath / path) else nodeid
+        return _together(self.config.rootpath / path) or nodeid
 
 
 @cache
-def _has_module_fixture(path: Path) -> bool:
-    return 'scope="module"' in path.read_text()
+def _together(path: Path) -> str:
+    """Return the name of the tests that share a worker with those of a module; "" if none do."""
+    text = path.read_text()
+    if found := re.search(r'^TOGETHER = "(.+)"$', text, re.MULTILINE):
+        return found[1]
+    return str(path) if 'scope="module"' in text else ""
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # before the clock of pytest-timeout starts
