@@ -7,7 +7,7 @@ name is in BENCHES.
 import importlib
 import sys
 
-BENCHES = ["init", "startup", "stop"]
+BENCHES = ["init", "startup", "stop", "log"]
 
 
 def main(names: list[str]) -> int:

@@ -198,6 +198,7 @@ def run_options(github: Simulator, tmp_path: Path) -> RunOptions:
             "GITHUB_PERSONAL_TOKEN": TOKEN,
             "GITHUB_API_URL": github.url,
             "GITHUB_ALLOW_HTTP": "1",
+            "RUNNER_LOG_FORMAT": "json",
             **settings,
         }
         lines = [f"{name}={value}\n" for name, value in values.items() if value]
@@ -228,7 +229,18 @@ def start(
         ) -> Container:
             usual = [*run_options(scale, **settings), "--network", network]
             container = Container(engine, *usual, *options, image, *command, wait=False)
+            if not command:  # another program than the runner prints what it likes
+                started.append(container)
             exits.callback(lambda: removals.append(container.discard()))
             return container
 
+        started: list[Container] = []
         yield run
+        for container in started:
+            require_records(container.logs())
+
+
+def require_records(log: str) -> None:
+    """Check that each line of a container's log is one JSON object, whichever program wrote it."""
+    for line in log.splitlines():
+        assert isinstance(json.loads(line), dict), line

@@ -87,7 +87,7 @@ def test_the_checksum_of_another_architecture(
 def test_a_life_tells_its_runner(start: StartRunner, github: Simulator) -> None:
     """The log's first event has the version and the date of the runner in the image."""
     github.queue_job()
-    container = start(RUNNER_LOG_FORMAT="json")
+    container = start()
     assert container.wait() == 0
     first = json.loads(container.logs().splitlines()[0])
     assert first["event_name"] == "life.started"

@@ -12,6 +12,7 @@ import pytest
 
 from simulator import Simulator
 from simulator.container import field
+from tests.support import mutants
 from tests.support.life import NAMESPACE, Life, until
 
 STRANGE = """\
@@ -83,6 +84,42 @@ def test_refusal_has_fields(life: Life) -> None:
     assert (failed["method"], failed["status"]) == ("POST", 401)
     assert failed["kind"]
     assert failed["request_id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "awaited"),
+    [("/registration-token$", "GitHub's answer"), ("/actions/runners/register$", "config.sh")],
+)
+def test_a_long_wait_is_told(life: Life, simulator: Simulator, path: str, awaited: str) -> None:
+    """If the start takes long, the log says what is awaited, and for how many seconds."""
+    life.program = mutants.mutated(life.directory, mutants.constant("call.SLOW", "0.2"))
+    simulator.fault(path=path, hang=True, times=0)
+    life.start()
+    until(lambda: f"waiting for {awaited}, for at most" in life.output)
+    [told] = [r for r in records(life) if r["event_name"] == "life.waiting"]
+    assert told["limit"] >= 50
+
+
+def test_debug_tells_requests_and_decisions(life: Life, simulator: Simulator) -> None:
+    """With RUNNER_LOG_LEVEL=debug the log has each of our requests, and why things are done."""
+    life.start(RUNNER_LOG_LEVEL="debug")
+    simulator.wait_for("listening")
+    assert life.signal().wait() == 143
+    told = [(r["method"], r["path"]) for r in life.log if r["event_name"] == "github.request"]
+    sent = [r for r in simulator.requests() if r["user_agent"].startswith("gh-runner")]
+    assert sorted(told) == sorted((r["method"], r["path"]) for r in sent)
+    decisions = "\n".join(r["body"] for r in life.log if r["event_name"] == "life.decision")
+    for decision in ("executed itself again", "config.sh registers", "config.sh removes"):
+        assert decision in decisions
+
+
+def test_a_defect_in_a_child_is_a_record(life: Life) -> None:
+    """A traceback, too, is one JSON object."""
+    broken = mutants.body("prepare_child.load", "raise RuntimeError('broken')")
+    life.program = mutants.mutated(life.directory, broken)
+    assert life.start().wait() == 70
+    [defect] = [r for r in records(life) if r["event_name"] == "life.defect"]
+    assert "RuntimeError: broken" in defect["traceback"]
 
 
 def chatty(life: Life, words: str) -> None:

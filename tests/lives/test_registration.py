@@ -102,10 +102,10 @@ def test_config_sh_that_aborts(life: Life, simulator: Simulator) -> None:
 
 
 def test_config_sh_that_cannot_be_executed(life: Life) -> None:
-    """If config.sh lacks the x bit, the error is about the runner, and is no defect of ours."""
+    """If config.sh lacks the x bit, the error is about RUNNER_HOME, and is no defect of ours."""
     (life.home / "config.sh").chmod(0o644)
-    assert life.start().wait() == 76, life.output
-    assert "Permission denied" in life.error()
+    assert life.start().wait() == 78, life.output
+    assert "nobody cannot execute" in life.error()
 
 
 def test_what_is_registered(life: Life, simulator: Simulator) -> None:
