@@ -9,24 +9,37 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from simulator import Simulator
 from tests.image.conftest import TOKEN, RunOptions, built
 from tests.image.engine import ROOT, Engine
 from tests.project.test_simulator_page import free_port
+from tests.support.secrets import app_key
 
-TYPED = {page: (ROOT / page).read_text() for page in ("README.md", "docs/faq.md")}
+APP_ID = 123456  # in docs/faq.md
+CACHE = "gh-runner-tools"  # the volume in docs/containers.md
 # Plays the docker command: it adds what leads to the simulator, and takes the image of the tests.
 SHIM = """\
 #!/usr/bin/env bash
-[ "$1 ${{*: -1}}" = "run gh-runner" ] || exec {docker} "$@"
-exec {docker} run {options} "${{@:2:$#-2}}" {image}
+settings=({settings})
+words=()
+for word in "${{@:2}}"; do
+    case $word in
+        RUNNER_JITCONFIG) settings=() ;;  # says it all
+        gh-runner) word={image} ;;
+        {cache}:*) word=gh-runner-test-tools:${{word#*:}} ;;
+    esac
+    words+=("$word")
+done
+exec {docker} "$1" {options} "${{settings[@]}}" "${{words[@]}}"
 """
 
 
 def typed(page: str, language: str) -> list[str]:
     """Return the blocks of a page that start the image, without what fetches and builds it."""
-    found = re.findall(rf"^```{language}\n(.*?)^```$", TYPED[page], re.MULTILINE | re.DOTALL)
+    text = (ROOT / page).read_text()
+    found = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     lines = [re.sub(r"^(git clone|make) .*\n", "", b, flags=re.MULTILINE) for b in found]
     return [block for block in lines if "docker run" in block]
 
@@ -35,25 +48,46 @@ def typed(page: str, language: str) -> list[str]:
 def directory(  # a directory with .env, and a PATH on which `docker` leads to the simulator
     docker: Engine, image: str, network: str, run_options: RunOptions, tmp_path: Path
 ) -> Path:
-    """Make what a user has: a clone's .env, and a docker command that knows the image."""
-    _, _, *options = run_options(RUNNER_IDLE_TIMEOUT="1")
+    """Make what a user has: a clone's .env, an App's key, a docker command that knows the image."""
+    _, _, *options = run_options()
+    (tmp_path / "app.pem").write_text(app_key())
     given = (tmp_path / "runner-0/.env").read_text().splitlines()
     theirs = ("GITHUB_URL", "GITHUB_PERSONAL_TOKEN=")
     (tmp_path / ".env").write_text("".join(f"{s}\n" for s in given if s.startswith(theirs)))
     ours = [f"--env={setting}" for setting in given if not setting.startswith(theirs)]
-    words = " ".join([f"--network={network}", *options, *ours])
+    options = [f"--network={network}", *options]
     shim = tmp_path / "bin" / "docker"
     shim.parent.mkdir()
-    shim.write_text(SHIM.format(docker=docker.program, options=words, image=image))
+    shim.write_text(
+        SHIM.format(
+            docker=docker.program,
+            options=" ".join(options),
+            settings=" ".join(ours),
+            image=image,
+            cache=CACHE,
+        )
+    )
     shim.chmod(0o755)
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "block", [*typed("README.md", "bash"), *typed("docs/faq.md", "sh")], ids=range(5)
-)
-def test_token_is_given(block: str, directory: Path, github: Simulator) -> None:
-    """Each way to give the token registers a runner, which leaves when there is no job."""
+BLOCKS = [
+    *typed("README.md", "bash"),
+    *typed("docs/faq.md", "sh"),
+    *typed("docs/containers.md", "sh"),
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_run(block: str, docker: Engine, directory: Path, github: Simulator) -> None:
+    """Each command starts a runner, which takes a job that finds a cache to write into."""
+    key = serialization.load_pem_private_key(app_key().encode(), None).public_key()
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    public = key.public_bytes(serialization.Encoding.PEM, form).decode()
+    permissions = {"administration": "write", "metadata": "read"}
+    installation = {"id": 1, "account": "acme", "permissions": permissions}
+    github.add_app(APP_ID, public, installation)
+    job = github.queue_job("touch /opt/hostedtoolcache/seen")
     done = subprocess.run(
         ["bash", "-ec", block],
         cwd=directory,
@@ -64,8 +98,9 @@ def test_token_is_given(block: str, directory: Path, github: Simulator) -> None:
         text=True,
         check=False,
     )
+    docker("volume", "rm", "gh-runner-test-tools", check=False)
     assert done.returncode == 0, done.stdout
-    assert "Listening for Jobs" in done.stdout
+    assert github.job(job["id"])["result"] == "succeeded"
     assert github.runners() == []
 
 
