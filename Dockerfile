@@ -43,7 +43,7 @@ ENV AGENT_TOOLSDIRECTORY=/opt/hostedtoolcache \
     RUNNER_ENGINE=auto \
     RUNNER_TOOL_CACHE=/opt/hostedtoolcache
 # There is no USER: PID 1 is root, and jobs run as `runner`.
-ENTRYPOINT ["/usr/bin/env", "--block-signal", "/opt/gh-runner/bin/python", "-I", "-m", "entrypoint"]
+ENTRYPOINT ["/usr/bin/env", "--block-signal", "/usr/local/bin/gh-runner"]
 CMD []
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=2m --retries=2 \

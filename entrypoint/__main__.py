@@ -1,13 +1,12 @@
 """The start of the program: it blocks all signals, reads the command line, and runs a subcommand.
 
-The image starts it by `env --block-signal … python -I -m entrypoint`, so that a signal that comes
+The image starts it by `env --block-signal gh-runner` (image/gh-runner), so that a signal that comes
 while Python starts is not lost. The signals are blocked here as well, for all other ways to start.
 """
 
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import sys
 
@@ -27,6 +26,8 @@ def main() -> int:
         case ["check" | "settings" | "status" | "sweep" | "jit" as tool, *arguments]:
             signals.restore_signals()  # an ordinary program: Ctrl-C ends it
             pid1.forbid_dumps()  # its environment may hold the credential, which jobs must not read
+            import importlib
+
             code: int = importlib.import_module(f"entrypoint.commands.{tool}").main(arguments)
             return code
         case ["--help" | "-h" | "help"] | ["run", "--help" | "-h"]:
@@ -75,7 +76,6 @@ def run() -> int:
 
         if (failure := refused_by_kernel(error)) is None:
             raise
-        _configure_log()
         log.error("life.failed", failure.message, hint=failure.hint, code=int(failure.code))
         return failure.code
 
@@ -89,24 +89,26 @@ def _configure_log() -> None:
 
 
 def _run() -> int:
+    from entrypoint import figures
     from entrypoint.vault import Vault, leave_environment
 
+    _configure_log()
     child.open_standard_streams()
     gc.disable()  # until all modules are loaded, which make no garbage
     pid1.forbid_dumps()
     given = leave_environment()
     pid_1 = pid1.Init()
-    from entrypoint import figures
+    from entrypoint.lifecycle.prepare import Preparing
     from entrypoint.registration.register import RegisteringChild
-    from entrypoint.settings import schema  # noqa: F401 - before the fork, since both need it
 
-    _configure_log()
     figures.share()
-    registering = RegisteringChild(pid_1, os.environ, Vault())
-    from entrypoint.lifecycle import life  # after the fork, while the child imports its modules
+    vault = Vault()
+    preparing = Preparing(pid_1, os.environ, given, vault)
+    registering = RegisteringChild(pid_1, os.environ, vault)
+    from entrypoint.lifecycle import life  # after the forks, while both children load their modules
 
     gc.enable()
-    return life.run(pid_1, os.environ, given, registering)
+    return life.run(pid_1, os.environ, preparing, registering)
 
 
 def exit_code() -> int:

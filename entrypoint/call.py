@@ -6,11 +6,9 @@ can always act on signals, stays small, and never has a secret in its memory.
 
 from __future__ import annotations
 
-import json
+import marshal  # as in vault.py
 import sys
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from entrypoint import log, redaction
 from entrypoint.errors import ExitCode, Failure
@@ -19,14 +17,17 @@ from entrypoint.init.child import Child
 from entrypoint.init.pid1 import Init
 from entrypoint.init.signals import kill
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
+    from typing import Any
 
 SLOW = 4.0  # seconds; an operator is told of a longer wait
 
 
 def start(init: Init, function: Callable[[], Any], *, capture: bool = False) -> Child:
-    """Start a call; the function's result must be a value that JSON can hold."""
+    """Start a call; the function's result must consist of values that marshal can hold."""
     return init.fork(lambda: answer(function), capture=capture)
 
 
@@ -34,7 +35,7 @@ def answer(function: Callable[[], Any]) -> bytes:
     """In the child, call the function; return its result or Failure in the form for `result`."""
     sys.excepthook = _tell_defect
     try:
-        return json.dumps({"result": function()}).encode()
+        return marshal.dumps({"result": function()})
     except Failure as failure:
         told = {
             "code": int(failure.code),
@@ -43,7 +44,7 @@ def answer(function: Callable[[], Any]) -> bytes:
             "problems": [redaction.redact(problem) for problem in failure.problems],
             "fields": redaction.redact_all(failure.fields),
         }
-        return json.dumps({"failure": told}).encode()
+        return marshal.dumps({"failure": told})
 
 
 def _tell_defect(
@@ -58,7 +59,8 @@ def _tell_defect(
 
 def result(child: Child) -> Any:
     """Return what the function returned, or raise the Failure that it raised."""
-    told, said = json.loads(child.answer() or b"{}"), child.output()
+    answer, said = child.answer(), child.output()
+    told: dict[str, Any] = marshal.loads(answer) if answer else {}  # noqa: S302 - by our own child
     child.close()
     if "failure" in told:
         parts = told["failure"]

@@ -8,18 +8,21 @@ names of the events.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import json
 import os
 import select
 import time
-from collections.abc import Iterator, MutableMapping
-from typing import Any
 
+from entrypoint import json_text
 from entrypoint.redaction import redact_all
 
-EventDict = MutableMapping[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+    from typing import Any
+
+    EventDict = MutableMapping[str, Any]
+
 LEVELS = ("debug", "info", "warning", "error")
 # The numbers of OpenTelemetry (https://opentelemetry.io/docs/specs/otel/logs/data-model/).
 SEVERITIES = {"debug": 5, "info": 9, "warning": 13, "error": 17}
@@ -102,36 +105,41 @@ def _say(level: str, event: str, body: str, fields: dict[str, Any]) -> None:
     for processor in (stamp, censor):
         record = processor(None, level, record)
     text = as_json(name_runner(None, level, record)) if is_json() else _for_people(level, record)
-    with contextlib.suppress(OSError):  # the reader of the log is gone: the runner goes on
+    try:
         write_line(text)
+    except OSError:  # the reader of the log is gone: the runner goes on
+        pass
 
 
 def write_line(text: str) -> None:
     """Write a line to stdout; if the log's reader stalls, drop the line after a short wait."""
-    with _locked():
+    if _config["lock"] is not None:
+        _lock(_config["lock"])
+    try:
         _write(_config["descriptor"], f"{text}\n".encode(errors="backslashreplace"))
+    finally:
+        if _config["lock"] is not None:
+            _unlock(_config["lock"])
 
 
-@contextlib.contextmanager
-def _locked() -> Iterator[None]:
-    """Hold the lock of `share`, if there is one; go on without it if it is not free in time."""
-    if _config["lock"] is None:
-        yield
-        return
+def _lock(descriptor: int) -> None:
+    """Take the lock of `share`; go on without it if it is not free in time."""
     deadline = time.monotonic() + _config["patience"]
     while True:
         try:
-            fcntl.lockf(_config["lock"], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             if time.monotonic() < deadline:
                 time.sleep(0.001)
                 continue
         break
+
+
+def _unlock(descriptor: int) -> None:
     try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            fcntl.lockf(_config["lock"], fcntl.LOCK_UN)
+        fcntl.lockf(descriptor, fcntl.LOCK_UN)
+    except OSError:
+        pass
 
 
 def _write(descriptor: int, line: bytes) -> None:
@@ -166,7 +174,7 @@ def name_runner(_logger: object, _level: str, record: EventDict) -> EventDict:
 
 def as_json(record: EventDict) -> str:
     """Render a record as one JSON object."""
-    return json.dumps(record, default=str, ensure_ascii=False)
+    return json_text.dumps(record)
 
 
 def _for_people(level: str, record: EventDict) -> str:

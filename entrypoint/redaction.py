@@ -7,45 +7,21 @@ whole or in part, and the log does not show it.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _LONG = 8  # characters; a shorter part of a secret may be a part of an ordinary word
 _SHORTEST = 4  # characters; a shorter value is not treated as a secret
 _SHOWN = 39  # characters; the longest value that a message repeats, an owner's name at GitHub
 MASK = "***"
-
-# Classic personal access tokens and the tokens of Apps and jobs; fine-grained tokens; JWTs;
-# registration and remove tokens; PEM keys, whole or cut off; PEM keys in base64.
-_TOKEN = re.compile(
-    r"gh[pousr]_\w{8,}"
-    r"|github_pat_\w{8,}"
-    r"|\beyJ[\w-]{8,}(?:\.[\w-]+)*"
-    r"|\bA[A-Z0-9]{28}\b"
-    r"|-----BEGIN (?!CERT)[A-Z].*?(?:-----END[^\n]*?-----|\Z)"
-    r"|LS0tLS1CRUdJTi[\w+/=-]*",
-    re.DOTALL,
+# What looks like a secret has one of these in it, or so many letters and digits in a row. PID 1's
+# own lines have neither, so an idle PID 1 does not load secret_forms.py, and with it `re`.
+_SIGNS = (
+    *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+    *("eyJ", "-----BEGIN ", "LS0tLS1CRUdJTi", "@"),
 )
-# Tokens from before April 2021, which look like the SHA of a commit; the body of a key, or other
-# base64 that is not a path.
-_LIKE_A_TOKEN = re.compile(
-    r"(?<![0-9A-Za-z])[0-9a-f]{40}(?![0-9A-Za-z])"
-    r"|(?<![\w/+.-])(?=[\w+/]*[A-Z])(?=[\w+/]*[a-z])(?=[\w+/]*[0-9])[A-Za-z0-9+][A-Za-z0-9+/]{59,}=*"
-)
-# Base64 may also follow a slash or a hyphen, and then looks like a path. A part of it with _RANDOM
-# characters has all kinds in _MIXED. A directory's name does not: a hash has no letter after F.
-_BASE64 = re.compile(r"[A-Za-z0-9+/]{60,}=*")
-_RANDOM = 40
-_MIXED = ("[A-Z]", "[a-z]", "[0-9]", "[G-Zg-z]")
-# A user's name and password in something like a URL. They end at the last @ of the word, because a
-# password that is not percent-encoded may contain any character. The digest of an image
-# (name@sha256:…) and the words of our own hints are left alone.
-_USER_INFO = re.compile(
-    r"(?<=://)(?!\[?USER:PASSWORD@)[^\s'\"]*@"
-    r"|(?<![\w.+:-])(?!USER:PASSWORD@)[\w.+-]+:[^\s/'\"][^\s'\"]*@(?!sha256:)"
-)
-# Parts of a secret that are public.
-_KNOWN_TO_ALL = re.compile(r"-----[A-Z ]+-----|\bgithub_pat_")
+_LONG_WORD = 29  # characters; a registration token has so many, and all other forms have more
 _LOWER = str.maketrans({chr(c): chr(c + 32) for c in range(ord("A"), ord("Z") + 1)})
 
 _pieces: set[str] = set()  # every part of _LONG characters of a known secret, in lower case
@@ -58,8 +34,10 @@ def hide(*secrets: str) -> None:
         return
     from urllib.parse import quote, unquote  # only here, because PID 1 knows no secret
 
+    from entrypoint import secret_forms
+
     for form in {*secrets, *map(unquote, secrets), *map(quote, secrets)}:
-        for part in _KNOWN_TO_ALL.split(form):
+        for part in secret_forms.private_parts(form):
             lower = part.translate(_LOWER)
             if len(lower) >= _LONG:
                 _pieces.update(lower[i : i + _LONG] for i in range(len(lower) - _LONG + 1))
@@ -84,27 +62,25 @@ def passwords(value: str) -> Iterator[str]:
 
 def redact(text: str) -> str:
     """Replace known secrets, each long enough part of them, and all that looks like a secret."""
-    for form in (_TOKEN, _LIKE_A_TOKEN):
-        text = form.sub(MASK, text)
-    text = _BASE64.sub(_masked, text)
-    return _without_known(_USER_INFO.sub(f"{MASK}@", text))
+    if _may_look_like_a_secret(text):
+        from entrypoint import secret_forms
+
+        text = secret_forms.masked(text, MASK)
+    return _without_known(text)
 
 
-def _masked(found: re.Match[str]) -> str:
-    """Replace base64; return a path, which may have the same characters, unchanged.
-
-    Base64 has a slash at every 64th place on average; a path has more slashes.
-    """
-    longest = max(found[0].split("/"), key=len)
-    is_random = len(longest) >= _RANDOM and all(re.search(of, longest) for of in _MIXED)
-    return MASK if is_random else found[0]
+def _may_look_like_a_secret(text: str) -> bool:
+    if any(sign in text for sign in _SIGNS):
+        return True
+    words = "".join(c if c.isalnum() or c in "+/" else " " for c in text).split()
+    return any(len(word) >= _LONG_WORD for word in words)
 
 
 def redact_all(value: object) -> object:
     """Return a value of a type that JSON has, with every text in it redacted."""
     if isinstance(value, str):
         return redact(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {redact(str(name)): redact_all(one) for name, one in value.items()}
     if isinstance(value, list | tuple | set):
         return [redact_all(one) for one in value]
@@ -113,7 +89,9 @@ def redact_all(value: object) -> object:
 
 def is_token(value: str) -> bool:
     """Return whether a value contains something in the form of a GitHub token or a private key."""
-    return bool(_TOKEN.search(value))
+    from entrypoint import secret_forms
+
+    return bool(secret_forms.TOKEN.search(value))
 
 
 def has_password(value: str) -> bool:
@@ -139,7 +117,7 @@ def _without_known(text: str) -> str:
     for start, end in reversed(spans):
         text = text[:start] + MASK + text[end:]
     for word in _words:
-        text = re.sub(
-            rf"(?<!\w){re.escape(word)}(?!\w)", MASK, text, flags=re.IGNORECASE | re.ASCII
-        )
+        from entrypoint import secret_forms
+
+        text = secret_forms.without_word(text, word, MASK)
     return text

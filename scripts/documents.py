@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from entrypoint.commands.settings import template
-from entrypoint.errors import ExitCode
+from entrypoint.errors import MEANINGS
 from entrypoint.github.refusals import REFUSALS
 from entrypoint.settings import credential
 from entrypoint.settings.projects import PROJECTS, Project, Row
@@ -130,7 +130,7 @@ def _two_columns(rows: dict[str, str]) -> str:
 
 def exit_codes() -> str:
     """Return the table of exit codes."""
-    rows = [f"| {int(code)} | {code.meaning} |" for code in ExitCode]
+    rows = [f"| {int(code)} | {code.meaning} |" for code in MEANINGS]
     other = "| other | `exec`: the command's own code, or 128 + N if signal N ended it |"
     return "\n".join(["| code | meaning |", "|---|---|", *rows, other]) + "\n"
 

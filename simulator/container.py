@@ -21,7 +21,9 @@ USER = "nobody"  # jobs run as this user, which every system has and which has n
 NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 # A blocked signal stays pending across exec: none is lost while Python starts.
 BLOCKED = ["/usr/bin/env", "--block-signal"]
-PROGRAM = [*BLOCKED, sys.executable, "-I", "-m", "entrypoint"]
+# The image's own command, in this Python.
+COMMAND = [sys.executable, "-I", str(Path(__file__).parents[1] / "image/gh-runner")]
+PROGRAM = [*BLOCKED, *COMMAND]
 _LOOK = 0.0005  # seconds between two looks; no event tells that a process has begun
 _START = 30.0  # seconds; PID 1 has to begin within them
 _KILL = 5.0  # seconds; the kernel needs far less to end what was killed

@@ -16,7 +16,7 @@ from entrypoint.commands.finding import Finding
 from entrypoint.container import account, certificates, kernel, state
 from entrypoint.container.account import Account
 from entrypoint.errors import ExitCode, Failure, refused_by_kernel
-from entrypoint.lifecycle import engine, exposure, prepare_child
+from entrypoint.lifecycle import engine_choice, exposure, prepare_child
 from entrypoint.runner import home, hook, program
 from entrypoint.settings.schema import Settings, environment
 from entrypoint.settings.secret_files import SecretFile
@@ -161,7 +161,7 @@ def _state(settings: Settings) -> Iterator[Finding]:
 
 def _engine(settings: Settings) -> Iterator[Finding]:
     """Look for the engine that jobs get; only `run` can find out whether it starts."""
-    kind, why = engine.choose(settings, environment())
+    kind, why = engine_choice.choose(settings, environment())
     if kind in _ENGINES:
         command = _ENGINES[kind]
         if path := shutil.which(command, path=program.PATH):
@@ -173,5 +173,5 @@ def _engine(settings: Settings) -> Iterator[Finding]:
     elif settings.engine == "auto" or kind == "given":
         yield finding.fine("engine", f"{kind}: {why}")
     if kind == "given":
-        for warning in engine.shared_engine_warnings(settings):
+        for warning in engine_choice.shared_engine_warnings(settings):
             yield finding.warning("engine", warning)

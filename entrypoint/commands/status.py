@@ -18,7 +18,7 @@ import psutil
 
 from entrypoint import redaction
 from entrypoint.container import state
-from entrypoint.runner.program import LISTENER, WORKER
+from entrypoint.runner.listener import LISTENER, WORKER
 from entrypoint.settings.schema import in_environment
 
 _USUAL_PHASES = (state.REGISTERING, state.STOPPING)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
 
 _MAX_LINKS = 40  # the kernel's own limit (path_resolution(7))
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -51,8 +50,10 @@ def _step(directory: int, name: str, *, make: bool) -> tuple[int, list[str]]:
         begin = "/" if target.startswith("/") else "."
         return os.open(begin, _ON_THE_WAY, dir_fd=directory), target.split("/")
     if make and name:
-        with suppress(FileExistsError):
+        try:
             os.mkdir(name, 0o755, dir_fd=directory)
+        except FileExistsError:
+            pass
     return os.open(name or ".", _ON_THE_WAY, dir_fd=directory), []
 
 
@@ -76,8 +77,10 @@ def put(directory: int, name: str, content: bytes, mode: int = 0o644) -> None:
     is written into it.
     """
     draft = f".{name}.{os.getpid()}"
-    with suppress(FileNotFoundError):
+    try:
         os.unlink(draft, dir_fd=directory)
+    except FileNotFoundError:
+        pass
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(draft, flags, 0o600, dir_fd=directory)
     try:
@@ -86,6 +89,8 @@ def put(directory: int, name: str, content: bytes, mode: int = 0o644) -> None:
             file.write(content)
         os.replace(draft, name, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:
-        with suppress(OSError):
+        try:
             os.unlink(draft, dir_fd=directory)
+        except OSError:
+            pass
         raise

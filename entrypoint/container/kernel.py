@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 
 # linux/capability.h
 CAP_SETPCAP, CAP_SYS_PTRACE, CAP_SYS_ADMIN = 8, 19, 21
@@ -11,7 +10,6 @@ CAP_SETPCAP, CAP_SYS_PTRACE, CAP_SYS_ADMIN = 8, 19, 21
 # processes.
 _NEEDED = {"CHOWN": 0, "DAC_OVERRIDE": 1, "KILL": 5, "SETGID": 6, "SETUID": 7}
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8  # sys/mount.h
-_ESCAPED = re.compile(r"\\([0-7]{3})")  # white space and backslashes in mountinfo (proc(5))
 # cgroup v2, then v1; inside a container each shows its own group (cgroup_namespaces(7)).
 _MEMORY_EVENTS = (
     "/sys/fs/cgroup/memory.events",
@@ -46,7 +44,9 @@ def _mounts() -> list[tuple[str, str]]:
 
 
 def _unescaped(path: str) -> str:
-    return _ESCAPED.sub(lambda code: chr(int(code[1], 8)), path)
+    import re  # only here, because PID 1 does without it
+
+    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), path)
 
 
 def may_unmount() -> bool:

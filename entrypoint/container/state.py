@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import time
-from typing import Any
 
-from entrypoint import log
+from entrypoint import json_text, log
 from entrypoint.container import files
 from entrypoint.errors import Failure
 from entrypoint.redaction import redact_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 FILE = "state.json"
 _MAX_SIZE = 64 * 1024  # bytes; ours has some hundreds
@@ -61,7 +63,8 @@ class State:
         if self._directory < 0:
             return
         try:
-            files.put(self._directory, FILE, json.dumps(redact_all(self._facts)).encode())
+            text = json_text.dumps(redact_all(self._facts))
+            files.put(self._directory, FILE, text.encode(errors="backslashreplace"))
         except OSError as error:
             self._tell(error)
 
@@ -96,6 +99,8 @@ def _now() -> str:
 
 def read(directory: str) -> dict[str, Any]:
     """Return the state that a runner has written into a directory; empty where there is none."""
+    import json  # not in PID 1, which only writes
+
     # A directory that is shared with a virtual machine belongs to the machine's root as well, who
     # may put anything there. So links and FIFOs are not opened, and only a JSON object is accepted.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

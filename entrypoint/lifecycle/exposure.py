@@ -12,7 +12,7 @@ from entrypoint.container import kernel
 from entrypoint.container.account import Account, can
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.pid1 import Init
-from entrypoint.lifecycle import engine
+from entrypoint.lifecycle import engine_choice
 from entrypoint.runner import program
 from entrypoint.settings.schema import Settings
 from entrypoint.settings.secret_files import ENVFILE, SecretFile
@@ -30,7 +30,7 @@ _SUDO_TIMEOUT = 5.0  # seconds; if sudo has not answered by then, the user is ta
 
 def way_to_root(settings: Settings, user: Account) -> str:
     """Return the way in which a job can become root, and so read what root can; "" if none."""
-    if (kind := engine.choose(settings).kind) not in ("none", "given"):
+    if (kind := engine_choice.choose(settings).kind) not in ("none", "given"):
         return kind
     for path in _HOST_SOCKETS:
         if can(user, path, os.W_OK):

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
 
 from entrypoint import log
-from entrypoint.container.state import State
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.init.pid1 import Init
-from entrypoint.lifecycle import outcome
-from entrypoint.lifecycle.engine import Engine
-from entrypoint.lifecycle.life_figures import Figures
-from entrypoint.registration.remove import Listed, Remover
-from entrypoint.runner.listener import Listener
-from entrypoint.settings.schema import Settings
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from entrypoint.container.state import State
+    from entrypoint.init.pid1 import Init
+    from entrypoint.lifecycle.engine import Engine
+    from entrypoint.lifecycle.life_figures import Figures
     from entrypoint.lifecycle.watching import Idle, Phase
+    from entrypoint.registration.remove import Listed, Remover
+    from entrypoint.runner.listener import Listener
+    from entrypoint.settings.plan import Plan
 
 # All in seconds.
 START_TIME = 60.0  # from the growth of the listener's log to the start of a worker
@@ -44,16 +44,24 @@ _LISTENS = "Set runner/worker IPC timeout"
 _JOB_MESSAGES = ("GetCredentialProvider", "acquirejob", "Skipping message Job", "Job request")
 
 
-class Scene(NamedTuple):
+class Scene:
     """The parts of one runner's life, which the functions of this package take together."""
 
-    pid_1: Init
-    settings: Settings
-    listener: Listener
-    remover: Remover
-    seen: State
-    figures: Figures
-    engine: Engine
+    def __init__(  # noqa: PLR0913 - it has these parts, and does nothing
+        self,
+        *,
+        pid_1: Init,
+        plan: Plan,
+        listener: Listener,
+        remover: Remover,
+        seen: State,
+        figures: Figures,
+        engine: Engine,
+    ) -> None:
+        """Take the parts."""
+        self.pid_1, self.plan = pid_1, plan
+        self.listener, self.remover, self.engine = listener, remover, engine
+        self.seen, self.figures = seen, figures
 
 
 class Abandoned(Exception):
@@ -137,14 +145,14 @@ class Suspicion:
             self._scene.listener.expect_growth()
             return self._idle
         self._tell(listed)
-        self._misses.count(missed=listed is Listed.NO)
+        self._misses.count(missed=listed == "no")
         self._require_patience(listed, now)
         self._look_later(listed, now)
         return self
 
     def _is_suspicious(self, listed: Listed) -> bool:
         """Whether a job may be lost: the log also grows when the listener renews its token."""
-        if listed is Listed.IDLE or not self._scene.remover.can_ask:
+        if listed == "idle" or not self._scene.remover.can_ask:
             return any(message in self._words for message in _JOB_MESSAGES)
         return True
 
@@ -157,14 +165,14 @@ class Suspicion:
                 "a job may have come, and no worker has started",
                 seconds=round(time.monotonic() - self._begun),
                 limit=LEASE,
-                listed=listed.value,
+                listed=listed,
             )
-        elif listed is Listed.UNKNOWN and self._scene.remover.can_ask:
+        elif listed == "unknown" and self._scene.remover.can_ask:
             log.warning("github.unasked", "GitHub cannot be asked; the suspicion stays")
 
     def _require_patience(self, listed: Listed, now: float) -> None:
         """Raise Abandoned once GitHub has given the job up, but not if GitHub cannot be asked."""
-        if now - self._begun < LEASE or (listed is Listed.UNKNOWN and self._scene.remover.can_ask):
+        if now - self._begun < LEASE or (listed == "unknown" and self._scene.remover.can_ask):
             return
         raise Abandoned(
             f"a job came {(now - self._begun) / 60:.0f} minutes ago, and no worker has started",
@@ -172,7 +180,7 @@ class Suspicion:
         )
 
     def _look_later(self, listed: Listed, now: float) -> None:
-        if listed is Listed.NO:
+        if listed == "no":
             self._look_at = now + min(SECOND_LOOK, self._pause)
             return
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
@@ -193,7 +201,7 @@ class RunningJob:
         self._scene, self._then = scene, then
         self._misses = 0
         now = time.monotonic()
-        self._end = now + (scene.settings.job_timeout or math.inf)
+        self._end = now + (scene.plan.job_timeout or math.inf)
         self._look_at = now + JOB_LOOK
         self._worker_gone = math.inf
         scene.engine.job_begins()
@@ -217,7 +225,7 @@ class RunningJob:
             return self._after_worker(now)
         self._worker_gone = math.inf
         if now >= self._end:
-            seconds = self._scene.settings.job_timeout
+            seconds = self._scene.plan.job_timeout
             raise Abandoned(
                 f"the job has not ended within RUNNER_JOB_TIMEOUT ({seconds:g} s)",
                 "the job is cancelled; give it more time, or look at what it waits for",
@@ -227,7 +235,7 @@ class RunningJob:
         return self
 
     def _look_at_github(self, now: float) -> None:
-        missed = self._scene.remover.look() is Listed.NO
+        missed = self._scene.remover.look() == "no"
         self._misses = self._misses + 1 if missed else 0
         self._look_at = now + (min(SECOND_LOOK, JOB_LOOK) if missed else JOB_LOOK)
         if self._misses == 1:
@@ -245,7 +253,9 @@ class RunningJob:
 
     def _after_worker(self, now: float) -> Phase:
         """Wait for the end of an ephemeral listener; interrupt it, or kill it, if it stays."""
-        if not self._scene.settings.ephemeral:
+        if not self._scene.plan.ephemeral:
+            from entrypoint.lifecycle import outcome  # only here, after a job
+
             outcome.tell_result(self._scene.listener, self._scene.figures)
             self._scene.figures.forget_job()
             return self._then()

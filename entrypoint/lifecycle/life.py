@@ -2,49 +2,46 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import MutableMapping
-from contextlib import ExitStack
-from typing import Any
-
-from entrypoint import call, log, redaction
+from entrypoint import log
 from entrypoint.container import state, termination_message
 from entrypoint.errors import ExitCode, Failure, refused_by_kernel
-from entrypoint.init.pid1 import Init, Stopped
+from entrypoint.init.pid1 import Stopped
 from entrypoint.init.signals import signal_name
-from entrypoint.lifecycle import outcome, stop_file, stopping, watching
-from entrypoint.lifecycle.engine import running
+from entrypoint.lifecycle import stopping, watching
+from entrypoint.lifecycle.engine import Engine
 from entrypoint.lifecycle.hangs import Abandoned, Scene
 from entrypoint.lifecycle.life_figures import Figures
-from entrypoint.lifecycle.log_lines import converted
+from entrypoint.lifecycle.log_lines import Converted
 from entrypoint.lifecycle.pause import Pause
-from entrypoint.lifecycle.until_job import UntilJob, until_job
-from entrypoint.registration.record import Progress
-from entrypoint.registration.register import RegisteringChild, registered
+from entrypoint.lifecycle.stop_file import Watcher
+from entrypoint.lifecycle.until_job import UntilJob
+from entrypoint.registration.register import register
 from entrypoint.registration.remove import Remover
 from entrypoint.runner.home import claim
 from entrypoint.runner.listener import Listener
-from entrypoint.settings.given import Given
-from entrypoint.settings.schema import Settings
-from entrypoint.vault import Vault
 
-SETTINGS_TIMEOUT = 20.0  # seconds; reading a file on a volume that hangs would never end
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from entrypoint.init.pid1 import Init
+    from entrypoint.lifecycle.prepare import Preparing
+    from entrypoint.registration.record import Progress
+    from entrypoint.registration.register import RegisteringChild
+
 # Seconds between TERM and KILL for processes that are left. A stop may have used 9 s by then, and
 # `docker stop` kills after 10.
 SWEEP_GRACE = 0.5
 
 
 def run(
-    pid_1: Init,
-    environ: MutableMapping[str, str],
-    given: Vault,
-    child: RegisteringChild,
+    pid_1: Init, environ: Mapping[str, str], preparing: Preparing, child: RegisteringChild
 ) -> ExitCode:
     """Call `live`, end all processes that are left, and return the exit code."""
     life, failure, pause = Figures(), None, Pause(environ)
     pid_1.on_stop, pid_1.on_other = StopSignals(life), OtherSignals()
     try:
-        code = live(pid_1, environ, given, child, life, pause)
+        code = live(pid_1, preparing, child, life, pause)
     except Stopped as stop:
         code = ExitCode(128 + stop.signum)
     except Exception as error:  # noqa: BLE001 - clean the container up after a defect as well
@@ -112,47 +109,52 @@ class OtherSignals:
 
 
 def live(
-    pid_1: Init,
-    environ: MutableMapping[str, str],
-    given: Vault,
-    child: RegisteringChild,
-    life: Figures,
-    pause: Pause,
+    pid_1: Init, preparing: Preparing, child: RegisteringChild, life: Figures, pause: Pause
 ) -> ExitCode:
     """Take one runner through its whole life.
 
-    `given` holds the secrets of the environment. `child` waits for its order to register, and its
-    vault will hold the credential. `life` collects times and costs. `pause` gets the setting of
-    that name. Raises Stopped or a Failure; the runner is removed from GitHub's list in both cases.
+    `preparing` reads the settings, and puts the credential into the vault of `child`, which waits
+    for its order to register. `life` collects times and costs. `pause` gets the setting of that
+    name. Raises Stopped or a Failure; the runner is removed from GitHub's list in both cases.
     """
-    prepared = prepare(pid_1, environ, given, child.vault)
-    settings = Settings.restore(prepared["settings"])
-    pause.seconds = settings.failure_pause
-    claim(settings.home)  # the lock of the child that prepared went with that child
-    remover = Remover(pid_1, settings, child.vault, environ, prepared["name"])
-    with stop_file.watched(pid_1, settings, prepared["stop_digest"]), ExitStack() as exits:
-        seen = exits.enter_context(state.State(settings.state_dir))
-        life.name, life.file = remover.registration.name, settings.metrics_file
-        seen.enter(state.REGISTERING, name=remover.registration.name)
-        credential = exits.enter_context(until_job(pid_1, settings, remover, child))
-        engine = exits.enter_context(running(pid_1, settings, environ))
-        exits.enter_context(
-            registered(pid_1, child, settings, remover, prepared, engine.await_ready)
-        )
-        engine.take_label()
-        life.mark("registered")
-        seen.enter(state.LISTENING, id=remover.registration.id)
-        output = exits.enter_context(converted(pid_1))
-        listener = Listener(pid_1, settings, environ, credential.hook, output)
-        life.run_sh = listener.child
-        scene = Scene(pid_1, settings, listener, remover, seen, life, engine)
-        try:
-            return listen(scene, credential, child.progress)
-        finally:
-            if not remover.has_credential:
-                # `config.sh remove` gets the token in its environment: kill the job's processes
-                # first, so that none of them can read it.
-                listener.kill_job()
+    plan, order = preparing.result()
+    pause.seconds = plan.failure_pause
+    claim(plan.home)  # the lock of the child that prepared went with that child
+    remover = Remover(pid_1, plan, child.vault)
+    life.name, life.file = plan.name, plan.metrics_file
+    with (
+        Watcher(pid_1, plan.stop_file, plan.stop_digest),
+        state.State(plan.state_dir) as seen,
+    ):
+        seen.enter(state.REGISTERING, name=plan.name)
+        with (
+            UntilJob(pid_1, plan, remover, child) as credential,
+            Engine(pid_1, plan) as engine,
+            remover,
+        ):
+            register(pid_1, child, plan, order, remover.registration, engine.await_ready)
+            engine.take_label()
+            life.mark("registered")
+            seen.enter(state.LISTENING, id=remover.registration.id)
+            with Converted(pid_1) as output:
+                listener = Listener(pid_1, plan, credential.hook, output)
+                life.run_sh = listener.child
+                scene = Scene(
+                    pid_1=pid_1,
+                    plan=plan,
+                    listener=listener,
+                    remover=remover,
+                    seen=seen,
+                    figures=life,
+                    engine=engine,
+                )
+                try:
+                    return listen(scene, credential, child.progress)
+                finally:
+                    if not remover.has_credential:
+                        # `config.sh remove` gets the token in its environment: kill the job's
+                        # processes first, so that none of them can read it.
+                        listener.kill_job()
 
 
 def listen(scene: Scene, credential: UntilJob, progress: Progress) -> ExitCode:
@@ -166,18 +168,20 @@ def listen(scene: Scene, credential: UntilJob, progress: Progress) -> ExitCode:
     except Stopped:
         watching.note_session(scene)
         scene.seen.enter(state.STOPPING)
-        if not stopping.stop(scene, credential, drain=scene.settings.drain_timeout):
-            outcome.tell_result(scene.listener, scene.figures)
+        if not stopping.stop(scene, credential, drain=scene.plan.drain_timeout):
+            tell_result(scene)
             raise
     except Abandoned as end:
         scene.pid_1.begin_cleanup()
         log.warning("life.abandoned", "stopping", why=end.failure.message)
         scene.seen.enter(state.STOPPING)
         stopping.stop(scene, credential, drain=0)
-        outcome.tell_result(scene.listener, scene.figures)
+        tell_result(scene)
         raise end.failure from None
+    from entrypoint.lifecycle import outcome  # PID 1 loads it only now, at the end
+
     return outcome.judge(
-        scene.settings,
+        scene.plan,
         scene.listener,
         scene.remover.registration,
         progress,
@@ -186,38 +190,12 @@ def listen(scene: Scene, credential: UntilJob, progress: Progress) -> ExitCode:
     )
 
 
-def prepare(
-    pid_1: Init, environ: MutableMapping[str, str], given: Vault, vault: Vault
-) -> dict[str, Any]:
-    """Have a child read the settings and the secrets; return what prepare_child.load returns."""
+def tell_result(scene: Scene) -> None:
+    """Log what became of the job, if there was one."""
+    if scene.listener.had_job:
+        from entrypoint.lifecycle import outcome  # as above
 
-    def load() -> dict[str, Any]:
-        from entrypoint.lifecycle import prepare_child
-
-        return prepare_child.load(Given(environ, given.read()), vault)
-
-    deadline = time.monotonic() + SETTINGS_TIMEOUT
-    prepared: dict[str, Any] | None = call.wait(pid_1, load, deadline, "the files of the settings")
-    if prepared is None:
-        raise Failure(ExitCode.CONFIG, f"reading the settings took over {SETTINGS_TIMEOUT} s")
-    given.forget()
-    environ.update(prepared["environment"])
-    redaction.hide_user_info(environ)  # config.sh may print a proxy's address with its password
-    log.configure(prepared["settings"]["log_level"], prepared["settings"]["log_format"])
-    log.belongs_to(name=prepared["name"])
-    if given.was_passed_on:
-        log.debug(
-            "life.decision", "PID 1 has executed itself again: its environment had a secret in it"
-        )
-    if version := prepared["settings"]["version"]:
-        log.info(
-            "life.started", "starting", runner=version, released=prepared["settings"]["released"]
-        )
-    if prepared["recognised"]:
-        log.info("settings.recognised", prepared["recognised"])
-    for note in prepared["notes"]:
-        log.warning("settings.note", note)
-    return prepared
+        outcome.tell_result(scene.listener, scene.figures)
 
 
 def as_failure(error: Exception) -> Failure:

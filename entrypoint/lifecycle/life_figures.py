@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from entrypoint import call, figures, log
 from entrypoint.container import kernel
-from entrypoint.errors import ExitCode, Failure
-from entrypoint.init.child import Child
-from entrypoint.init.pid1 import Init
+from entrypoint.errors import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from entrypoint.errors import ExitCode
+    from entrypoint.init.child import Child
+    from entrypoint.init.pid1 import Init
 
 _WRITE_TIME = 2.0  # seconds that writing RUNNER_METRICS_FILE may take
 

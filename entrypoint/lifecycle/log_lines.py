@@ -7,18 +7,20 @@ so that a job never has to wait for that.
 
 from __future__ import annotations
 
-import array
 import fcntl
 import os
 import termios
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import NoReturn
 
 from entrypoint import log
-from entrypoint.init.child import Child, close_all_but, memory_file
-from entrypoint.init.pid1 import Init
+from entrypoint.init.child import close_all_but, memory_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from entrypoint.init.child import Child
+    from entrypoint.init.pid1 import Init
 
 # Seconds that the child has for the last lines; there is less time in a stop. The child gives up by
 # itself if no program reads the log.
@@ -27,32 +29,48 @@ _WRITE_TIME = 4.0  # seconds for lines that the child has read and not written y
 _LOOK_EVERY = 0.02  # seconds
 
 
-@contextmanager
-def converted(pid_1: Init) -> Iterator[int | None]:
-    """Yield the descriptor that GitHub's programs write to; None if they write to stdout."""
-    if not log.is_json():
-        yield None
-        return
-    lock = memory_file("log")
-    log.share(lock)
-    reader, writer = os.pipe()
+class Converted:
+    """The child that converts, during a `with` block; there is none unless the log is JSON."""
 
-    def convert() -> NoReturn:
-        close_all_but(0, 1, 2, reader, lock)
-        # PID 1's children are not dumpable, so a child that is not root may not open this file.
-        with suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as file:
-            file.write("gh-runner-log")
-        from entrypoint.lifecycle import log_lines_child  # loads structlog
+    def __init__(self, pid_1: Init) -> None:
+        """Start nothing yet."""
+        self._init = pid_1
+        self._child: Child | None = None
+        self._writer = -1
 
-        log_lines_child.convert(reader)
-        os._exit(0)  # a return would write into the file for the answer, which is closed here
+    def __enter__(self) -> int | None:
+        """Return the descriptor that GitHub's programs write to; None if they write to stdout."""
+        if not log.is_json():
+            return None
+        lock = memory_file("log")
+        log.share(lock)
+        reader, self._writer = os.pipe()
 
-    child = pid_1.fork(convert)
-    os.close(reader)
+        def convert() -> NoReturn:
+            close_all_but(0, 1, 2, reader, lock)
+            _name_process("gh-runner-log")
+            from entrypoint.lifecycle import log_lines_child  # loads structlog
+
+            log_lines_child.convert(reader)
+            os._exit(0)  # a return would write into the file for the answer, which is closed here
+
+        self._child = self._init.fork(convert)
+        os.close(reader)
+        return self._writer
+
+    def __exit__(self, *_: object) -> None:
+        """Let the child read and write the last lines."""
+        if self._child is not None:
+            _drain(self._init, self._child, self._writer)
+
+
+def _name_process(name: str) -> None:
+    # PID 1's children are not dumpable, so a child that is not root may not open this file.
     try:
-        yield writer
-    finally:
-        _drain(pid_1, child, writer)
+        with open("/proc/self/comm", "w", encoding="ascii") as file:
+            file.write(name)
+    except OSError:
+        pass
 
 
 def _drain(pid_1: Init, child: Child, writer: int) -> None:
@@ -80,6 +98,8 @@ def _drain(pid_1: Init, child: Child, writer: int) -> None:
 
 def _unread(pipe: int) -> int:
     """Return how many bytes are in a pipe (FIONREAD in pipe(7))."""
+    import array  # only here, at the end: it loads `collections`
+
     waiting = array.array("i", [0])
     fcntl.ioctl(pipe, termios.FIONREAD, waiting)
     return waiting[0]

@@ -1,4 +1,7 @@
-"""How the runner has ended: run.sh turns most exit codes of the listener into 0."""
+"""How the runner has ended: run.sh turns most exit codes of the listener into 0.
+
+PID 1 loads this module only when the runner has ended.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from entrypoint.lifecycle.life_figures import Figures
 from entrypoint.registration.record import Progress, Registration
 from entrypoint.runner import home
 from entrypoint.runner.listener import WORKER_RESULTS, Listener
-from entrypoint.settings.schema import Settings
+from entrypoint.settings.plan import Plan
 
 _RETURN_CODE = re.compile(r"Runner execution has finished with return code (\d+)")
 # With ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1 the listener ends with it, and so does
@@ -21,7 +24,7 @@ _CONFLICT = 5
 
 
 def judge(
-    settings: Settings,
+    plan: Plan,
     listener: Listener,
     registration: Registration,
     progress: Progress,
@@ -41,7 +44,7 @@ def judge(
         if (
             listener.left_by_itself
             and (listener.reported_result() or not can_ask)
-            and home.record(settings.home) is None
+            and home.record(plan.home) is None
         ):
             registration.gone()
             log.debug("life.decision", "GitHub is not asked: it removes a runner that had its job")
@@ -53,12 +56,12 @@ def judge(
         "job.none",
         "no job has run",
         diag=listener.last_words(),
-        free_disk=kernel.free_disk(settings.workdir_path),
+        free_disk=kernel.free_disk(plan.workdir_path),
     )
     # GitHub's word on the version may have arrived by now; it explains a listener that ended
     # with 1.
     progress.require_version()
-    if not registration.ours and _is_gone(settings, listener):
+    if not registration.ours and _is_gone(plan, listener):
         # A controller made this registration. After exit code 0 it frees the runner's place at
         # once. After any other code it would try the same dead configuration again (docs/adr/0005).
         log.warning(
@@ -67,7 +70,7 @@ def judge(
         )
         figures.ending = "the given registration is used up or gone at GitHub"
         return ExitCode.DONE
-    raise _without_job(settings, listener)
+    raise _without_job(plan, listener)
 
 
 def tell_result(listener: Listener, figures: Figures) -> None:
@@ -112,15 +115,15 @@ def _words(result: str) -> str:
     return f"the job {'was ' if result == 'cancelled' else ''}{result}"
 
 
-def _is_gone(settings: Settings, listener: Listener) -> bool:
+def _is_gone(plan: Plan, listener: Listener) -> bool:
     """Whether GitHub has told the listener that the registration is gone, at any time."""
     return (
-        home.record(settings.home) is None
+        home.record(plan.home) is None
         or "registration has been deleted from the server" in listener.last_words()
     )
 
 
-def _without_job(settings: Settings, listener: Listener) -> Failure:
+def _without_job(plan: Plan, listener: Listener) -> Failure:
     code = listener.child.outcome
     told = _RETURN_CODE.findall(listener.last_words())
     if code == _DEPRECATED:
@@ -135,7 +138,7 @@ def _without_job(settings: Settings, listener: Listener) -> Failure:
             "another listener uses the same registration (session conflict)",
             "do not share the runner's directory between containers",
         )
-    if home.record(settings.home) is None:
+    if home.record(plan.home) is None:
         return Failure(
             ExitCode.RUNNER,
             "GitHub no longer knows the registration, and no job has run",

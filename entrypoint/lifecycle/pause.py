@@ -7,12 +7,15 @@ code was. Without a pause, a token that GitHub refuses would be tried again ever
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 from entrypoint import log
 from entrypoint.errors import ExitCode
-from entrypoint.init.pid1 import Init
-from entrypoint.settings import parsers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from entrypoint.init.pid1 import Init
 
 VARIABLE = "RUNNER_FAILURE_PAUSE"
 LONGEST = 7 * 86400.0  # seconds; sigtimedwait(2) takes no infinite time
@@ -24,19 +27,27 @@ class Pause:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Read the variable itself: the pause also counts if the settings are wrong."""
-        try:
-            self.seconds = parsers.seconds(environ.get(VARIABLE) or "0")
-        except parsers.Problem:
-            self.seconds = 0.0
+        self._given = environ.get(VARIABLE) or "0"
+        self.seconds: float | None = None  # not known before the settings are parsed
 
     def wait(self, pid_1: Init, code: ExitCode) -> None:
         """Wait if only an operator can remove the cause; a stop ends the wait."""
-        if not self.seconds or code not in _UNTIL_AN_OPERATOR_ACTS or pid_1.stop.signals:
+        seconds = _parsed(self._given) if self.seconds is None else self.seconds
+        if not seconds or code not in _UNTIL_AN_OPERATOR_ACTS or pid_1.stop.signals:
             return
         log.warning(
             "life.paused",
-            f"ends with {int(code)} in {self.seconds:g} s, or at a stop",
+            f"ends with {int(code)} in {seconds:g} s, or at a stop",
             why=f"{VARIABLE}: a new container would end in the same way",
         )
-        deadline = time.monotonic() + min(self.seconds, LONGEST)
+        deadline = time.monotonic() + min(seconds, LONGEST)
         pid_1.wait_for(lambda: bool(pid_1.stop.signals), deadline)
+
+
+def _parsed(given: str) -> float:
+    from entrypoint.settings import parsers  # only here, because PID 1 gets parsed settings
+
+    try:
+        return parsers.seconds(given)
+    except parsers.Problem:
+        return 0.0

@@ -10,51 +10,92 @@ import os
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from entrypoint import redaction
+from entrypoint import log
 from entrypoint.container import account
 from entrypoint.container.account import Account
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.lifecycle import engine, exposure, stop_file
-from entrypoint.runner import checks, home, hook
+from entrypoint.lifecycle import engine_choice, exposure, stop_file
+from entrypoint.runner import checks, home, hook, program
 from entrypoint.settings import credential, rules, sources
 from entrypoint.settings.given import Given
+from entrypoint.settings.plan import Plan
 from entrypoint.settings.runner_names import unique
 from entrypoint.settings.schema import Settings
 from entrypoint.settings.secret_files import ENVFILE, SecretFile
 from entrypoint.vault import BORROWED, STOP_SECRET, Vault
 
 
-def load(given: Given, vault: Vault) -> dict[str, Any]:
-    """Put the secrets into the vault; return the settings, and notes on what was corrected.
+def load(environ: Mapping[str, str], secrets: Mapping[str, str], vault: Vault) -> dict[str, Any]:
+    """Put the secrets into the vault, and log what was corrected.
 
-    Raises a Failure that lists every problem. All files are kept in that case.
+    `environ` and `secrets` are what the container was started with. Returns the order to the child
+    that registers: the values of the plan, what the settings add to the environment, and the record
+    of the runner that an earlier start has left. Raises a Failure that lists every problem. All
+    files are kept in that case.
     """
+    given = Given(environ, secrets)
     files: dict[str, SecretFile] = {}
     values = sources.read(given, files)
-    settings, secrets, notes, others = values[:4]
-    origins = [*values.origins.values()]
-    user = account.lookup(settings.user)
-    problems = wrong_with(settings, user, {**given.settings, **others})
-    if problems or user is None:
-        raise rules.wrong(problems)
+    settings, notes = values.settings, values.notes
+    log.configure(settings.log_level, settings.log_format)
+    everything = {**given.settings, **values.others}
+    user = _require_ready(settings, everything)
     home.claim(settings.home)
-    require_free_disk(settings, {**given.settings, **others})
+    require_free_disk(settings, everything)
+    planned = plan(settings, user, everything)
     notes += exposure.protect(files, settings, user)
-    notes += doubts(settings, user, {**given.settings, **others})
-    notes += exposed(settings, given.secrets, origins)
-    stop_secret = secrets.pop(STOP_SECRET, "")
-    vault.fill(secrets)
+    notes += doubts(settings, user, everything)
+    notes += exposed(settings, given.secrets, [*values.origins.values()])
+    if stop_secret := values.secrets.pop(STOP_SECRET, ""):
+        planned["stop_digest"] = stop_file.digest(stop_secret)
+    vault.fill(values.secrets)
     earlier = home.record(settings.home)
     if stale := home.clear(settings.home, settings.workdir_path):
         notes.append(f"cleared what an earlier start has left: {' '.join(stale)}")
+    log.belongs_to(name=planned["name"])
+    _tell(settings, values.recognised, notes)
     return {
-        "settings": settings._asdict(),
+        "plan": planned,
+        "environment": values.others,
+        "earlier": vars(earlier) if earlier and earlier.id and earlier.name else None,
+    }
+
+
+def _require_ready(settings: Settings, environ: Mapping[str, str]) -> Account:
+    """Return the runner's user. Raises a Failure (78) that lists what this container lacks."""
+    user = account.lookup(settings.user)
+    problems = wrong_with(settings, user, environ)
+    if problems or user is None:
+        raise rules.wrong(problems)
+    return user
+
+
+def plan(settings: Settings, user: Account, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values of the plan; there is no stop file yet that would stop the runner.
+
+    Raises a Failure (78) if a private authority cannot be written for the runner's programs.
+    """
+    engine = engine_choice.choose(settings, environ)
+    shared = engine.kind == "given"
+    values = settings._asdict()
+    environment = program.base_environment(environ, settings)
+    return {
+        **{name: values[name] for name in Plan.__annotations__ if name in values},
+        "settings": values,
         "name": settings.name if settings.registration == "given" else unique(settings.name),
-        "recognised": redaction.redact(values.recognised),
-        "notes": redaction.redact_all(notes),
-        "environment": others,
-        "stop_digest": stop_file.digest(stop_secret) if stop_secret else "",
-        "earlier": earlier._asdict() if earlier and earlier.id and earlier.name else None,
+        "target": str(settings.target),
+        "target_path": settings.target.path,
+        "workdir_path": settings.workdir_path,
+        "uid": user.uid,
+        "gid": user.gid,
+        "as_runner": program.as_user(settings, user, []),
+        "runner_environment": program.environment(environment, user),
+        "engine_environment": environment,
+        "engine_kind": engine.kind,
+        "engine_why": engine.why,
+        "engine_warnings": engine_choice.shared_engine_warnings(settings) if shared else [],
+        "hook": hook.script(settings, environ),
+        "stop_digest": "",
     }
 
 
@@ -75,9 +116,19 @@ def doubts(settings: Settings, user: Account, environ: Mapping[str, str]) -> lis
             "this container has had a job before, which may have changed whatever is in it; take a"
             " new container for each job (docker run --rm, no --restart)"
         )
-    if problem := engine.container_jobs_problem():
+    if problem := engine_choice.container_jobs_problem():
         found.append(problem)
     return found + exposure.weaknesses(settings, user)
+
+
+def _tell(settings: Settings, recognised: str, notes: list[str]) -> None:
+    """Log how the settings were understood."""
+    if settings.version:
+        log.info("life.started", "starting", runner=settings.version, released=settings.released)
+    if recognised:
+        log.info("settings.recognised", recognised)
+    for note in notes:
+        log.warning("settings.note", note)
 
 
 def exposed(settings: Settings, secrets: Mapping[str, str], origins: Collection[str]) -> list[str]:
@@ -103,7 +154,7 @@ def require_free_disk(settings: Settings, environ: Mapping[str, str]) -> None:
     The work folder needs it, and so does the data root of an engine that is started here. A folder
     that is still to be made will be where its parent is.
     """
-    for path in filter(None, (settings.workdir_path, engine.data_root(settings, environ))):
+    for path in filter(None, (settings.workdir_path, engine_choice.data_root(settings, environ))):
         place = os.path.join("/", path)
         while not os.path.isdir(place):
             place = os.path.dirname(place)

@@ -6,13 +6,12 @@ holds RUNNER_STOP_SECRET, the runner stops as at a SIGTERM.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from entrypoint import log
-from entrypoint.init.child import Child
-from entrypoint.init.pid1 import Init
-from entrypoint.settings.schema import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from entrypoint.init.child import Child
+    from entrypoint.init.pid1 import Init
 
 _SPARE = 10  # children in a life: a job may kill each one, and that must not keep PID 1 busy
 
@@ -24,32 +23,28 @@ def digest(secret: str) -> str:
     return sha256(secret.encode()).hexdigest()
 
 
-@contextmanager
-def watched(pid_1: Init, settings: Settings, secret_digest: str) -> Iterator[None]:
-    """Have a child look for the stop file during a `with` block, if one is set.
+class Watcher:
+    """Has a child look for the stop file during a `with` block, and replaces it if it is killed.
 
     A child does this because a look at a folder of another machine can hang.
     """
-    if not settings.stop_file:
-        yield
-        return
-    watcher = Watcher(pid_1, settings.stop_file, secret_digest)
-    pid_1.on_wake.append(watcher.replace)
-    try:
-        yield
-    finally:
-        pid_1.on_wake.remove(watcher.replace)
-        watcher.end()
-
-
-class Watcher:
-    """Keeps a child that looks for the stop file, and replaces it if it is killed."""
 
     def __init__(self, pid_1: Init, path: str, secret_digest: str) -> None:
-        """Start the child."""
+        """Start the child; without a path there is none."""
         self._init, self._path, self._digest = pid_1, path, secret_digest
         self._spare = _SPARE
-        self._child = self._start()
+        self._child = self._start() if path else None
+
+    def __enter__(self) -> None:
+        """Look after the child whenever PID 1 wakes."""
+        self._init.on_wake.append(self.replace)
+
+    def __exit__(self, *_: object) -> None:
+        """Kill the child."""
+        self._init.on_wake.remove(self.replace)
+        if self._child is not None:
+            self._init.end(self._child)
+            self._child.close()
 
     def _start(self) -> Child:
         def watch() -> bytes:
@@ -61,7 +56,7 @@ class Watcher:
 
     def replace(self) -> None:
         """Start another child if the child was killed, by a job's root or for want of memory."""
-        if self._child.outcome is None or not self._spare:
+        if self._child is None or self._child.outcome is None or not self._spare:
             return
         self._spare -= 1
         self._child.close()
@@ -79,8 +74,3 @@ class Watcher:
                 " of it goes unnoticed",
                 path=self._path,
             )
-
-    def end(self) -> None:
-        """Kill the child."""
-        self._init.end(self._child)
-        self._child.close()

@@ -11,11 +11,14 @@ import time
 
 from entrypoint import log
 from entrypoint.errors import Failure
-from entrypoint.init.pid1 import Init
-from entrypoint.lifecycle.hangs import Scene
-from entrypoint.lifecycle.until_job import UntilJob
-from entrypoint.runner.listener import Listener
-from entrypoint.settings.schema import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from entrypoint.init.pid1 import Init
+    from entrypoint.lifecycle.hangs import Scene
+    from entrypoint.lifecycle.until_job import UntilJob
+    from entrypoint.runner.listener import Listener
+    from entrypoint.settings.plan import Plan
 
 LEAVE_TIMEOUT = 2.0  # seconds; an interrupted idle listener needs 0.1
 REPORT_TIME = 2.0  # seconds that a worker needs to report a job whose processes are gone
@@ -33,7 +36,7 @@ def stop(scene: Scene, credential: UntilJob, *, drain: float) -> bool:
     `drain` is the number of seconds that a job may go on.
     """
     pid_1, listener = scene.pid_1, scene.listener
-    pid_1.stop.begin(scene.settings.stop_timeout)
+    pid_1.stop.begin(scene.plan.stop_timeout)
     if listener.busy():
         log.debug("life.decision", "GitHub is not asked: the worker shows that there is a job")
     elif _off_the_list(scene):
@@ -45,7 +48,7 @@ def stop(scene: Scene, credential: UntilJob, *, drain: float) -> bool:
         with credential.answering():
             if _drained(scene, drain):
                 return True
-    _cancel(pid_1, scene.settings, listener, pid_1.stop.deadline - LOOK_RESERVE)
+    _cancel(pid_1, scene.plan, listener, pid_1.stop.deadline - LOOK_RESERVE)
     return False
 
 
@@ -79,7 +82,7 @@ def _drained(scene: Scene, drain: float) -> bool:
         hint=f"give the container at least {limit} s, or it is killed before: docker stop --time,"
         " stop_grace_period, terminationGracePeriodSeconds, TimeoutStopSec",
     )
-    stays = not scene.settings.ephemeral
+    stays = not scene.plan.ephemeral
     while True:
         over = pid_1.wait_for(
             lambda: listener.ended() or (stays and not listener.busy()),
@@ -105,7 +108,7 @@ def _off_the_list(scene: Scene) -> bool:
     """
     pid_1, listener, remover = scene.pid_1, scene.listener, scene.remover
     try:
-        removed = remover.remove(time.monotonic() + scene.settings.stop_timeout / 2)
+        removed = remover.remove(time.monotonic() + scene.plan.stop_timeout / 2)
         if not removed or listener.busy():
             log.debug("life.decision", "the listener goes on: a job has come to the runner")
             return False
@@ -149,16 +152,16 @@ def leave(pid_1: Init, listener: Listener) -> None:
         listener.kill()
 
 
-def _cancel(pid_1: Init, settings: Settings, listener: Listener, deadline: float) -> None:
+def _cancel(pid_1: Init, plan: Plan, listener: Listener, deadline: float) -> None:
     """Cancel the job, and kill its processes if the worker waits too long for their end."""
-    limit = settings.cancel_timeout
+    limit = plan.cancel_timeout
     log.info(
         "job.cancelling",
         f"cancelling the job; its processes have {limit:g} s to end",
         limit=limit,
     )
     listener.interrupt()
-    killing = min(time.monotonic() + settings.cancel_timeout, deadline - REPORT_TIME)
+    killing = min(time.monotonic() + plan.cancel_timeout, deadline - REPORT_TIME)
     over = pid_1.wait_for(listener.ended, killing, hurry=True)
     if not over:
         log.info("job.killing", "killing the job's processes")

@@ -6,45 +6,54 @@ forgets the credential, and lets the job begin.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from entrypoint import log
-from entrypoint.init.pid1 import Init
-from entrypoint.registration.register import RegisteringChild
-from entrypoint.registration.remove import Remover
-from entrypoint.runner.hook import StartedHook
-from entrypoint.settings.schema import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from entrypoint.init.pid1 import Init
+    from entrypoint.registration.register import RegisteringChild
+    from entrypoint.registration.remove import Remover
+    from entrypoint.runner.hook import StartedHook
+    from entrypoint.settings.plan import Plan
 
 
 class UntilJob:
-    """Answers a job that asks by the hook, within `answering`."""
+    """The credential during a `with` block; a job that asks is answered within `answering`."""
 
-    def __init__(
-        self, pid_1: Init, hook: StartedHook | None, remover: Remover, child: RegisteringChild
-    ) -> None:
-        """Take the objects that hold the credential; without a hook no job asks."""
-        self.hook = hook
+    def __init__(self, pid_1: Init, plan: Plan, remover: Remover, child: RegisteringChild) -> None:
+        """Take the objects that hold the credential.
+
+        Makes the hook if the plan has one. Raises a Failure (78) if the hook cannot be written into
+        the state directory.
+        """
+        self.hook: StartedHook | None = None
+        if plan.hook:
+            from entrypoint.runner.hook import StartedHook  # most lives have none
+
+            self.hook = StartedHook(plan)
         self._init, self._remover, self._child = pid_1, remover, child
         self._at_work = False
 
-    @contextmanager
-    def answering(self) -> Iterator[None]:
-        """During a `with` block, let a job begin that asks.
+    def __enter__(self) -> UntilJob:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Delete the hook."""
+        if self.hook is not None:
+            self.hook.remove()
+
+    def answering(self) -> Answering:
+        """Return a `with` block in which a job that asks may begin.
 
         The rest of a stop is outside of such a block. A job that asks then does not begin, because
         it is about to be cancelled, and the exchange of the credential would take too long.
         """
-        if self.hook is None:
-            yield
-            return
-        self._init.on_wake.append(self._look)
-        try:
-            yield
-        finally:
-            self._init.on_wake.remove(self._look)
+        return Answering(self._init, self.look)
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """If a job asks, forget the credential in all processes, and then answer.
 
         A stop raises Stopped here. The job then goes on waiting, and may be answered later.
@@ -61,20 +70,17 @@ class UntilJob:
         self.hook.answer()
 
 
-@contextmanager
-def until_job(
-    pid_1: Init, settings: Settings, remover: Remover, child: RegisteringChild
-) -> Iterator[UntilJob]:
-    """Make the hook if RUNNER_CREDENTIAL=until-job is set, and remove it after the `with` block.
+class Answering:
+    """A `with` block in which PID 1 looks, whenever it wakes, whether a job asks."""
 
-    There is no hook if a JIT configuration was given, because there is no credential to forget
-    then. Raises a Failure (78) if the hook cannot be written into the state directory.
-    """
-    if settings.credential != "until-job" or settings.registration == "given":
-        yield UntilJob(pid_1, None, remover, child)
-        return
-    hook = StartedHook(settings)
-    try:
-        yield UntilJob(pid_1, hook, remover, child)
-    finally:
-        hook.remove()
+    def __init__(self, pid_1: Init, look: Callable[[], None]) -> None:
+        """Take the function that looks."""
+        self._init, self._look = pid_1, look
+
+    def __enter__(self) -> None:
+        """Begin to look."""
+        self._init.on_wake.append(self._look)
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self._init.on_wake.remove(self._look)

@@ -9,27 +9,30 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Protocol
 
 from entrypoint import log
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.lifecycle import hangs, stopping
-from entrypoint.lifecycle.hangs import Abandoned, Scene
-from entrypoint.registration.remove import Listed
+from entrypoint.lifecycle.hangs import Abandoned
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
 
-class Phase(Protocol):
-    """One phase of the waiting, such as idle or running a job."""
+    from entrypoint.lifecycle.hangs import Scene
 
-    @property
-    def moment(self) -> float:
-        """When to call `look` if there is no news (time.monotonic()); infinite for never."""
+    class Phase(Protocol):
+        """One phase of the waiting, such as idle or running a job."""
 
-    def news(self) -> bool:
-        """Return whether something has happened for which this phase waits."""
+        @property
+        def moment(self) -> float:
+            """When to call `look` if there is no news (time.monotonic()); infinite for never."""
 
-    def look(self) -> Phase | None:
-        """Act on the news or the moment; return the next phase, or None to end an idle runner."""
+        def news(self) -> bool:
+            """Return whether something has happened for which this phase waits."""
+
+        def look(self) -> Phase | None:
+            """Act on the news or the moment; return the next phase, None to end an idle runner."""
 
 
 def until_end(scene: Scene) -> bool:
@@ -67,7 +70,7 @@ def note_session(scene: Scene) -> str:
 
 def _is_looping(scene: Scene) -> bool:
     """Whether run.sh has restarted the listener too often without a job: run.sh has no limit."""
-    return scene.listener.relaunches > scene.settings.max_restarts and not scene.listener.had_job
+    return scene.listener.relaunches > scene.plan.max_restarts and not scene.listener.had_job
 
 
 class Idle:
@@ -78,8 +81,8 @@ class Idle:
         self._scene = scene
         self._misses = hangs.Misses(scene, "GitHub does not list the runner any more")
         now = time.monotonic()
-        self.end = now + (scene.settings.idle_timeout or math.inf)
-        self._watchdog = now + (scene.settings.watchdog or math.inf)
+        self.end = now + (scene.plan.idle_timeout or math.inf)
+        self._watchdog = now + (scene.plan.watchdog or math.inf)
         scene.listener.expect_growth()
 
     @property
@@ -113,10 +116,10 @@ class Idle:
         if now >= self.end:
             if _left_idle(self._scene):
                 return None
-            self.end = time.monotonic() + self._scene.settings.idle_timeout
+            self.end = time.monotonic() + self._scene.plan.idle_timeout
         elif now >= self._watchdog:
-            self._misses.count(missed=self._scene.remover.look() is Listed.NO)
-            self._watchdog = now + self._scene.settings.watchdog
+            self._misses.count(missed=self._scene.remover.look() == "no")
+            self._watchdog = now + self._scene.plan.watchdog
         return self
 
 

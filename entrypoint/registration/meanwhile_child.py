@@ -16,12 +16,17 @@ from entrypoint.vault import Vault
 
 
 def ask(
-    settings: Settings, vault: Vault, earlier: Mapping[str, Any] | None, progress: Progress
+    values: Mapping[str, Any],
+    vault: Vault,
+    earlier: Mapping[str, Any] | None,
+    progress: Progress,
 ) -> None:
     """Remove the runner of an earlier start, and ask how long GitHub accepts this version.
 
-    A refusal is only logged at debug level: the registration gets the same refusal and reports it.
+    `values` are those of all settings. A refusal is only logged at debug level: the registration
+    gets the same refusal and reports it.
     """
+    settings = Settings.restore(values)
     try:
         api = runners.connect(settings, vault.read(), time.monotonic() + settings.github_timeout)
     except Failure as failure:

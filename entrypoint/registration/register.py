@@ -8,26 +8,26 @@ config.sh by exec, so that PID 1 never knows the token.
 from __future__ import annotations
 
 import fcntl
-import json
+import marshal  # as in vault.py
 import os
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
-from entrypoint import call, log, redaction
-from entrypoint.errors import ExitCode, Failure
+from entrypoint import call, log
+from entrypoint.errors import Failure
 from entrypoint.init.child import memory_file
-from entrypoint.init.pid1 import Init, Stopped
-from entrypoint.registration.record import Progress, Registration
-from entrypoint.runner import home
+from entrypoint.init.pid1 import Stopped
+from entrypoint.registration.record import Progress
 from entrypoint.vault import Vault
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, MutableMapping
+    from typing import Any
+
     from entrypoint.init.child import Child
-    from entrypoint.registration.remove import Remover
-    from entrypoint.settings.schema import Settings
+    from entrypoint.init.pid1 import Init
+    from entrypoint.registration.record import Registration
+    from entrypoint.settings.plan import Plan
 
 CONFIG_TIMEOUT = 120.0  # seconds; config.sh takes one second, and 3 to 9 if it has to try again
 _WAYS = {
@@ -36,6 +36,7 @@ _WAYS = {
     "given": "nothing is registered: a JIT configuration was given",
 }
 CONFIG_GRACE = 3.0  # seconds that config.sh may continue after a stop has arrived
+_READ_TIMEOUT = 5.0  # seconds; the record is a small file on a local disk
 
 
 class RegisteringChild:
@@ -72,18 +73,18 @@ class RegisteringChild:
         for descriptor in (inbox, gate, busy, stdout):
             os.close(descriptor)
 
-    def order(self, prepared: Mapping[str, Any], settings: Settings) -> None:
-        """Tell the child to register the runner.
+    def order(self, order: Mapping[str, Any], plan: Plan) -> None:
+        """Tell the child to register the runner, by the order that prepare_child has made.
 
-        `prepared` is the result of prepare_child. A second child asks GitHub about the version, and
+        A second child asks GitHub about the version, and
         about a runner that an earlier start has left, because these questions must not delay the
         registration.
         """
-        os.write(self._order, json.dumps(prepared).encode())
+        os.write(self._order, marshal.dumps(dict(order)))
         _tell(self._outbox)
-        earlier = prepared["earlier"]
-        if settings.registration != "given" and (settings.version or earlier):
-            self._meanwhile = self._ask_meanwhile(settings, earlier)
+        earlier = order["earlier"]
+        if plan.registration != "given" and (plan.version or earlier):
+            self._meanwhile = self._ask_meanwhile(plan, earlier)
         os.close(self._busy)
 
     def go(self) -> None:
@@ -99,10 +100,11 @@ class RegisteringChild:
         os.close(self._outbox)
         os.read(inbox, 1)  # returns once PID 1 has written the order, or has ended
         size = os.fstat(self._order).st_size
-        order: dict[str, Any] = json.loads(os.pread(self._order, size, 0))
+        written = os.pread(self._order, size, 0)
+        order: dict[str, Any] = marshal.loads(written)  # noqa: S302 - by PID 1
         return order
 
-    def _ask_meanwhile(self, settings: Settings, earlier: Mapping[str, Any] | None) -> Child:
+    def _ask_meanwhile(self, plan: Plan, earlier: Mapping[str, Any] | None) -> Child:
         def ask() -> bytes:
             # Wait until the child has become config.sh: until then the registration needs all of
             # the processor's time.
@@ -110,7 +112,7 @@ class RegisteringChild:
             if self.progress.begun():
                 from entrypoint.registration import meanwhile_child  # loads requests
 
-                meanwhile_child.ask(settings, self.vault, earlier, self.progress)
+                meanwhile_child.ask(plan.settings, self.vault, earlier, self.progress)
             return b""
 
         return self._init.fork(ask)
@@ -127,6 +129,8 @@ class RegisteringChild:
         """Return the output of config.sh, with the token redacted if config.sh has printed it."""
 
         def said() -> str:
+            from entrypoint import redaction
+
             self._token.read()
             return redaction.redact(self.child.output())
 
@@ -149,50 +153,42 @@ def _tell(pipe: int) -> None:
     os.close(pipe)
 
 
-@contextmanager
-def registered(
+def register(
     pid_1: Init,
     child: RegisteringChild,
-    settings: Settings,
-    remover: Remover,
-    prepared: Mapping[str, Any],
+    plan: Plan,
+    order: Mapping[str, Any],
+    registration: Registration,
     ready: Callable[[], None] = lambda: None,
-) -> Iterator[Registration]:
-    """Register the runner for a `with` block, and remove it from GitHub's list afterwards.
+) -> None:
+    """Register the runner, and note in `registration` what GitHub may list, also after a failure.
 
     `ready` waits until all that a job needs is there, while the child asks for the token. It may
     raise a Failure.
     """
-    registration = remover.registration
-    try:
-        started = time.monotonic()
-        log.debug("life.decision", _WAYS[settings.registration])
-        child.order(prepared, settings)
-        _configure(pid_1, child, settings, registration, started, ready)
-        child.forget_token()
-        took = round(time.monotonic() - started, 3)
-        log.belongs_to(name=registration.name, id=registration.id)
-        log.info(
-            "runner.registered" if registration.ours else "runner.given",
-            "the runner is registered" if registration.ours else "the registration was given",
-            name=registration.name,
-            id=registration.id,
-            target=str(settings.target),
-            labels=list(settings.labels),
-            seconds=took,
-        )
-        child.progress.require_version()
-        yield registration
-    finally:
-        pid_1.begin_cleanup()
-        if registration.maybe_listed:
-            remover.remove_at_exit()
+    started = time.monotonic()
+    log.debug("life.decision", _WAYS[plan.registration])
+    child.order(order, plan)
+    _configure(pid_1, child, plan, registration, started, ready)
+    child.forget_token()
+    took = round(time.monotonic() - started, 3)
+    log.belongs_to(name=registration.name, id=registration.id)
+    log.info(
+        "runner.registered" if registration.ours else "runner.given",
+        "the runner is registered" if registration.ours else "the registration was given",
+        name=registration.name,
+        id=registration.id,
+        target=plan.target,
+        labels=list(plan.labels),
+        seconds=took,
+    )
+    child.progress.require_version()
 
 
 def _configure(
     pid_1: Init,
     registering: RegisteringChild,
-    settings: Settings,
+    plan: Plan,
     registration: Registration,
     started: float,
     ready: Callable[[], None],
@@ -202,7 +198,7 @@ def _configure(
     try:
         ready()
         registering.go()
-        outcome = _await(pid_1, registering, settings, started + settings.github_timeout)
+        outcome = _await(pid_1, registering, plan, started + plan.github_timeout)
     finally:
         ended = child.outcome is not None
         if not ended:
@@ -210,102 +206,92 @@ def _configure(
             # list the runner.
             registration.cut_short()
         pid_1.end(child)
-        _take_in(registering.progress, settings, registration, ended=ended)
-    _require_success(registering, settings, registration, outcome)
+        _take_in(pid_1, registering, plan, registration, ended=ended)
+    _require_success(registering, plan, registration, outcome)
+
+
+def _take_in(
+    pid_1: Init,
+    registering: RegisteringChild,
+    plan: Plan,
+    registration: Registration,
+    *,
+    ended: bool,
+) -> None:
+    """Note whether GitHub may list the runner, and by which id."""
+    if not registering.progress.begun():
+        registration.not_made()
+        return
+    if ended:
+        registration.made(None)  # before the wait below, which may raise Stopped
+        if registering.child.answer():  # of a JIT configuration; the id is in it
+            return
+    number = _id_in_record(pid_1, plan.home)
+    if ended or number is not None:
+        registration.made(number)
+
+
+def _id_in_record(pid_1: Init, folder: str) -> int | None:
+    """Return the id that config.sh has written down; None if there is none, or it cannot be read.
+
+    Without its id, the runner is found on GitHub's list by its name.
+    """
+
+    def read() -> int | None:
+        from entrypoint.runner import home
+
+        found = home.record(folder)
+        return found.id if found else None
+
+    try:
+        number: int | None = call.wait(pid_1, read, time.monotonic() + _READ_TIMEOUT)
+    except (Failure, OSError) as error:  # fork failed, at the pids limit for example
+        log.debug("runner.record_unread", "the runner's record was not read", why=str(error))
+        return None
+    return number
 
 
 def _require_success(
-    registering: RegisteringChild,
-    settings: Settings,
-    registration: Registration,
-    outcome: int | None,
+    registering: RegisteringChild, plan: Plan, registration: Registration, outcome: int | None
 ) -> None:
     """Note the result of a JIT configuration; raise a Failure if the registration has failed."""
     child = registering.child
     if child.answer():
-        registration.renamed(call.result(child))
-    if settings.registration == "given" and outcome == 0:
-        found = home.record(settings.home)
-        registration.given(found.id if found else None)
-        registering.forget_credential()
+        name, number = call.result(child)
+        if plan.registration == "given":
+            registration.given(number)
+            registering.forget_credential()
+        else:
+            registration.made(number)
+        registration.renamed(name)
     elif outcome != 0:
         if not registering.progress.begun():
             call.result(child)  # the child failed before it became config.sh: raise its Failure
+        from entrypoint.registration import config_output  # only here, after a failure
+
         output = registering.output()
-        if outcome is not None and _is_refused(output):
+        if outcome is not None and config_output.is_refused(output):
             registration.not_made()
-        raise _config_failed(outcome, output)
+        raise config_output.failure(outcome, output)
 
 
-def _take_in(
-    progress: Progress, settings: Settings, registration: Registration, *, ended: bool
-) -> None:
-    found = home.record(settings.home)
-    if not progress.begun():
-        registration.not_made()
-    elif ended or (found and found.id is not None):
-        registration.made(found.id if found else None)
-
-
-def _await(
-    pid_1: Init, registering: RegisteringChild, settings: Settings, asked_by: float
-) -> int | None:
+def _await(pid_1: Init, registering: RegisteringChild, plan: Plan, asked_by: float) -> int | None:
     """Wait for the end of config.sh; after a stop only for CONFIG_GRACE, and then raise Stopped."""
     child = registering.child
     deadline = asked_by + CONFIG_TIMEOUT
     try:
         # The child tells by its exit code if GitHub has not answered by `asked_by`.
         if pid_1.wait(child, time.monotonic() + call.SLOW) is None:
-            if settings.registration != "config" or not registering.progress.begun():
+            if plan.registration != "config" or not registering.progress.begun():
                 call.tell_wait("GitHub's answer", asked_by)
                 pid_1.wait(child, asked_by)
             if child.outcome is None:
                 call.tell_wait("config.sh", deadline)
         return pid_1.wait(child, deadline)
     except Stopped:
-        pid_1.stop.begin(settings.stop_timeout)
+        pid_1.stop.begin(plan.stop_timeout)
         # Killing config.sh does not cancel a request that GitHub already has. Wait for config.sh,
         # even after a second signal; otherwise all that is left is to poll GitHub's list.
         if registering.progress.begun():
             pid_1.wait(child, time.monotonic() + CONFIG_GRACE)
         raise
-
-
-# What config.sh prints when GitHub refuses (actions/runner). Nothing is registered until it prints
-# that the runner was added.
-_REFUSED = re.compile(r"Http response code: (?:Unauthorized|Forbidden|NotFound) from 'POST ")
-_ADDED = "Runner successfully added"
-_NO_GROUP = re.compile(r'Could not find any self-hosted runner group named "([^"]*)"')
-_HTTP = re.compile(r"Http response code: (\w+) from '([^']*)'")
-
-
-def _is_refused(output: str) -> bool:
-    """Whether GitHub has refused config.sh before the runner was registered."""
-    return bool(_REFUSED.search(output)) and _ADDED not in output
-
-
-def _config_failed(outcome: int | None, output: str) -> Failure:
-    """Return the Failure that the output of config.sh means; its banner is left out."""
-    said = [line.strip() for line in output.splitlines() if re.search(r"[^\W_]", line)]
-    said = [line for line in said if "Self-hosted runner registration" not in line]
-    words = "\n".join(line for line in said if not line.startswith("#"))[-2000:]
-    if named := _NO_GROUP.search(output):
-        return Failure(
-            ExitCode.CONFIG,
-            f"RUNNER_GROUP: GitHub has no runner group {named[1]!r} that this list may use",
-            "make it there, or give the name of one that is there; `gh-runner check` lists them",
-        )
-    if _is_refused(output):
-        return Failure(
-            ExitCode.REFUSED,
-            f"GitHub refused config.sh: {words}",
-            "a registration token (RUNNER_TOKEN) is valid for an hour, and for the list of runners"
-            " that it was made for; with a personal access token or an App each start asks for one",
-        )
-    told = "did not end" if outcome is None else f"ended with {outcome}"
-    hint = (
-        "GitHub or a proxy before it answered so; https://www.githubstatus.com tells of trouble"
-        if _HTTP.search(output)
-        else "these are the words of GitHub's own program"
-    )
-    return Failure(ExitCode.RUNNER, f"config.sh {told} and said:\n{words}", hint)

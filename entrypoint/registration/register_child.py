@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from entrypoint import log, redaction
-from entrypoint.container import account
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import first_request
 from entrypoint.init import child
 from entrypoint.registration.record import Progress
-from entrypoint.runner import program
+from entrypoint.runner import home, program
+from entrypoint.settings.plan import Plan
 from entrypoint.settings.schema import Settings
 from entrypoint.vault import Vault, forbid_core_dumps
 
@@ -29,16 +29,17 @@ def register(
     vault: Vault,
     kept: Vault,
     environ: MutableMapping[str, str],
-) -> str:
-    """Carry out the order: become config.sh, or return the name of a JIT configuration's runner.
+) -> tuple[str, int | None]:
+    """Carry out the order: become config.sh, or return a JIT configuration's runner: name and id.
 
     `wait` returns once all that a job needs is ready. The registration token is also put into the
     vault `kept`. Raises a Failure if GitHub refuses.
     """
     environ.update(order["environment"])  # a proxy from the env file, for example
-    settings = Settings.restore(order["settings"])
+    plan = Plan(order["plan"])
+    settings = Settings.restore(plan.settings)
     log.configure(settings.log_level, settings.log_format)
-    log.belongs_to(name=order["name"])
+    log.belongs_to(name=plan.name)
     secrets = vault.read()
     deadline = time.monotonic() + settings.github_timeout
 
@@ -51,15 +52,14 @@ def register(
     if settings.registration != "config":
         wait()
     if settings.registration == "given":
-        return _take_given(settings, secrets)
+        return _take_given(plan, secrets)
     if settings.registration == "jit":
-        return _register_jit(connect(), settings, order["name"], progress)
+        return _register_jit(connect(), plan, settings, progress)
     token = _token(connect, first_request.ask(settings, secrets, environ, deadline))
     redaction.hide(token)
     kept.fill({program.TOKEN_VARIABLE: token})
-    user = account.require(settings.user)
-    command = program.as_user(settings, user, program.config_command(settings, order["name"]))
-    env = {**program.environment(environ, settings, user), program.TOKEN_VARIABLE: token}
+    command = [*plan.as_runner, *program.config_command(settings, plan.name)]
+    env = {**plan.runner_environment, program.TOKEN_VARIABLE: token}
     forbid_core_dumps()
     wait()
     progress.begin()
@@ -75,27 +75,28 @@ def _token(connect: Callable[[], Client], known: Known | None) -> str:
     return runners.registration_token(connect(), known)
 
 
-def _take_given(settings: Settings, secrets: Mapping[str, str]) -> str:
+def _take_given(plan: Plan, secrets: Mapping[str, str]) -> tuple[str, int | None]:
     from entrypoint.github import jit
     from entrypoint.settings import jit_configuration
 
     known = jit_configuration.read(secrets["RUNNER_JITCONFIG"])
-    user = account.require(settings.user)
-    jit.write(known.files, settings.home, user.uid, user.gid)
-    return known.name
+    jit.write(known.files, plan.home, plan.uid, plan.gid)
+    found = home.record(plan.home)
+    return known.name, found.id if found else None
 
 
-def _register_jit(api: Client, settings: Settings, name: str, progress: Progress) -> str:
+def _register_jit(
+    api: Client, plan: Plan, settings: Settings, progress: Progress
+) -> tuple[str, int | None]:
     from entrypoint.github import jit  # only here, because most runners register by config.sh
 
     progress.begin()
     try:
-        made = jit.jit_config(api, settings, name)
+        made = jit.jit_config(api, settings, plan.name)
     except Failure as failure:
         # After a RETRY the answer may have got lost, so GitHub may list the runner all the same.
-        if failure.code is not ExitCode.RETRY:
+        if failure.code != ExitCode.RETRY:
             progress.take_back()
         raise
-    user = account.require(settings.user)
-    jit.write(made.files, settings.home, user.uid, user.gid)
-    return made.runner.name
+    jit.write(made.files, plan.home, plan.uid, plan.gid)
+    return made.runner.name, made.runner.id

@@ -6,18 +6,23 @@ one that is faster if a further stop comes.
 
 from __future__ import annotations
 
-import functools
 import math
 import time
-from collections.abc import Mapping
-from enum import Enum
 
 from entrypoint import call, log
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.init.pid1 import Init
 from entrypoint.registration.record import Registration
-from entrypoint.settings.schema import Settings
 from entrypoint.vault import Vault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from entrypoint.init.pid1 import Init
+    from entrypoint.settings.plan import Plan
+
+    # What GitHub's list says about our runner. `busy` may be wrong there (actions/runner#4422).
+    Listed = Literal["busy", "idle", "no", "unknown"]
 
 _LOOK_TIMEOUT = 30.0  # seconds
 _STORM_GRACE = 0.5  # seconds between TERM and KILL
@@ -25,30 +30,31 @@ _EXCHANGE_TIMEOUT = 20.0  # seconds; the job waits meanwhile
 _ASK_AGAIN = 0.5  # seconds; GitHub calls a runner busy until it has noted the end of the job
 
 
-class Listed(Enum):
-    """What GitHub's list says about our runner. `busy` may be wrong there (actions/runner#4422)."""
-
-    BUSY = "busy"
-    IDLE = "idle"
-    NO = "no"
-    UNKNOWN = "unknown"
-
-
 class Remover:
-    """Removes one runner from the list, and does so faster if a further stop comes meanwhile."""
+    """Removes one runner from the list, and does so faster if a further stop comes meanwhile.
 
-    def __init__(
-        self, pid_1: Init, settings: Settings, vault: Vault, environ: Mapping[str, str], name: str
-    ) -> None:
+    At the end of a `with` block it removes a runner that GitHub may still list.
+    """
+
+    def __init__(self, pid_1: Init, plan: Plan, vault: Vault) -> None:
         """Keep what the removal needs; nothing happens until `remove`."""
         # A runner that is not ephemeral may have had jobs, and a job's processes could read the
         # token in the environment of config.sh. So only an ephemeral one is removed by config.sh.
-        self.registration = Registration(name, by_config_sh=settings.ephemeral)
+        self.registration = Registration(plan.name, by_config_sh=plan.ephemeral)
         self.has_credential = True  # False once it has been exchanged for a remove-token
         self._init = pid_1
-        self._settings = settings
+        self._plan = plan
         self._vault = vault
-        self._environ = environ
+
+    def __enter__(self) -> Remover:
+        """Begin the block in which the runner is registered and lives."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let no stop interrupt the clean-up any more, and remove the runner."""
+        self._init.begin_cleanup()
+        if self.registration.maybe_listed:
+            self._remove_at_exit()
 
     def remove(self, until: float = math.inf) -> bool:
         """Remove the runner; return False if GitHub says that it is busy, and True otherwise.
@@ -64,7 +70,7 @@ class Remover:
             return True
         started = time.monotonic()
         try:
-            removed = self._remove(min(until, started + self._settings.github_timeout))
+            removed = self._remove(min(until, started + self._plan.github_timeout))
         except Failure as failure:
             raise self._left("; ".join(filter(None, (failure.message, failure.hint)))) from None
         if removed is None:
@@ -89,9 +95,9 @@ class Remover:
         before = len(stop.signals)
         # A stop may have come between two tries of the clean-up, which raises no Stopped.
         if before:
-            stop.begin(self._settings.stop_timeout)
+            stop.begin(self._plan.stop_timeout)
         deadline = min(until, stop.deadline)
-        child = call.start(self._init, functools.partial(self._in_child, deadline))
+        child = call.start(self._init, lambda: self._in_child(deadline))
         try:
             call.wait_for(
                 self._init,
@@ -107,7 +113,7 @@ class Remover:
         if not self._is_hurried(before):
             return None
         self.registration.hurried()
-        stop.begin(self._settings.stop_timeout)
+        stop.begin(self._plan.stop_timeout)
         return self._remove(until)
 
     def _is_hurried(self, before: int) -> bool:
@@ -119,9 +125,7 @@ class Remover:
     def _in_child(self, deadline: float) -> bool:
         from entrypoint.registration import remove_child  # PID 1 must not load its imports
 
-        return remove_child.remove(
-            self._settings, self._vault, self._environ, self.registration, deadline
-        )
+        return remove_child.remove(self._plan, self._vault, self.registration, deadline)
 
     def exchange_credential(self) -> None:
         """Exchange the credential for a remove-token; forget the credential even if that fails.
@@ -131,9 +135,14 @@ class Remover:
         if not self.has_credential:
             return
         token, deadline = Vault(), time.monotonic() + _EXCHANGE_TIMEOUT
-        exchange = functools.partial(self._exchange_in_child, token, deadline)
         try:
-            if call.wait(self._init, exchange, deadline, "GitHub's remove-token") is None:
+            exchanged = call.wait(
+                self._init,
+                lambda: self._exchange_in_child(token, deadline),
+                deadline,
+                "GitHub's remove-token",
+            )
+            if exchanged is None:
                 log.warning(
                     "credential.not_exchanged",
                     "GitHub gave no remove-token in time",
@@ -152,7 +161,7 @@ class Remover:
     def _exchange_in_child(self, token: Vault, deadline: float) -> bool:
         from entrypoint.registration import remove_child  # as above
 
-        return remove_child.exchange(self._settings, self._vault, token, deadline)
+        return remove_child.exchange(self._plan, self._vault, token, deadline)
 
     @property
     def can_ask(self) -> bool:
@@ -160,33 +169,33 @@ class Remover:
         return self.has_credential and self.registration.ours
 
     def look(self) -> Listed:
-        """Return what GitHub's list says about the runner; UNKNOWN if GitHub cannot be asked."""
+        """Return what GitHub's list says about the runner; "unknown" if GitHub cannot be asked."""
         if not self.can_ask:
-            return Listed.UNKNOWN
+            return "unknown"
         deadline = time.monotonic() + _LOOK_TIMEOUT
         try:
-            found = call.wait(
-                self._init, functools.partial(self._look_in_child, deadline), deadline
+            found: Listed | None = call.wait(
+                self._init, lambda: self._look_in_child(deadline), deadline
             )
         except Failure as failure:
             log.warning("github.unasked", "GitHub does not show its list", why=failure.message)
-            return Listed.UNKNOWN
+            return "unknown"
         except OSError as error:  # fork failed, at the pids limit for example
             log.warning("github.unasked", "no process can ask GitHub", why=error.strerror)
-            return Listed.UNKNOWN
-        return Listed.UNKNOWN if found is None else Listed(found)
+            return "unknown"
+        return "unknown" if found is None else found
 
-    def _look_in_child(self, deadline: float) -> str:
+    def _look_in_child(self, deadline: float) -> Listed:
         from entrypoint.registration import remove_child  # as above
 
-        found = remove_child.look(self._settings, self._vault, self.registration, deadline)
+        found = remove_child.look(self._plan, self._vault, self.registration, deadline)
         if found is None:
-            return str(Listed.NO.value)
-        return str((Listed.BUSY if found.busy else Listed.IDLE).value)
+            return "no"
+        return "busy" if found.busy else "idle"
 
-    def remove_at_exit(self) -> None:
+    def _remove_at_exit(self) -> None:
         """Remove the runner; while GitHub says that it is busy, try again until a deadline."""
-        give_up = time.monotonic() + self._settings.github_timeout
+        give_up = time.monotonic() + self._plan.github_timeout
         told = False
         while not self._remove_despite_pid_limit():
             if not told:
@@ -218,7 +227,7 @@ class Remover:
 
     def _left(self, why: str) -> Failure:
         name, number = self.registration.name, self.registration.id
-        path = f"{self._settings.target.path}/actions/runners/{number}"
+        path = f"{self._plan.target_path}/actions/runners/{number}"
         if job := self.registration.job:
             why += f"; its job {job!r} may be stuck: cancel its run at GitHub, which frees both"
         return Failure(

@@ -10,10 +10,8 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Mapping
 
 from entrypoint import log, redaction
-from entrypoint.container import account
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import jit, runners
 from entrypoint.github.runners import Client, Runner
@@ -22,8 +20,9 @@ from entrypoint.init.child import Child
 from entrypoint.init.pid1 import Init
 from entrypoint.registration.record import Registration
 from entrypoint.runner import home, program
-from entrypoint.runner.program import WORKER
+from entrypoint.runner.listener import WORKER
 from entrypoint.settings.credential import Kind
+from entrypoint.settings.plan import Plan
 from entrypoint.settings.schema import Settings
 from entrypoint.vault import REMOVE_TOKEN, Vault, forbid_core_dumps
 
@@ -35,20 +34,14 @@ _LOOK_AGAIN = 0.5  # seconds
 _RESERVE = 0.3  # seconds before the deadline: then the child gives up and says why
 
 
-def remove(
-    settings: Settings,
-    vault: Vault,
-    environ: Mapping[str, str],
-    registration: Registration,
-    deadline: float,
-) -> bool:
+def remove(plan: Plan, vault: Vault, registration: Registration, deadline: float) -> bool:
     """Remove the runner by config.sh if that may be used, and then by its id if it is still listed.
 
     Returns False if GitHub says that the runner is busy, and True once it is off the list.
     """
-    secrets = vault.read()
+    settings, secrets = Settings.restore(plan.settings), vault.read()
     if REMOVE_TOKEN in secrets or not secrets:
-        return _without_credential(settings, environ, secrets.get(REMOVE_TOKEN, ""), deadline)
+        return _without_credential(plan, secrets.get(REMOVE_TOKEN, ""), deadline)
     api = runners.connect(settings, secrets, deadline - _RESERVE)
     by_config_sh = registration.by_config_sh and home.record(settings.home) is not None
     log.debug("life.decision", _way(settings, registration, by_config_sh=by_config_sh))
@@ -56,7 +49,7 @@ def remove(
         with contextlib.suppress(Failure):  # then delete it by its id, below
             halfway = (time.monotonic() + deadline) / 2
             token = runners.remove_token(api)
-            if _BUSY in _config_remove(settings, environ, token, halfway):
+            if _BUSY in _config_remove(plan, token, halfway):
                 return False
     # Ask GitHub in any case: config.sh can print "Skipping" and end with 0, and its 404 means "the
     # runner is gone" as well as "the token is refused".
@@ -81,27 +74,25 @@ def _way(settings: Settings, registration: Registration, *, by_config_sh: bool) 
     return f"the runner is deleted by its {'id' if registration.id else 'name'}: {why}"
 
 
-def exchange(settings: Settings, vault: Vault, token: Vault, deadline: float) -> bool:
+def exchange(plan: Plan, vault: Vault, token: Vault, deadline: float) -> bool:
     """Put a remove-token into the vault `token`, for a `remove` without the credential.
 
     A registration token is not put there, because a job that finds it could register runners.
     """
-    api = runners.connect(settings, vault.read(), deadline - _RESERVE)
+    api = runners.connect(Settings.restore(plan.settings), vault.read(), deadline - _RESERVE)
     if api.kind is not Kind.REGISTRATION:
         token.fill({REMOVE_TOKEN: runners.remove_token(api)})
     return True
 
 
-def _without_credential(
-    settings: Settings, environ: Mapping[str, str], token: str, deadline: float
-) -> bool:
+def _without_credential(plan: Plan, token: str, deadline: float) -> bool:
     """Have config.sh remove an ephemeral runner that has had its job.
 
     GitHub itself removes such a runner after the job, so "not found" means that it is gone.
     """
     if not token:
         raise Failure(ExitCode.LEFT, "the credential is gone, and there is no remove-token")
-    said = _config_remove(settings, environ, token, deadline - _RESERVE)
+    said = _config_remove(plan, token, deadline - _RESERVE)
     if _GONE.search(said):
         return True
     if _BUSY in said:
@@ -118,10 +109,9 @@ def _pause(deadline: float) -> None:
     time.sleep(_LOOK_AGAIN)
 
 
-def look(
-    settings: Settings, vault: Vault, registration: Registration, deadline: float
-) -> Runner | None:
+def look(plan: Plan, vault: Vault, registration: Registration, deadline: float) -> Runner | None:
     """Return the runner's entry on GitHub's list, or None."""
+    settings = Settings.restore(plan.settings)
     api = runners.connect(settings, vault.read(), deadline - _RESERVE)
     return _found(api, settings, registration)
 
@@ -136,18 +126,15 @@ def _found(api: Client, settings: Settings, registration: Registration) -> Runne
     return next((listed for listed in found if listed is not None), None)
 
 
-def _config_remove(
-    settings: Settings, environ: Mapping[str, str], token: str, deadline: float
-) -> str:
+def _config_remove(plan: Plan, token: str, deadline: float) -> str:
     """Run `config.sh remove` and return its output; kill it early if there is a job."""
     redaction.hide(token)
     forbid_core_dumps()
     own = Init()
-    user = account.require(settings.user)
     child = own.spawn(
-        program.as_user(settings, user, program.remove_command(settings)),
-        env={**program.environment(environ, settings, user), program.TOKEN_VARIABLE: token},
-        cwd=settings.home,
+        [*plan.as_runner, f"{plan.home}/config.sh", "remove"],
+        env={**plan.runner_environment, program.TOKEN_VARIABLE: token},
+        cwd=plan.home,
         capture=True,
     )
     # If there is a job, config.sh is refused and tries twice more, 1 to 5 seconds apart. And no

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import stat
-from contextlib import suppress
-from typing import NamedTuple
 
 from entrypoint import log
 from entrypoint.container import kernel
-from entrypoint.container.account import Account
 from entrypoint.errors import ExitCode, Failure
 
 # If one of these files is left, config.sh refuses with "already configured", so all must go.
@@ -33,15 +29,19 @@ _LARGEST_RECORD = 1 << 20  # bytes
 _LARGEST_READ = 1 << 16  # bytes of a log
 
 
-class Record(NamedTuple):
+class Record:
     """What `.runner` says about the registration; `id` is None if it is not a number there."""
 
-    id: int | None
-    name: str
+    def __init__(self, number: int | None, name: str) -> None:
+        """Take what the file says."""
+        self.id = number
+        self.name = name
 
 
 def record(home: str) -> Record | None:
     """Return the runner's own record of its registration, or None if there is none."""
+    import json  # PID 1 reads the record in a child, and does without it
+
     # config.sh writes a byte order mark and keys in camelCase; a JIT configuration has PascalCase.
     for name in (".runner", ".runner_migrated"):
         try:
@@ -66,27 +66,36 @@ def diagnostics(home: str) -> dict[str, int]:
 
     A log's name has the second of its start, so two starts within one second write into one log.
     """
-    found = {}
-    with suppress(OSError), os.scandir(os.path.join(home, "_diag")) as logs:
-        for entry in logs:
-            with suppress(OSError):  # it has just been deleted
-                if entry.is_file(follow_symlinks=False):
-                    found[entry.path] = entry.stat(follow_symlinks=False).st_size
+    found: dict[str, int] = {}
+    try:
+        with os.scandir(os.path.join(home, "_diag")) as logs:
+            for entry in logs:
+                _add_size(entry, found)
+    except OSError:
+        pass
     return found
 
 
-def announce_logs(home: str, user: Account) -> None:
+def _add_size(entry: os.DirEntry[str], sizes: dict[str, int]) -> None:
+    try:
+        if entry.is_file(follow_symlinks=False):
+            sizes[entry.path] = entry.stat(follow_symlinks=False).st_size
+    except OSError:  # it has just been deleted
+        pass
+
+
+def announce_logs(home: str, uid: int, gid: int) -> None:
     """Have the kernel send SIGIO to this process at each new log in _diag (F_NOTIFY in fcntl(2)).
 
-    Where the kernel cannot do that (gVisor), this process sees a new log when something else wakes
-    it.
+    The folder is made, for that user and group, if it is missing. Where the kernel cannot do that
+    (gVisor), this process sees a new log when something else wakes it.
     """
     folder = os.path.join(home, "_diag")
     try:
         if not os.path.isdir(folder):
             os.mkdir(folder)
             if os.geteuid() == 0:
-                os.chown(folder, user.uid, user.gid)
+                os.chown(folder, uid, gid)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.fcntl(descriptor, fcntl.F_NOTIFY, fcntl.DN_CREATE | fcntl.DN_MULTISHOT)
     except OSError as error:
@@ -117,7 +126,7 @@ def announce_growth(home: str) -> int | None:
 
 def read_from(path: str, start: int) -> str:
     """Return a log from an offset on, at most its last 64 KiB; "" if it cannot be read."""
-    with suppress(OSError):
+    try:
         # A job may have put a FIFO, a link or a device in the log's place: none of them is read.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
@@ -126,6 +135,8 @@ def read_from(path: str, start: int) -> str:
                 start = start if start <= found.st_size else 0
                 file.seek(max(start, found.st_size - _LARGEST_READ))
                 return file.read(_LARGEST_READ).decode(errors="replace")
+    except OSError:
+        pass
     return ""
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shlex
-from collections.abc import Mapping
-from contextlib import suppress
 
-from entrypoint.container import account, files
+from entrypoint.container import files
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.settings.schema import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from entrypoint.settings.plan import Plan
+    from entrypoint.settings.schema import Settings
 
 HOOK = "ACTIONS_RUNNER_HOOK_JOB_STARTED"
 _NAMES = ("job-started.sh", "job-started.ask", "job-started.answer")
@@ -38,38 +41,37 @@ fi
 class StartedHook:
     """The script and its two FIFOs, in the state directory."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, plan: Plan) -> None:
         """Make the FIFOs. Raises a Failure (78) if the state directory cannot hold them."""
-        self._home = settings.home
-        self._paths = [os.path.join(settings.state_dir, name) for name in _NAMES]
+        self._path = _paths(plan.state_dir)[0]
+        self._text = plan.hook
         self._is_asked = self._is_answered = False
         _, ask, answer = _NAMES
-        group = account.require(settings.user).gid
         try:
-            self._directory = files.open_directory(settings.state_dir)
+            self._directory = files.open_directory(plan.state_dir)
             self.remove()
             # Write-only and read-only for the runner's group. O_RDONLY, not O_RDWR: with O_ASYNC
             # our own read() would signal us again, without end.
-            self._ask = _fifo(self._directory, ask, group, 0o620, os.O_RDONLY)
-            self._answer = _fifo(self._directory, answer, group, 0o640, os.O_RDWR)
+            self._ask = _fifo(self._directory, ask, plan.gid, 0o620, os.O_RDONLY)
+            self._answer = _fifo(self._directory, answer, plan.gid, 0o640, os.O_RDWR)
         except OSError as error:
-            raise _unusable(settings, error) from None
+            raise _unusable(plan.state_dir, error) from None
         fcntl.fcntl(self._ask, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(self._ask, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Write the hook, and return the environment that names it; it runs the user's own next."""
-        _, ask, answer = (shlex.quote(path) for path in self._paths)
-        then = _next_hook(environ.get(HOOK, ""), self._home)
-        script = _SCRIPT.format(ask=ask, answer=answer, then=then).encode(errors="surrogateescape")
+        """Write the hook, and return the environment that names it."""
+        script = self._text.encode(errors="surrogateescape")
         files.put(self._directory, _NAMES[0], script, _READABLE)
-        return {**environ, HOOK: self._paths[0]}
+        return {**environ, HOOK: self._path}
 
     def asks(self) -> bool:
         """Return whether a job waits for an answer; a runner runs one job at a time."""
         if not self._is_asked and not self._is_answered:
-            with suppress(BlockingIOError):
+            try:
                 self._is_asked = bool(os.read(self._ask, 1))
+            except BlockingIOError:
+                pass
         return self._is_asked and not self._is_answered
 
     def answer(self) -> None:
@@ -83,8 +85,28 @@ class StartedHook:
     def remove(self, *names: str) -> None:
         """Delete the script and the FIFOs, or some of them."""
         for name in names or _NAMES:
-            with suppress(OSError):
+            try:
                 os.unlink(name, dir_fd=self._directory)
+            except OSError:
+                pass
+
+
+def script(settings: Settings, environ: Mapping[str, str]) -> str:
+    """Return the text of the hook, which runs the user's own next; "" if no job has to ask.
+
+    None has to if a JIT configuration was given, because there is no credential to forget then.
+    """
+    if settings.credential != "until-job" or settings.registration == "given":
+        return ""
+    import shlex  # only here, because PID 1 does without it
+
+    _, ask, answer = (shlex.quote(path) for path in _paths(settings.state_dir))
+    then = _next_hook(environ.get(HOOK, ""), settings.home)
+    return _SCRIPT.format(ask=ask, answer=answer, then=then)
+
+
+def _paths(state_dir: str) -> list[str]:
+    return [os.path.join(state_dir, name) for name in _NAMES]
 
 
 def problems(settings: Settings) -> list[str]:
@@ -107,6 +129,8 @@ def problems(settings: Settings) -> list[str]:
 
 def try_out(settings: Settings) -> None:
     """Make a FIFO where `StartedHook` would, and remove it; raise the Failure that it would."""
+    from entrypoint.container import account  # PID 1 does without it
+
     try:
         directory = files.open_directory(settings.state_dir)
         try:
@@ -116,14 +140,14 @@ def try_out(settings: Settings) -> None:
         finally:
             os.close(directory)
     except OSError as error:
-        raise _unusable(settings, error) from None
+        raise _unusable(settings.state_dir, error) from None
 
 
-def _unusable(settings: Settings, error: OSError) -> Failure:
+def _unusable(state_dir: str, error: OSError) -> Failure:
     return Failure(
         ExitCode.CONFIG,
         "RUNNER_STATE_DIR: RUNNER_CREDENTIAL=until-job cannot do without it, and"
-        f" {settings.state_dir} cannot be written to: {error.strerror}",
+        f" {state_dir} cannot be written to: {error.strerror}",
         "mount a tmpfs there, or name another directory that belongs to root",
     )
 
@@ -141,6 +165,8 @@ def _fifo(directory: int, name: str, group: int, mode: int, access: int) -> int:
 
 def _next_hook(path: str, home: str) -> str:
     """Return a line of shell that executes the user's own hook as GitHub's runner would."""
+    import shlex  # as above
+
     quoted = shlex.quote(path)
     match os.path.splitext(path)[1]:
         case "" if not path:

@@ -8,19 +8,20 @@ it on: they would die, and the listener would go on.
 from __future__ import annotations
 
 import os
-import re
 import time
-from collections.abc import Mapping
 
-from entrypoint.container import account, kernel
+from entrypoint.container import kernel
 from entrypoint.init import processes, signals
-from entrypoint.init.child import Child
-from entrypoint.init.pid1 import Init
-from entrypoint.runner import home, program
-from entrypoint.runner.hook import StartedHook
-from entrypoint.runner.program import LISTENER, WORKER
-from entrypoint.settings.schema import Settings
+from entrypoint.runner import home
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from entrypoint.init.child import Child
+    from entrypoint.init.pid1 import Init
+    from entrypoint.runner.hook import StartedHook
+    from entrypoint.settings.plan import Plan
+
+LISTENER, WORKER = "Runner.Listener", "Runner.Worker"
 # The result of a job by its worker's exit code (TaskResultUtil in actions/runner).
 WORKER_RESULTS = {
     100: "succeeded",
@@ -29,10 +30,10 @@ WORKER_RESULTS = {
     103: "cancelled",
 }
 _LISTENING = "Listening for Jobs"
-_WORKER_CODE = re.compile(r"Worker finished for job [^\n]*Code: (\d{1,9})")
-_RESULT = re.compile(r"completed with result: (\w{1,20})")
+_WORKER_CODE = r"Worker finished for job [^\n]*Code: (\d{1,9})"
+_RESULT = r"completed with result: (\w{1,20})"
 _RESULTS = {"Succeeded": "succeeded", "Failed": "failed", "Canceled": "cancelled"}
-_JOB = re.compile(r"Running job: ([^\n]+)")
+_JOB = "Running job: "
 _LONGEST_NAME = 100  # characters
 _KILL_TIMEOUT = 2.0  # seconds until killed processes are gone
 
@@ -43,8 +44,7 @@ class Listener:
     def __init__(
         self,
         pid_1: Init,
-        settings: Settings,
-        environ: Mapping[str, str],
+        plan: Plan,
         hook: StartedHook | None = None,
         output: int | None = None,
     ) -> None:
@@ -53,22 +53,21 @@ class Listener:
         From then on each new log of the listener wakes PID 1, and PID 1 looks for a worker whenever
         it wakes.
         """
-        user = account.require(settings.user)
-        environ = environ if hook is None else hook.environment(environ)
+        environment = plan.runner_environment
         self._init = pid_1
-        self._home = settings.home
-        self._logs_before = home.diagnostics(settings.home)
+        self._home = plan.home
+        self._logs_before = home.diagnostics(plan.home)
         self._logs: set[str] = set()
         self._growth: int | None = None
         self._size = self._read_to = 0
         self.is_listening = False  # whether its log says so
         self.worker: Child | None = None
         self.oom_kills_before = kernel.oom_kills()
-        home.announce_logs(settings.home, user)
+        home.announce_logs(plan.home, plan.uid, plan.gid)
         self.child: Child = pid_1.spawn(
-            program.as_user(settings, user, program.run_command(settings)),
-            env=program.environment(environ, settings, user),
-            cwd=settings.home,
+            [*plan.as_runner, f"{plan.home}/run.sh"],
+            env=environment if hook is None else hook.environment(environment),
+            cwd=plan.home,
             output=output,
         )
         pid_1.on_wake.append(self.look)
@@ -141,20 +140,20 @@ class Listener:
         can forge that log.
         """
         codes = {0 if self.worker is None else self.worker.outcome or 0}
-        codes |= {int(code) for code in _WORKER_CODE.findall(self._words())}
+        codes |= {int(code) for code in _all_in(self._words(), _WORKER_CODE)}
         return self.child.outcome == 0 and codes <= {0, *WORKER_RESULTS}
 
     def job_name(self) -> str:
         """Return the name of the last job in the listener's log; "" if there is none."""
-        named = _JOB.findall(self._words())
-        return str(named[-1]).strip()[:_LONGEST_NAME] if named else ""
+        _, is_there, rest = self._words().rpartition(_JOB)
+        return rest.partition("\n")[0].strip()[:_LONGEST_NAME] if is_there else ""
 
     def reported_result(self) -> str:
         """Return the job's result in the listener's log; "" if there is none."""
         words = self._words()
-        if found := _RESULT.findall(words):
-            return _RESULTS.get(found[-1], str(found[-1]).lower())
-        codes = [int(code) for code in _WORKER_CODE.findall(words)]
+        if found := _all_in(words, _RESULT):
+            return _RESULTS.get(found[-1], found[-1].lower())
+        codes = [int(code) for code in _all_in(words, _WORKER_CODE)]
         return WORKER_RESULTS.get(codes[-1], "killed") if codes else ""
 
     def _words(self) -> str:
@@ -245,6 +244,13 @@ class Listener:
         """Return the last lines of the listener's newest log; "" if it has written none."""
         named = sorted(path for path in self._new_logs() if "/Runner_" in path)
         return home.tail(named[-1]) if named else ""
+
+
+def _all_in(words: str, pattern: str) -> list[str]:
+    """Return what the group of a pattern matches, each time."""
+    import re  # only here, because PID 1 does without it while it waits for a job
+
+    return re.findall(pattern, words)
 
 
 def _named(comm: str, parents: set[int], alive: list[processes.Process]) -> int | None:

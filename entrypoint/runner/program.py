@@ -9,7 +9,6 @@ from entrypoint.container import account, kernel
 from entrypoint.container.account import Account
 from entrypoint.settings.schema import Settings, ours
 
-LISTENER, WORKER = "Runner.Listener", "Runner.Worker"
 TOKEN_VARIABLE = "ACTIONS_RUNNER_INPUT_TOKEN"  # noqa: S105 - config.sh's --token, not in argv
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -50,17 +49,17 @@ def base_environment(environ: Mapping[str, str], settings: Settings) -> dict[str
     """Return the container's environment without our settings, with the private authority."""
     trust: Mapping[str, str] = {}
     if settings.ca_file:
-        from entrypoint.container import certificates  # only here: PID 1 rarely needs it
+        from entrypoint.container import certificates  # only here: few have a private authority
 
         trust = certificates.environment(settings.ca_file, settings.state_dir)
     kept = {k: v for k, v in environ.items() if k not in ours()}
     return {"PATH": PATH, **kept, **trust}
 
 
-def environment(environ: Mapping[str, str], settings: Settings, user: Account) -> dict[str, str]:
+def environment(base: Mapping[str, str], user: Account) -> dict[str, str]:
     """Return the listener's environment. Every job inherits it, so no setting of ours is in it."""
     return {
-        **base_environment(environ, settings),
+        **base,
         "HOME": user.home,
         "USER": user.name,
         "LOGNAME": user.name,
@@ -86,13 +85,3 @@ def config_command(settings: Settings, name: str) -> list[str]:
     command = [f"{settings.home}/config.sh", "--unattended", "--replace"]
     command += [word for option, value in options.items() if value for word in (option, value)]
     return command + [flag for flag, wanted in flags.items() if wanted]
-
-
-def remove_command(settings: Settings) -> list[str]:
-    """Return the command that takes the registration off GitHub's list."""
-    return [f"{settings.home}/config.sh", "remove"]
-
-
-def run_command(settings: Settings) -> list[str]:
-    """Return the command that starts the listener."""
-    return [f"{settings.home}/run.sh"]

@@ -14,7 +14,7 @@ from action.errors import Problem
 from action.inputs import DEFAULTS, Inputs, read, spellings
 from action.tasks import EXIT_CODES
 from action.workflow import Workflow, harmless
-from entrypoint.errors import ExitCode
+from entrypoint.errors import MEANINGS
 from tests.action.conftest import ACTION, ROOT, unescaped
 
 ENVIRON = {"GITHUB_REPOSITORY": "acme/shop"}
@@ -82,7 +82,7 @@ def test_no_description_is_an_expression() -> None:
 
 def test_the_exit_codes_are_those_of_the_image() -> None:
     """The action explains the image's exit codes in the image's words."""
-    for code in ExitCode:
+    for code in MEANINGS:
         assert EXIT_CODES[int(code)] == code.meaning
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.lifecycle.engine import default_mtu, docker_options
+from entrypoint.lifecycle.engine_choice import default_mtu, docker_options
 from simulator import Simulator
 from tests.support import fakehub
 from tests.support.life import NAMESPACE, Life, until

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.errors import ExitCode
+from entrypoint.errors import MEANINGS, ExitCode
 from simulator import Simulator
 from tests.probe.cage import walls
 from tests.support.life import ISOLATED, Life
@@ -40,7 +40,7 @@ _AS = {"runner": "bash", "root": "sudo -n bash"}
 def judge(life: Life, simulator: Simulator) -> int:
     """Return the exit code; fail if the life took too long or a message is untrue."""
     code = life.wait(_BOUND)
-    assert code in {int(known) for known in ExitCode}, life.output
+    assert code in MEANINGS, life.output
     assert code != ExitCode.DEFECT, life.output
     assert "Traceback" not in life.output
     events = life.log

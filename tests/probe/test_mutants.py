@@ -23,7 +23,7 @@ _NO_EXEC = replace("leave_environment", "os.execve(...)", "return vault")
 # Makes the JIT configuration again from its files.
 _CODE = (
     "(code := __import__('base64').b64encode)(__import__('json').dumps({name:"
-    " code(open(os.path.join(settings.home, name), 'rb').read()).decode() for name in"
+    " code(open(os.path.join(plan.home, name), 'rb').read()).decode() for name in"
     " ('.runner', '.credentials', '.credentials_rsaparams')}).encode()).decode()"
 )
 
@@ -63,7 +63,7 @@ MUTANTS = {
         {"GITHUB_PERSONAL_TOKEN_FILE": "secret", "GITHUB_PERSONAL_TOKEN": ""},
     ),
     "JIT configuration as an argument": Mutant(
-        (replace("run_command", "[...]", f"[*OLD, '--jitconfig', {_CODE}]"),),
+        (replace("Listener.__init__", "[...]", f"[*OLD, '--jitconfig', {_CODE}]"),),
         65534,
         "cmdline of Runner.Listener",
         JIT,
@@ -73,7 +73,7 @@ MUTANTS = {
         (
             replace(
                 "Listener.__init__",
-                "program.environment(...)",
+                "plan.runner_environment",
                 f"dict(OLD, ACTIONS_RUNNER_INPUT_JITCONFIG={_CODE})",
             ),
         ),

@@ -68,8 +68,8 @@ def copy(directory: Path, *changes: Change) -> Path:
 def program(directory: Path) -> list[str]:
     """Return the command line that starts the package in a directory, as the image starts it."""
     code = (
-        f"import sys, runpy; sys.path.insert(0, {str(directory)!r});"
-        f" runpy.run_module({PACKAGE.name!r}, run_name='__main__', alter_sys=True)"
+        f"import sys; sys.path.insert(0, {str(directory)!r});"
+        f" from {PACKAGE.name}.__main__ import exit_code; sys.exit(exit_code())"
     )
     return ["/usr/bin/env", "--block-signal", sys.executable, "-I", "-c", code]
 

@@ -246,10 +246,7 @@ ENGINE_FILES = {
     "docker": "/usr/local/bin/docker",
     "containers.conf": "/etc/containers/containers.conf.d/krun.conf",
 }
-PROGRAM = (
-    *("/usr/bin/env", "--block-signal"),
-    *("/opt/gh-runner/bin/python", "-I", "-m", "entrypoint"),
-)
+PROGRAM = ("/usr/bin/env", "--block-signal", "/usr/local/bin/gh-runner")
 
 
 def environment() -> dict[str, str]:
@@ -262,11 +259,11 @@ def _checkout_program(config: Config) -> tuple[list[str], list[Mount]]:
     if not config.checkout:
         return [], []
     code = (
-        f"import runpy, sys; sys.path.insert(0, {config.checkout!r});"
-        " runpy.run_module('entrypoint', run_name='__main__', alter_sys=True)"
+        f"import sys; sys.path.insert(0, {config.checkout!r});"
+        " from entrypoint.__main__ import exit_code; sys.exit(exit_code())"
     )
     checkout = Mount(str(CHECKOUT), config.checkout, "ro,z")
-    return [*PROGRAM[:-2], "-c", code], [checkout]
+    return [*PROGRAM[:-1], "/opt/gh-runner/bin/python", "-I", "-c", code], [checkout]
 
 
 def kvm_problems() -> list[str]:

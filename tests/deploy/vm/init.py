@@ -21,7 +21,7 @@ SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK, SIOCADDRT = 0x8914, 0x8916, 0x891C, 0
 IFF_UP_RUNNING = 0x41
 POWER_OFF = 0x4321FEDC  # linux/reboot.h
 ADDRESS, GATEWAY, NETMASK = "10.0.2.15", "10.0.2.2", "255.255.255.0"  # of QEMU's user network
-PROGRAM = ["/usr/bin/env", "--block-signal", "/opt/gh-runner/bin/python", "-I", "-m", "entrypoint"]
+PROGRAM = ["/usr/bin/env", "--block-signal", "/usr/local/bin/gh-runner"]
 
 
 def say(what: str) -> None:

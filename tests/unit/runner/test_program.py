@@ -140,7 +140,8 @@ def test_environment_of_the_listener() -> None:
     """The listener gets no variable of gh-runner, all others, and the user's HOME."""
     ours = dict.fromkeys([*variables(), *SECRETS, *(f"{s}_FILE" for s in SECRETS)], "x")
     user = account.require(USER)
-    env = program.environment({**ours, "HTTPS_PROXY": "p", "HOME": "/root"}, settings(), user)
+    container = {**ours, "HTTPS_PROXY": "p", "HOME": "/root"}
+    env = program.environment(program.base_environment(container, settings()), user)
     assert not set(ours) & set(env)
     assert env["HTTPS_PROXY"] == "p"
     assert (env["HOME"], env["USER"], env["LOGNAME"]) == (user.home, USER, USER)

@@ -263,7 +263,7 @@ def test_problems_of_secrets_are_told_with_the_others() -> None:
     """One message has the problems of secrets and of settings."""
     given = {VARIABLE: "a b", "GITHUB_OWNER": "a/b", "RUNNER_GROUP": "\x01"}
     with pytest.raises(Failure) as caught:
-        load(Given.part(given), Vault())
+        load(*Given.part(given), Vault())
     message = caught.value.message
     assert all(f"{name}: " in message for name in (VARIABLE, "GITHUB_OWNER", "RUNNER_GROUP"))
     assert message.count("the settings are wrong") == 1

@@ -1,0 +1,273 @@
+"""Which container engine jobs get, how it is started, and what jobs cannot do with it.
+
+PID 1 itself does not load this module: its children and the subcommands do.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from entrypoint import log
+from entrypoint.container import kernel
+from entrypoint.lifecycle.engine import SOCKET, WAIT
+from entrypoint.runner import program
+from entrypoint.settings.schema import Settings
+
+CONFIGURATION = "/etc/docker/daemon.json"
+_PROGRAMS = {"docker": "dockerd", "podman": "podman"}
+_ETHERNET_MTU = 1500
+# podman 5.6 comes with netavark 1.16, which gives networks the MTU of the default route
+# (netavark#1281).
+_PODMAN_WITH_MTU = [5, 6]
+
+
+class Choice(NamedTuple):
+    """Which engine jobs get (docker, podman, given or none), and why."""
+
+    kind: str
+    why: str
+
+
+def choose(settings: Settings, environ: Mapping[str, str] | None = None) -> Choice:
+    """Return which engine jobs get.
+
+    With `auto` that is the first of these: an engine at DOCKER_HOST, an engine whose socket is
+    mounted, dockerd, podman. The last two need CAP_SYS_ADMIN, which a container has under sysbox.
+    """
+    if settings.engine in _PROGRAMS:
+        return Choice(settings.engine, "RUNNER_ENGINE names it")
+    if settings.engine == "none":
+        return Choice("none", "RUNNER_ENGINE is none")
+    if address := (environ or {}).get("DOCKER_HOST", ""):
+        return Choice("given", f"DOCKER_HOST is {address}")
+    if _is_given(SOCKET):
+        return Choice("given", f"{SOCKET} is mounted")
+    return _of_this_container()
+
+
+def _is_given(path: str) -> bool:
+    """Return whether an engine outside of this container has its socket at a path.
+
+    An engine that was killed leaves its socket in the container's own file system, where a second
+    start of the same container finds it. Nothing listens there, and nothing is mounted.
+    """
+    try:
+        if os.stat(path).st_dev != os.stat("/").st_dev:
+            return True
+    except OSError:
+        return False
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(1)
+        try:
+            asking.connect(path)
+        except ConnectionRefusedError:
+            return False
+        except OSError:  # the engine is slow, or this user may not connect
+            pass
+    return True
+
+
+def _of_this_container() -> Choice:
+    if not kernel.has_capability(kernel.CAP_SYS_ADMIN, "CapEff"):
+        return Choice("none", "this container may make no containers (it lacks CAP_SYS_ADMIN)")
+    for kind, name in _PROGRAMS.items():
+        if installed(name):
+            return Choice(kind, f"{name} is installed")
+    return Choice("none", "neither dockerd nor podman is installed")
+
+
+def installed(name: str) -> bool:
+    """Return whether a program is on the PATH that the engine gets."""
+    return any(os.access(os.path.join(d, name), os.X_OK) for d in program.PATH.split(":"))
+
+
+def hint(kind: str) -> str:
+    """Return what an operator can do if the engine does not start."""
+    if kind == "given":
+        return f"see to the engine at DOCKER_HOST or {SOCKET}, or give it more time ({WAIT})"
+    if not installed(_PROGRAMS[kind]):
+        return f"this image has no {_PROGRAMS[kind]}: take the full variant, or RUNNER_ENGINE=none"
+    return (
+        "run the container under sysbox (--runtime sysbox-runc) or with what the engine needs, or"
+        " set RUNNER_ENGINE=none"
+    )
+
+
+def command(kind: str, values: Mapping[str, Any]) -> list[str]:
+    """Return the command that starts an engine, for which it runs `dockerd --help`.
+
+    `values` are those of all settings. Warns if the networks of jobs will be too wide.
+    """
+    settings = Settings.restore(values)
+    options = shlex.split(settings.engine_options)
+    if kind == "podman":
+        return ["podman", "system", "service", "--time=0", *options, f"unix://{SOCKET}"]
+    found = docker_options(settings)
+    given = {word.partition("=")[0]: word.partition("=")[2] for word in found}
+    if "--mtu" in given and "--default-network-opt" not in given:
+        _warn_of_networks(given["--mtu"], "Docker 24")
+    return ["dockerd", f"--host=unix://{SOCKET}", *found, *options]
+
+
+def warn_of(kind: str, values: Mapping[str, Any], version: str, driver: str) -> None:
+    """Warn of what is slow or too old in an engine that was started here."""
+    numbers = [int(part) for part in version.split(".")[:2] if part.isdigit()]
+    is_old = kind == "podman" and numbers < _PODMAN_WITH_MTU
+    if is_old and (mtu := Settings.restore(values).engine_mtu or default_mtu()):
+        _warn_of_networks(str(mtu), "podman 5.6")
+    if driver == "vfs":
+        log.warning(
+            "engine.slow",
+            "the engine copies whole images (storage driver vfs): it is slow, and fills the disk",
+            hint="mount a volume at its data root, /var/lib/docker or /var/lib/containers",
+        )
+
+
+def data_root(settings: Settings, environ: Mapping[str, str], path: str = CONFIGURATION) -> str:
+    """Return where the engine that is started here keeps its images; "" if there is none."""
+    match choose(settings, environ).kind:
+        case "docker":
+            given = settings.engine_data_root or _configuration(path).get("data-root")
+            return str(given or "/var/lib/docker")
+        case "podman":
+            return "/var/lib/containers"
+    return ""
+
+
+def docker_options(settings: Settings, path: str = CONFIGURATION) -> list[str]:
+    """Return dockerd's options, without those that a mounted daemon.json sets.
+
+    dockerd refuses to start if an option is given both in that file and on the command line.
+    """
+    given = _configuration(path)
+    mtu = settings.engine_mtu or default_mtu()
+    options = {
+        "mtu": [f"--mtu={mtu}"] if mtu else [],
+        # The MTU of the networks that jobs create; dockerd has this option since Docker 24.
+        "default-network-opts": (
+            [f"--default-network-opt=bridge=com.docker.network.driver.mtu={mtu}"]
+            if mtu and _knows("--default-network-opt")
+            else []
+        ),
+        "registry-mirrors": [f"--registry-mirror={m}" for m in settings.engine_mirrors],
+        "insecure-registries": [f"--insecure-registry={r}" for r in settings.engine_insecure],
+        "data-root": [f"--data-root={settings.engine_data_root}"]
+        if settings.engine_data_root
+        else [],
+        "storage-driver": (
+            [f"--storage-driver={settings.engine_storage}"] if settings.engine_storage else []
+        ),
+        "default-address-pools": (
+            [f"--default-address-pool={settings.engine_pool}"] if settings.engine_pool else []
+        ),
+    }
+    return [word for key, words in options.items() if key not in given for word in words]
+
+
+def _warn_of_networks(mtu: str, since: str) -> None:
+    log.warning(
+        "engine.mtu",
+        f"networks that jobs create have an MTU of 1500, and the way out has {mtu}: only since"
+        f" {since} they get it",
+        hint=f"take a newer engine, or create them with -o com.docker.network.driver.mtu={mtu}",
+    )
+
+
+def _configuration(path: str) -> dict[str, Any]:
+    """Return what daemon.json sets; nothing if it is broken: dockerd reports that itself."""
+    import json
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            return dict(json.load(file))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _knows(option: str) -> bool:
+    """Return whether the installed dockerd has an option."""
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            ["dockerd", "--help"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return option in done.stdout
+
+
+def default_mtu(
+    routes: str = "/proc/net/route",
+    devices: str = "/sys/class/net",
+    routes_6: str = "/proc/net/ipv6_route",
+) -> int | None:
+    """Return the MTU of the default route's interface (IPv4, else IPv6), if less than Ethernet's.
+
+    A job's network with a larger MTU would lose its large packets, without any error.
+    """
+    for device in (*_default_devices(routes), *_default_devices_6(routes_6)):
+        with (
+            suppress(OSError, ValueError),
+            open(f"{devices}/{device}/mtu", encoding="ascii") as file,
+        ):
+            mtu = int(file.read())
+            return mtu if mtu < _ETHERNET_MTU else None
+    return None
+
+
+def _default_devices(path: str) -> list[str]:
+    with suppress(OSError), open(path, encoding="ascii") as table:
+        rows = [line.split() for line in table][1:]
+        return [row[0] for row in rows if row[1] == "00000000"]
+    return []
+
+
+def _default_devices_6(path: str) -> list[str]:
+    # In a row, the first two words are destination and prefix length, and the last is the device.
+    with suppress(OSError), open(path, encoding="ascii") as table:
+        rows = [line.split() for line in table]
+        return [r[-1] for r in rows if r[0] == "0" * 32 and r[1] == "00" and r[-1] != "lo"]
+    return []
+
+
+def shared_engine_warnings(settings: Settings) -> list[str]:
+    """Return warnings about what jobs cannot do with an engine outside of this container."""
+    found = []
+    with suppress(OSError):
+        about = os.stat(SOCKET)
+        if about.st_gid == 0 or not about.st_mode & 0o020:
+            found.append(
+                f"{SOCKET} can be used by root alone (group {about.st_gid}), so jobs of"
+                f" {settings.user} are denied; give the socket a group on the host"
+            )
+    if os.path.exists(SOCKET) and not kernel.is_mounted_at_same_path(settings.workdir_path):
+        found.append(
+            f"RUNNER_WORKDIR: the engine behind {SOCKET} is the host's, and does not see"
+            f" {settings.workdir_path}: `container:`, `services:` with volumes and container"
+            " actions find it empty; mount a host's folder there under the same path"
+            " (-v /srv/work:/srv/work) and name it in RUNNER_WORKDIR"
+        )
+    return found
+
+
+def container_jobs_problem(path: str = "/proc/1/cgroup") -> str:
+    """Return why GitHub's runner refuses `container:` and `services:` here; "" if it does not.
+
+    If ":/docker/" is in that file, GitHub's runner concludes that it is in a container and refuses
+    to start others (actions/runner, ContainerOperationProvider). Container hooks skip the check.
+    """
+    with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+        if ":/docker/" in file.read():
+            return (
+                "GitHub's runner refuses jobs with `container:` or `services:` here, since"
+                f" {path} shows Docker's control group; start the container with"
+                " --cgroupns=private"
+            )
+    return ""
