@@ -65,6 +65,23 @@ class Runner:
         return self.container.logs()
 
 
+def test_what_jobs_cannot_do_here(
+    start: StartRunner, github: Simulator, full_image: str, host: PrivateEngine
+) -> None:
+    """Run and check say when GitHub's runner refuses containers, or the engine sees no files."""
+    job = github.queue_job(services={"db": host.image})
+    options = ["--cgroupns=host", "--volume", f"{host.socket}:/run/docker.sock"]
+    check = start(*options, image=full_image, command=["check"])
+    container = start(*options, image=full_image)
+    assert container.wait() == 0, container.logs()
+    check.wait()
+    # With cgroup v2 and systemd's driver, the host's path of a container is not below /docker.
+    refused = "Container feature is not supported when" in github.job(job["id"])["log"]
+    for log in (check.logs(), container.logs()):
+        assert ("start the container with --cgroupns=private" in log) == refused
+        assert "does not see /home/runner/_work" in log
+
+
 def test_stop_in_a_job_takes_along_what_is_its_own(
     start: StartRunner, github: Simulator, full_image: str, host: PrivateEngine, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from entrypoint.lifecycle import engine_choice
 from entrypoint.lifecycle.engine_choice import default_mtu, docker_options
 from simulator import Simulator
 from tests.support import fakehub
@@ -349,3 +350,45 @@ def test_engine_takes_a_smaller_mtu_from_the_default_route(
         "Iface\tDestination\tGateway\neth0\t0011AC\t00000000\neth0\t00000000\t010011AC\n"
     )
     assert default_mtu(str(routes), str(tmp_path), "/nonexistent") == expected
+
+
+def test_mtu_of_a_host_with_ipv6_alone(tmp_path: Path) -> None:
+    """Without a default route of IPv4, that of IPv6 counts, and not the loopback's."""
+    (tmp_path / "eth0").mkdir()
+    (tmp_path / "eth0/mtu").write_text("1280")
+    nothing, other = "0" * 32, "fe80" + "0" * 28
+    rest = f"{nothing} 00 {other} 00000400 00000001 00000000 00000003"
+    rows = [f"{nothing} 00 {rest} lo", f"{other} 40 {rest} eth1", f"{nothing} 00 {rest} eth0"]
+    (tmp_path / "ipv6_route").write_text("".join(f"{row}\n" for row in rows))
+    assert default_mtu("/nonexistent", str(tmp_path), str(tmp_path / "ipv6_route")) == 1280
+
+
+def test_log_of_an_engine_is_bounded(life: Life, simulator: Simulator) -> None:
+    """However much an engine writes, its log has ten megabytes at most, and ends with its end."""
+    life.start(
+        namespace=PRIVATE,
+        RUNNER_ENGINE="docker",
+        PATH=path_with_a_dockerd(life, "yes chatter | head -c 23000000; echo last words; exit 3"),
+    )
+    assert life.wait() == 69, life.output
+    assert "ended with 3: " in life.error()
+    assert "last words" in life.error()
+    logs = list(Path(life.env["RUNNER_STATE_DIR"]).glob("engine.log*"))
+    assert sum(log.stat().st_size for log in logs) <= 10_000_000
+    assert simulator.runners() == []
+
+
+def test_socket_of_root_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mounted socket that no group but root's may use is told: every job would be denied."""
+    path = str(tmp_path / "docker.sock")
+    monkeypatch.setattr(engine_choice, "SOCKET", path)
+    settings = fakehub.parse({"RUNNER_WORKDIR": str(tmp_path)})
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        os.chmod(path, 0o660)
+        denied = f"{path} can be used by root alone"
+        assert any(denied in warning for warning in engine_choice.shared_engine_warnings(settings))
+        os.chown(path, 0, 4242)
+        assert not any(
+            denied in warning for warning in engine_choice.shared_engine_warnings(settings)
+        )
