@@ -24,7 +24,8 @@ LEAVE_TIMEOUT = 2.0  # seconds; an interrupted idle listener needs 0.1
 REPORT_TIME = 2.0  # seconds that a worker needs to report a job whose processes are gone
 LOOK_RESERVE = 1.0  # seconds kept for asking GitHub once the listener has ended
 WROTE_LATELY = 2.0  # seconds; a listener that has written its log since then may be taking a job
-ARRIVAL_TIME = 1.0  # seconds from that line to the job's worker; 0.2 were measured
+HEARD_LATELY = 0.5  # seconds; and so may one that has got an answer of GitHub's since then
+ARRIVAL_TIME = 1.0  # seconds from then on to the job's worker; 0.25 were measured
 _KILL_EVERY = 0.5  # seconds
 _LOOK_EVERY = 0.02  # seconds; the kernel does not tell us when the listener starts a worker
 _IDLE_EVERY = 0.2  # seconds; nor when the worker ends
@@ -128,20 +129,29 @@ def _off_the_list(scene: Scene) -> bool:
 
 
 def job_arrives(pid_1: Init, listener: Listener) -> bool:
-    """Whether a job has just arrived, as the listener's log and then its worker show.
+    """Whether a job has just arrived, as the listener's connections, its log and its worker show.
 
-    The listener writes its log 0.05 s after a job was queued, and the worker starts 0.2 s later
+    GitHub hands out a job as the answer to a request that the listener makes every 50 seconds. The
+    listener writes its log 0.05 s after that answer, and the worker starts 0.2 s later
     (actions/runner). A signal in between would lose the job, so wait for the worker.
     """
-    if not listener.wrote_lately(WROTE_LATELY):
+    if not (listener.heard_lately(HEARD_LATELY) or listener.wrote_lately(WROTE_LATELY)):
         return False
     log.debug(
         "life.decision",
-        f"the listener has just written its log: a worker is awaited for {ARRIVAL_TIME:g} s",
+        "the listener has just received or written something: a worker is awaited for"
+        f" {ARRIVAL_TIME:g} s",
     )
-    return pid_1.wait_for(
-        listener.busy, time.monotonic() + ARRIVAL_TIME, hurry=True, poll=_LOOK_EVERY
-    )
+    if _has_come(pid_1, listener):
+        return True
+    # A processor that is busy makes all of this slower: go on while the log tells of something.
+    return listener.wrote_lately(ARRIVAL_TIME) and _has_come(pid_1, listener)
+
+
+def _has_come(pid_1: Init, listener: Listener) -> bool:
+    """Wait for a worker, for ARRIVAL_TIME or until the deadline of a stop."""
+    until = min(time.monotonic() + ARRIVAL_TIME, pid_1.stop.deadline)
+    return pid_1.wait_for(listener.busy, until, hurry=True, poll=_LOOK_EVERY)
 
 
 def leave(pid_1: Init, listener: Listener) -> None:

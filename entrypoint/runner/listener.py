@@ -56,6 +56,7 @@ class Listener:
         environment = plan.runner_environment
         self._init = pid_1
         self._home = plan.home
+        self._uid = plan.uid
         self._logs_before = home.diagnostics(plan.home)
         self._logs: set[str] = set()
         self._growth: int | None = None
@@ -111,6 +112,15 @@ class Listener:
             return bool(path) and abs(time.time() - os.lstat(path).st_mtime) < seconds
         except OSError:
             return False
+
+    def heard_lately(self, seconds: float) -> bool:
+        """Return whether a connection of the listener has received data within the last `seconds`.
+
+        False where the kernel does not tell.
+        """
+        from entrypoint.container import sockets  # only here: needed at a stop without GitHub
+
+        return sockets.heard_lately(self._uid, seconds)
 
     def has_worker(self) -> bool:
         """Return whether a known worker is alive; cheaper than `busy` if there was none yet."""

@@ -97,6 +97,23 @@ def test_lives(docker: Engine, start: StartRunner, github: Simulator) -> None:
     assert github.runners() == []
 
 
+def test_state_without_root(start: StartRunner, github: Simulator) -> None:
+    """Another user than root has a state file; on a read-only root there is one warning instead."""
+    begun = {
+        "user": start("--user", "runner", RUNNER_NAME="user"),
+        "read-only": start(
+            *("--read-only", "--tmpfs", "/tmp", "--volume", "/home/runner"), RUNNER_NAME="read-only"
+        ),
+    }
+    for name, container in begun.items():
+        github.wait_for("session_opened", runner=name)
+        assert " idle" in container.execute("gh-runner", "status")
+        container.stop()
+        assert container.wait() == 143, container.logs()
+    assert begun["user"].logs().count("no state file can be written") == 0
+    assert begun["read-only"].logs().count("no state file can be written") == 1
+
+
 def test_refusals(start: StartRunner, github: Simulator) -> None:
     """A container in which no runner can live says why, ends with 78, and registers nothing."""
     containers = {word: start(*options) for word, options in REFUSED.items()}

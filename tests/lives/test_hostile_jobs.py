@@ -12,7 +12,7 @@ import pytest
 from entrypoint.errors import MEANINGS, ExitCode
 from simulator import Simulator
 from tests.probe.cage import walls
-from tests.support.life import ISOLATED, Life
+from tests.support.life import ISOLATED, NAMESPACE, Life
 from tests.support.patience import hurried
 
 _BOUND = 60.0  # seconds; an idle machine needs two
@@ -181,3 +181,71 @@ def test_disk_that_a_job_fills(life: Life, simulator: Simulator, place: str) -> 
     simulator.queue_job(script(life, "root", f"head -c 1M /dev/zero >{folder}/full"))
     hurried(life).start(namespace=full, RUNNER_CREDENTIAL="until-job", RUNNER_MIN_FREE_DISK="0")
     judge(life, simulator)
+
+
+@pytest.mark.parametrize("blows", [1, 15])
+def test_helper_that_looks_for_the_stop_file(life: Life, simulator: Simulator, blows: int) -> None:
+    """A job kills it: another one takes its place, as often as a life may need; then that is told.
+
+    SIGTERM stops the container in any case.
+    """
+    shared = life.directory / "shared"
+    shared.mkdir()
+    kill = 'pkill -9 -P 1 "^python" && sleep 0.1'
+    job = simulator.queue_job(
+        script(life, "root", f"for i in $(seq {blows}); do {kill}; done; echo struck; sleep 60")
+    )
+    secret = "correct-horse"
+    life.env |= {"RUNNER_STOP_FILE": f"{shared}/stop", "RUNNER_STOP_SECRET": secret}
+    hurried(life).start(namespace=walls(), RUNNER_CANCEL_TIMEOUT="0.5")
+    simulator.wait_for("job_output", text="struck")
+    if blows == 1:
+        (shared / "stop").write_text(secret)
+    else:
+        assert "was killed too often" in life.output
+        life.signal()
+    assert judge(life, simulator) == ExitCode.TERMINATED
+    assert simulator.job(job["id"])["status"] == "completed"
+
+
+# Answers as dockerd does, and writes without end, so that it notices when nothing reads its log.
+_DOCKERD = """\
+#!/usr/bin/python3
+import signal, socket, sys, threading, time
+if "--help" in sys.argv:
+    sys.exit()
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+def serve():
+    server = socket.socket(socket.AF_UNIX)
+    server.bind("/run/docker.sock")
+    server.listen()
+    while True:
+        with server.accept()[0] as client:
+            client.recv(1024)
+            client.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n")
+threading.Thread(target=serve, daemon=True).start()
+while True:
+    print("a line", flush=True)
+    time.sleep(0.02)
+"""
+
+
+@pytest.mark.parametrize("blow", ["pkill -9 -x dockerd", "pkill -9 -P 1 -x sh; pkill -9 -x head"])
+def test_engine_and_the_helper_that_keeps_its_log(
+    life: Life, simulator: Simulator, blow: str
+) -> None:
+    """A job that ends its engine, or what reads the engine's log, is a job; the end is told."""
+    programs = life.directory / "programs"
+    programs.mkdir()
+    (programs / "dockerd").write_text(_DOCKERD)
+    (programs / "dockerd").chmod(0o755)
+    own_run = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /run; exec "$@"', "sh"]
+    job = simulator.queue_job(script(life, "root", blow, "sleep 0.5"))
+    hurried(life).start(
+        namespace=[*own_run, *walls()[len(ISOLATED) - len(NAMESPACE) :]],
+        RUNNER_ENGINE="docker",
+        PATH=f"{programs}:{life.env['PATH']}",
+    )
+    assert judge(life, simulator) == 0, life.output
+    assert simulator.job(job["id"])["result"] == "succeeded"
+    assert "the container engine (docker) has ended with" in life.output

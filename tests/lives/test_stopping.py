@@ -205,6 +205,27 @@ def test_job_that_arrives_while_github_cannot_be_asked_is_cancelled_in_time(
     assert simulator.job(job["id"])["result"] == "failed"
 
 
+def test_job_that_the_listener_has_only_just_received_is_not_lost(
+    new_life: Callable[..., Life], simulator: Simulator
+) -> None:
+    """If GitHub cannot be asked, an answer in the listener's connection is a reason to wait.
+
+    The listener's log tells of the job 0.6 s after that answer here, and the interrupt would come
+    between the two.
+    """
+    life = new_life(cancel_scale=1.0, message=0.6)
+    life.start(RUNNER_STOP_TIMEOUT="8", RUNNER_CANCEL_TIMEOUT="0.2")
+    simulator.wait_for("session_opened")
+    simulator.fault(path="^/repos/", hold="the API", times=0)
+    life.signal()
+    stopped = time.monotonic()
+    # No event tells when half of the stop's time is over: then the listener is to be interrupted.
+    time.sleep(max(0.0, stopped + 3.7 - time.monotonic()))
+    job = simulator.queue_job("sleep 60")
+    life.wait(timeout=20)
+    assert simulator.job(job["id"])["status"] == "completed", life.output
+
+
 def test_answer_that_never_comes_is_no_end(life: Life, simulator: Simulator) -> None:
     """A request that hangs is abandoned in time for another one."""
     simulator.queue_job("sleep 60")
