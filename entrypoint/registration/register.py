@@ -55,6 +55,8 @@ class RegisteringChild:
         # end of the file once the child has become config.sh or has ended.
         self._busy, busy = os.pipe()
         self._meanwhile: Child | None = None
+        self._reader: Child | None = None
+        self._ended = -1
         # The child's stdout is captured for the output of config.sh. Its own log lines go here.
         stdout = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 3)
 
@@ -76,15 +78,17 @@ class RegisteringChild:
     def order(self, order: Mapping[str, Any], plan: Plan) -> None:
         """Tell the child to register the runner, by the order that prepare_child has made.
 
-        A second child asks GitHub about the version, and
-        about a runner that an earlier start has left, because these questions must not delay the
-        registration.
+        A second child asks GitHub about the version, and about a runner that an earlier start has
+        left, because these questions must not delay the registration. A third one will read the
+        record that config.sh writes.
         """
         os.write(self._order, marshal.dumps(dict(order)))
         _tell(self._outbox)
         earlier = order["earlier"]
         if plan.registration != "given" and (plan.version or earlier):
             self._meanwhile = self._ask_meanwhile(plan, earlier)
+        if plan.registration == "config":
+            self._reader = self._read_record(plan.home)
         os.close(self._busy)
 
     def go(self) -> None:
@@ -116,6 +120,50 @@ class RegisteringChild:
             return b""
 
         return self._init.fork(ask)
+
+    def _read_record(self, folder: str) -> Child:
+        """Have a child load what reads the record, and wait until config.sh has written it.
+
+        A child does this because PID 1 does without `json`, and beside config.sh because the
+        loading takes some 10 ms.
+        """
+        ended, self._ended = os.pipe()
+
+        def read() -> int | None:
+            os.close(self._ended)
+            os.read(self._busy, 1)  # as above
+            import json  # noqa: F401 - what `record` needs
+
+            from entrypoint.runner import home
+
+            os.read(ended, 1)
+            found = home.record(folder)
+            return found.id if found else None
+
+        reader = call.start(self._init, read)
+        os.close(ended)
+        return reader
+
+    def recorded_id(self) -> int | None:
+        """Return the id that config.sh has written down; None if there is none, or none is read.
+
+        Without its id, the runner is found on GitHub's list by its name.
+        """
+        if self._reader is None:
+            return None
+        reader, self._reader = self._reader, None
+        try:
+            _tell(self._ended)
+            deadline = time.monotonic() + _READ_TIMEOUT
+            if self._init.wait(reader, deadline) is None:
+                return None
+            number: int | None = call.result(reader)
+        except Failure as failure:  # it was killed
+            log.debug("runner.record_unread", "no record was read", why=failure.message)
+            return None
+        finally:
+            call.end(self._init, reader)
+        return number
 
     def forget_token(self) -> None:
         """Forget the registration token: config.sh has ended, and nothing else needs it."""
@@ -206,18 +254,11 @@ def _configure(
             # list the runner.
             registration.cut_short()
         pid_1.end(child)
-        _take_in(pid_1, registering, plan, registration, ended=ended)
+        _take_in(registering, registration, ended=ended)
     _require_success(registering, plan, registration, outcome)
 
 
-def _take_in(
-    pid_1: Init,
-    registering: RegisteringChild,
-    plan: Plan,
-    registration: Registration,
-    *,
-    ended: bool,
-) -> None:
+def _take_in(registering: RegisteringChild, registration: Registration, *, ended: bool) -> None:
     """Note whether GitHub may list the runner, and by which id."""
     if not registering.progress.begun():
         registration.not_made()
@@ -226,29 +267,9 @@ def _take_in(
         registration.made(None)  # before the wait below, which may raise Stopped
         if registering.child.answer():  # of a JIT configuration; the id is in it
             return
-    number = _id_in_record(pid_1, plan.home)
+    number = registering.recorded_id()
     if ended or number is not None:
         registration.made(number)
-
-
-def _id_in_record(pid_1: Init, folder: str) -> int | None:
-    """Return the id that config.sh has written down; None if there is none, or it cannot be read.
-
-    Without its id, the runner is found on GitHub's list by its name.
-    """
-
-    def read() -> int | None:
-        from entrypoint.runner import home
-
-        found = home.record(folder)
-        return found.id if found else None
-
-    try:
-        number: int | None = call.wait(pid_1, read, time.monotonic() + _READ_TIMEOUT)
-    except (Failure, OSError) as error:  # fork failed, at the pids limit for example
-        log.debug("runner.record_unread", "the runner's record was not read", why=str(error))
-        return None
-    return number
 
 
 def _require_success(

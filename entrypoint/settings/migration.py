@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from entrypoint.settings import parsers
 from entrypoint.settings.given import Given
@@ -22,21 +21,22 @@ from entrypoint.vault import BORROWED, SECRETS
 _SHARED = "RUNNER_SCOPE"  # of two projects, so no sign of either; alone it is read as myoung34's
 
 
-@dataclass
 class Translation:
     """The projects whose variables were recognised, and what each variable was translated to."""
 
-    projects: list[str] = field(default_factory=list)
-    settings: dict[str, str] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict)
-    origins: dict[str, str] = field(default_factory=dict)  # their variable, by our variable
-    used: set[str] = field(default_factory=set)
-    dropped: set[str] = field(default_factory=set)
-    scope_is_wrong: bool = False
-    claims: list[Claim] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        """Begin without any project."""
+        self.projects: list[str] = []
+        self.settings: dict[str, str] = {}
+        self.secrets: dict[str, str] = {}
+        self.origins: dict[str, str] = {}  # their variable, by our variable
+        self.used: set[str] = set()
+        self.dropped: set[str] = set()
+        self.scope_is_wrong = False
+        self.claims: list[Claim] = []
+        self.labels: list[str] = []
+        self.notes: list[str] = []
+        self.problems: list[str] = []
 
     def applied(self, given: Given) -> Given:
         """Return what the operator has given, with their variables replaced by ours."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from entrypoint.redaction import shown
@@ -48,8 +47,7 @@ class Claim(NamedTuple):
     scope: Scope | None = None
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(NamedTuple):
     """Another project's variables."""
 
     name: str

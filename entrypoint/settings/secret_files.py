@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from entrypoint.container.account import Account, acting_as
 from entrypoint.settings.parsers import Problem
@@ -19,8 +19,7 @@ ENVFILE = "RUNNER_ENVFILE"
 _MAX_LINKS = 40  # the kernel's own limit (path_resolution(7))
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One name in a directory, on the way to a file: a directory, a link, or the file itself."""
 
     directory: str
@@ -33,11 +32,10 @@ class Entry:
         return os.path.join(self.directory, self.name)
 
 
-@dataclass(frozen=True)
-class SecretFile:
+class SecretFile(NamedTuple):
     """A file that was read: its text, and the directory entries that lead to it from / on."""
 
-    text: str = field(repr=False)
+    text: str
     way: tuple[Entry, ...]
     names: int  # hard links: deleting one of several names does not delete the file
 
@@ -45,6 +43,10 @@ class SecretFile:
     def path(self) -> str:
         """Where the file is, all symbolic links followed."""
         return self.way[-1].path
+
+    def __repr__(self) -> str:
+        """Show where the file is, and not its text."""
+        return f"SecretFile({self.path!r})"
 
 
 def read(path: str) -> SecretFile:
