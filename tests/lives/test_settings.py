@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import socket
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from simulator import Simulator
 from tests.support import pki, wire
-from tests.support.life import TOKEN, Life
+from tests.support.life import TOKEN, USER, Life
 from tests.support.secrets import app_key
 
 KUBERNETES = {
@@ -165,6 +166,16 @@ def test_a_level_by_another_name(life: Life, simulator: Simulator) -> None:
     simulator.queue_job()
     assert life.start(RUNNER_LOG_LEVEL="WARN").wait() == 0, life.output
     assert life.log == []
+
+
+def test_home_and_user_of_a_job(life: Life, simulator: Simulator) -> None:
+    """A job has the home and the name of the runner's user, not those of the container."""
+    job = simulator.queue_job('echo "$HOME,$USER,$LOGNAME,$JAVA_HOME,${RUNNER_SUDO-none}"')
+    of_container = {"HOME": "/root", "USER": "root", "LOGNAME": "root", "JAVA_HOME": "/opt/java"}
+    assert life.start(**of_container, RUNNER_SUDO="0").wait() == 0, life.output
+    user = pwd.getpwnam(USER)
+    expected = f"{user.pw_dir},{USER},{USER},/opt/java,none"
+    assert simulator.job(job["id"])["log"].strip() == expected
 
 
 def test_the_locale_is_left_alone(life: Life, simulator: Simulator) -> None:
