@@ -112,6 +112,6 @@ def describe(found: dict[str, Any]) -> str:
     stuck = f", stuck since {found['stuck_since']}: {found['stuck']}" if "stuck" in found else ""
     line = f"{health}:{named} {found['activity']}{since}{stuck}"
     for name, used in found.get("processes", {}).items():
-        line += f"; {name} {used['memory_bytes'] / 2**20:.0f} MiB {used['cpu_seconds']:g} s"
+        line += f"; {name} {used['memory_bytes'] / 2**20:.0f} MiB, {used['cpu_seconds']:g} s of CPU"
     # A job may have written the state file, and a terminal would obey its control characters.
     return "".join(c if c.isprintable() else "?" for c in line)

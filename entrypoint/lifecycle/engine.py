@@ -54,8 +54,11 @@ class Engine:
         self.child: Child | None = None
         self._keeper: Child | None = None
         self._before: Child | None = None
-        chosen = log.info if plan.engine == "auto" else log.debug
-        chosen("engine.chosen", f"container engine for jobs: {self.kind}", why=plan.engine_why)
+        words = f"container engine for jobs: {self.kind}"
+        if plan.engine == "auto":
+            log.info("engine.chosen", words, why=plan.engine_why)
+        else:
+            log.debug("engine.chosen", words, why=plan.engine_why)
         for warning in plan.engine_warnings:
             log.warning("engine.shared", warning)
         if self.kind in _STARTED_HERE:

@@ -11,6 +11,23 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from entrypoint.container import files
 
 _OLD = 86_400.0  # seconds; older files of other runners in the directory are deleted
+_ABOUT = {
+    "life_seconds": "seconds from the start of PID 1 to its end",
+    "registration_seconds": "seconds from the start until GitHub listed the runner",
+    "session_seconds": "seconds from the start until the listener listened for jobs",
+    "idle_seconds": "seconds that the listener waited for a job, the stop or the end",
+    "job_seconds": "seconds that the job took",
+    "stop_seconds": "seconds from the stop to the end",
+    "github_requests": "requests to GitHub's API, without repetitions",
+    "github_requests_repeated": "repetitions of requests to GitHub's API",
+    "github_rate_limit_left": "requests that GitHub's rate limit left at the last answer",
+    "container_memory_peak_bytes": "largest memory of the container, by its control group",
+    "container_cpu_seconds": "processor time of the container, by its control group",
+    "runner_memory_peak_bytes": "memory of the largest process of listener, worker and job",
+    "runner_cpu_seconds": "processor time of listener, worker and job",
+    "exit_code": "exit code of the container",
+    "ended_timestamp_seconds": "when the life ended, in seconds since 1970",
+}
 _PREFIX, _SUFFIX = "gh-runner-", ".prom"
 
 
@@ -43,7 +60,7 @@ def _render(name: str, code: int, found: Mapping[str, float]) -> bytes:
         "exit_code": code,
         "ended_timestamp_seconds": time.time(),
     }.items():
-        about = f"{figure.replace('_', ' ')} of one life of a runner"
+        about = f"One life of a runner: {_ABOUT[figure]}"
         Gauge(f"gh_runner_{figure}", about, ["runner"], registry=registry).labels(name).set(value)
     return generate_latest(registry)
 
