@@ -183,7 +183,7 @@ def bad_places(life: Life) -> dict[str, tuple[str, int, dict[str, str], str]]:
         "secret": (
             *("runner", 78),
             {"GITHUB_PERSONAL_TOKEN": "", "GITHUB_PERSONAL_TOKEN_FILE": str(readable)},
-            f"mount --bind {readable} {readable}",
+            f"ln -f {readable} {readable}.copy",
         ),
         "had a job": (
             "runner",
