@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from bench import memory
 from simulator import Simulator, container
 from simulator.container import NAMESPACE, PROGRAM, USER, children, comm
 from tests.support import pki, wire
@@ -47,10 +48,11 @@ code=$?
 echo "$begin $EPOCHREALTIME" >"${0%/*}/configured"
 exit $code
 """
-SCRIPT = "script"
+SCRIPTS, SCRIPT, OURS = "GitHub's two scripts", "script", "gh-runner"
 PROGRAMS = {
+    SCRIPTS: ["bash", str(Path(__file__).parent / "scripts.sh")],
     SCRIPT: ["dumb-init", "--", "bash", str(Path(__file__).parent / "start.sh")],
-    "gh-runner": PROGRAM,
+    OURS: PROGRAM,
 }
 RUNNERS_OWN = {"run.sh", "run-helper.sh", "Runner.Listener"}
 
@@ -100,17 +102,23 @@ class Container:
         """Write a runner without start-up times that notes when its listener starts."""
         self.program, self.way, self._settings = program, way, settings
         self._simulator, self._certificates = github.simulator, github.certificates
-        self._directory = directory
+        self._directory, self._exits = directory, ExitStack()
         self._home = self._simulator.make_distribution(directory / "runner", owner=USER)
         _put_before(self._home)
 
     def __enter__(self) -> Container:
-        """Start it."""
+        """Start it, in a control group of its own where there can be one."""
         self.begun = self._directory / "begun"
+        self._group = self._exits.enter_context(memory.group())
         self._started = container.Container(
             [*CLOCK, str(self.begun), *PROGRAMS[self.program]],
             env=self._environment(),
-            namespace=[*NAMESPACE, *TRUST, str(self._certificates)],
+            namespace=[
+                *(self._group.command if self._group else ()),
+                *NAMESPACE,
+                *TRUST,
+                str(self._certificates),
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -119,6 +127,7 @@ class Container:
     def __exit__(self, *_: object) -> None:
         """Kill it with all that is in it."""
         self._started.end()
+        self._exits.close()
 
     def listens(self) -> float:
         """Wait for the listener; return the seconds from the exec of PID 1 to its exec."""
@@ -142,6 +151,18 @@ class Container:
         """PID 1 as seen from here."""
         return self._started.pid_1
 
+    def memory(self) -> dict[str, float]:
+        """Return what the container holds in memory, in KiB, by its measure."""
+        everything = memory.sizes([*self._started.inside()])
+        found = {
+            "anonymous memory of PID 1": memory.sizes([self.pid_1])[0],
+            "anonymous memory of the container": everything[0],
+            "memory of the container (PSS)": everything[1],
+        }
+        if self._group:
+            found["anonymous memory of the control group"] = self._group.anonymous()
+        return found
+
     def overhead(self) -> list[int]:
         """Return the processes that are not the runner's own."""
         found, generation = [], [self.pid_1]
@@ -160,13 +181,17 @@ class Container:
             "RUNNER_USER": USER,
             "RUNNER_HOME": str(self._home),
         }
+        group = {"RUNNER_GROUP_ID": str(pwd.getpwnam(USER).pw_gid)}
         mine: dict[str, Any] = {
-            SCRIPT: {"RUNNER_GROUP_ID": str(pwd.getpwnam(USER).pw_gid)},
-            "gh-runner": {"RUNNER_STATE_DIR": str(self._directory / "state")},
+            SCRIPTS: group,
+            SCRIPT: group,
+            OURS: {"RUNNER_STATE_DIR": str(self._directory / "state")},
         }
         return {**env, **mine[self.program], **self._credential(), **self._settings}
 
     def _credential(self) -> dict[str, str]:
+        if self.program == SCRIPTS:
+            return {"RUNNER_TOKEN": self._simulator.make_registration_token()}
         assignment = f"GITHUB_PERSONAL_TOKEN={TOKEN}\n"
         match self.way:
             case "env file":

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.container import APP, TOKEN, app_key, field
+from bench.container import APP, OURS, TOKEN, app_key, field
 from bench.report import header, percentile
 from simulator import Simulator
 from simulator.container import NAMESPACE, PROGRAM, USER, Container, children, comm
@@ -32,7 +32,6 @@ START_SECONDS = 300.0  # many starts at once take long on two processors
 TEMPORARY = 75  # an engine starts the container again after this exit code
 FIRST_PAUSE = 5.0  # seconds; the first pause of deploy/systemd/gh-runner-instance
 TICKS = os.sysconf("SC_CLK_TCK")
-OURS = "gh-runner"
 MODES = {
     "config, token": {},
     "config, App": {"GITHUB_APP_INSTALLATION_ID": "42"},
@@ -46,11 +45,17 @@ MODES = {
 class Lives:
     """Runners side by side on one simulator; all end with the context."""
 
-    def __init__(self, simulator: Simulator, directory: Path, **settings: str) -> None:
-        """Choose the place of their files, and the settings of all of them."""
-        self._simulator = simulator
+    def __init__(
+        self,
+        simulator: Simulator,
+        directory: Path,
+        program: Sequence[str] = PROGRAM,
+        **settings: str,
+    ) -> None:
+        """Choose the place of their files, and the program and the settings of all of them."""
+        self._simulator, self._program = simulator, program
         self._directory = directory
-        self._settings = settings
+        self.settings = settings
         self._exits = ExitStack()
         self._numbers = 0
 
@@ -88,24 +93,26 @@ class Lives:
             "RUNNER_STATE_DIR": f"{home}-state",
             "RUNNER_VERSION": VERSION,
             "RUNNER_STOP_TIMEOUT": "120",  # all of them at once, on few processors
-            **self._settings,
+            **self.settings,
         }
         given = {name: value for name, value in environment.items() if value}
         output = (self._directory / f"{home.name}.log").open("ab")
         streams = {"stdout": output, "stderr": subprocess.STDOUT}
-        container = Container(PROGRAM, env=given, namespace=NAMESPACE, **streams)
+        container = Container(self._program, env=given, namespace=NAMESPACE, **streams)
         output.close()
         self._exits.callback(container.end)
         return container
 
 
 @contextmanager
-def lives(simulator: Simulator, **settings: str) -> Iterator[Lives]:
+def lives(
+    simulator: Simulator, program: Sequence[str] = PROGRAM, **settings: str
+) -> Iterator[Lives]:
     """Lives whose files are deleted with the context."""
     simulator.reset()
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
-        with Lives(simulator, Path(name), **settings) as made:
+        with Lives(simulator, Path(name), program, **settings) as made:
             yield made
 
 

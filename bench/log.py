@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 
-from bench.container import field, life
+from bench import memory
 from bench.container import github as open_github
+from bench.container import life
 from bench.report import header, table
-from bench.startup import IDLE, MEMORY, switches
+from bench.startup import IDLE, switches
 
 PLAIN = "lines for people"
 FORMS = {PLAIN: "console", "JSON": "json"}
@@ -26,10 +27,8 @@ def costs(form: str) -> dict[str, float]:
         started.listens()
         time.sleep(SETTLED)
         pids = started.overhead()
-        found = {
-            f"memory, {kind}, KiB": float(sum(field(pid, "smaps_rollup", name) for pid in pids))
-            for name, kind in MEMORY.items()
-        }
+        anonymous, shared = memory.sizes(pids)
+        found = {"memory, anonymous, KiB": float(anonymous), "memory, PSS, KiB": float(shared)}
         before = sum(switches(pid) for pid in pids)
         time.sleep(IDLE)
         wake_ups = float(sum(switches(pid) for pid in pids) - before)

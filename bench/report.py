@@ -1,4 +1,7 @@
-"""Tables of results: medians with their spread, and ratios within one run."""
+"""Tables of results: medians with their spread, and ratios within one run.
+
+All tables of a run are kept for a program that reads them (`FIGURES`): see compare.py.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ import os
 import platform
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 REFERENCE = "tini"
+FIGURES: list[dict[str, Any]] = []  # of all tables so far
 
 
 def header(title: str) -> None:
@@ -30,6 +35,7 @@ def table(
     """Print median, minimum, maximum, and the ratio of the medians to the reference."""
     medians = {name: statistics.median(values) for name, values in results.items()}
     base = medians.get(reference, 0)
+    FIGURES.append({"measure": measure, "unit": unit, "reference": reference, "medians": medians})
     title, compared = f"{measure}, {unit}", f"to {reference}"
     print(f"| {title:<38} | median |    min |    max | {compared} |")
     print(f"|{'-' * 40}|-------:|-------:|-------:|{'-' * (len(compared) + 1)}:|")

@@ -6,7 +6,7 @@ for it. It does not look whether GitHub has removed the runner.
 
 from __future__ import annotations
 
-from bench.container import PROGRAMS, SCRIPT, Container, GitHub, life
+from bench.container import OURS, SCRIPT, Container, GitHub, life
 from bench.container import github as open_github
 from bench.report import header, table
 
@@ -16,7 +16,7 @@ WAYS = ("env file", "App key")
 
 def idle(github: GitHub) -> dict[str, list[float]]:
     """Return the milliseconds from a TERM to the end of a container whose runner is idle."""
-    times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
+    times: dict[str, list[float]] = {name: [] for name in (SCRIPT, OURS)}
     for _ in range(ROUNDS):
         for program, found in times.items():
             with life(github, program) as started:
@@ -30,7 +30,7 @@ def own_share(github: GitHub) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(ROUNDS):
         for way, found in times.items():
-            with life(github, "gh-runner", way) as started:
+            with life(github, OURS, way) as started:
                 started.listens()
                 found.append(_own_share(github, started) * 1000)
     return times
@@ -46,7 +46,7 @@ def _own_share(github: GitHub, started: Container) -> float:
 
 def hanging(github: GitHub) -> dict[str, list[float]]:
     """Return the milliseconds of a stop while GitHub does not answer the first request."""
-    times: dict[str, list[float]] = {name: [] for name in PROGRAMS if name != SCRIPT}
+    times: dict[str, list[float]] = {OURS: []}
     for _ in range(ROUNDS):
         for program, found in times.items():
             with life(github, program) as started:

@@ -202,18 +202,29 @@ class Simulator:
     ) -> tuple[int, str]:
         """Register a runner as a scale set does; return its id and its encoded configuration."""
         body = {"name": name, "runner_group_id": 1, "labels": ["self-hosted", "Linux", "X64"]}
+        answer = self._post(f"/{scope}/actions/runners/generate-jitconfig", body, token)
+        return answer["runner"]["id"], answer["encoded_jit_config"]
+
+    def make_registration_token(
+        self, *, token: str = "ghp_simulator", scope: str = "repos/acme/shop"
+    ) -> str:
+        """Return a registration token, as a person gets it from GitHub's page."""
+        path = f"/{scope}/actions/runners/registration-token"
+        return str(self._post(path, None, token)["token"])
+
+    def _post(self, path: str, body: Any, token: str) -> Any:
+        """Send a request to GitHub's API, and return its answer; RuntimeError if it refuses."""
         headers = {"Authorization": f"Bearer {token}", "User-Agent": "controller"}
         connection = http.client.HTTPConnection(*self._address, timeout=30.0)
         try:
-            path = f"/{scope}/actions/runners/generate-jitconfig"
-            connection.request("POST", path, json.dumps(body), headers)
+            connection.request("POST", path, json.dumps(body) if body else None, headers)
             response = connection.getresponse()
             answer = json.loads(response.read())
         finally:
             connection.close()
         if response.status != 201:
-            raise RuntimeError(f"generate-jitconfig: {response.status} {answer}")
-        return answer["runner"]["id"], answer["encoded_jit_config"]
+            raise RuntimeError(f"{path}: {response.status} {answer}")
+        return answer
 
     def add_group(self, name: str) -> int:
         """Add a runner group and return its id."""
