@@ -135,6 +135,15 @@ def processor(pid: int) -> float:
     return sum(map(int, fields[11:15])) / TICKS
 
 
+def python_start(times: int = 20) -> float:
+    """Return the seconds of processor time in which Python starts and ends: a reference."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for _ in range(times):
+        subprocess.run([sys.executable, "-I", "-c", "pass"], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / times
+
+
 def side_by_side(simulator: Simulator, number: int, registration: str) -> None:
     """Print what this number of idle runners costs, and how fast they start."""
     with lives(simulator, RUNNER_REGISTRATION=registration) as made:
@@ -251,6 +260,7 @@ def run() -> None:
         head("lives", "PID 1", "its shells", "a start", "idle", "starts")
         for registration in ("config", "jit"):
             side_by_side(simulator, SIDE_BY_SIDE, registration)
+        print(f"\nFor comparison: Python starts in {python_start():.3f} s of processor time here.")
         header("Requests of one life that count for its credential")
         head("mode", "GET", "POST", "DELETE", "points", "stopped: all")
         for mode in MODES:

@@ -153,7 +153,8 @@ def test_mounted_socket(guest: Guest, github: Simulator, up: Up) -> None:
     """With the host's socket a job has Docker, and finds no credential in its container."""
     volume = 'volumes: ["/var/run/docker.sock:/var/run/docker.sock"]'
     guest.write(f"{DEPLOY}/compose/socket.yaml", f"services: {{runner: {{{volume}}}}}\n")
-    up(COMPOSE_FILE="compose.yaml:socket.yaml", REPLICAS="1")
+    files = [f"{DEPLOY}/compose/{name}.yaml" for name in ("compose", "socket")]
+    up(COMPOSE_FILE=":".join(files), REPLICAS="1")
     listening(github, 1)
     ask = "curl -sf --unix-socket /var/run/docker.sock http://docker/version"
     job = github.queue_job(f"{ask}\n{LOOK}")
