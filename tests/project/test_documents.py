@@ -166,3 +166,11 @@ def test_readme_leads_to_every_page() -> None:
     targets = {target.partition("#")[0] for target in LINK.findall(documents.README.read_text())}
     pages = {f"docs/{page.name}" for page in (documents.ROOT / "docs").glob("*.md")}
     assert pages - targets == set()
+
+
+def test_decision_records_are_numbered() -> None:
+    """Each decision record has a number of its own, which its file and its title tell alike."""
+    records = sorted((documents.ROOT / "docs" / "adr").glob("*.md"))
+    assert [int(path.name[:4]) for path in records] == [*range(1, len(records) + 1)]
+    for number, path in enumerate(records, 1):
+        assert path.read_text().startswith(f"# {number}. "), path
