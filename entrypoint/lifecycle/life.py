@@ -38,10 +38,10 @@ def run(
     pid_1: Init, environ: Mapping[str, str], preparing: Preparing, child: RegisteringChild
 ) -> ExitCode:
     """Call `live`, end all processes that are left, and return the exit code."""
-    life, failure, pause = Figures(), None, Pause(environ)
-    pid_1.on_stop, pid_1.on_other = StopSignals(life), OtherSignals()
+    figures, failure, pause = Figures(), None, Pause(environ)
+    pid_1.on_stop, pid_1.on_other = StopSignals(figures), OtherSignals()
     try:
-        code = live(pid_1, preparing, child, life, pause)
+        code = live(pid_1, preparing, child, figures, pause)
     except Stopped as stop:
         code = ExitCode(128 + stop.signum)
     except Exception as error:  # noqa: BLE001 - clean the container up after a defect as well
@@ -50,34 +50,34 @@ def run(
         tell(failure)
     pid_1.begin_cleanup()
     pid_1.sweep(SWEEP_GRACE)
-    found = life.summary()
-    life.write(pid_1, code, found)
-    log.info("life.ended", last_line(code, life), code=int(code), **life.job, figures=found)
+    found = figures.summary()
+    figures.write(pid_1, code, found)
+    log.info("life.ended", last_line(code, figures), code=int(code), **figures.job, figures=found)
     last_words = (failure.message, failure.hint) if failure else (code.meaning,)
     termination_message.leave(*last_words)
     pause.wait(pid_1, code)
     return code
 
 
-def last_line(code: ExitCode, life: Figures) -> str:
+def last_line(code: ExitCode, figures: Figures) -> str:
     """Return the exit code with its meaning, and what became of the job or why there was none."""
-    known = [code.meaning, life.ending] if code is not ExitCode.DONE else [life.ending]
+    known = [code.meaning, figures.ending] if code is not ExitCode.DONE else [figures.ending]
     return f"exit code {int(code)}: {'; '.join(filter(None, known)) or code.meaning}"
 
 
 class StopSignals:
     """Logs the first signal that stops the runner, and the second one."""
 
-    def __init__(self, life: Figures) -> None:
-        """Begin without a signal; the time of the first one is marked in `life`."""
-        self._life, self._count = life, 0
+    def __init__(self, figures: Figures) -> None:
+        """Begin without a signal; the time of the first one is marked in `figures`."""
+        self._figures, self._count = figures, 0
 
     def __call__(self, signum: int) -> None:
         """Take in a signal."""
         self._count += 1
         name = signal_name(signum)
         if self._count == 1:
-            self._life.mark("stop_requested")
+            self._figures.mark("stop_requested")
             log.info("stop.requested", "stopping", signal=name)
         elif self._count == 2:
             log.info("stop.hurried", "another stop has come: gh-runner hurries", signal=name)
@@ -109,19 +109,19 @@ class OtherSignals:
 
 
 def live(
-    pid_1: Init, preparing: Preparing, child: RegisteringChild, life: Figures, pause: Pause
+    pid_1: Init, preparing: Preparing, child: RegisteringChild, figures: Figures, pause: Pause
 ) -> ExitCode:
     """Take one runner through its whole life.
 
     `preparing` reads the settings, and puts the credential into the vault of `child`, which waits
-    for its order to register. `life` collects times and costs. `pause` gets the setting of that
+    for its order to register. `figures` collects times and costs. `pause` gets the setting of that
     name. Raises Stopped or a Failure; the runner is removed from GitHub's list in both cases.
     """
     plan, order = preparing.result()
     pause.seconds = plan.failure_pause
     claim(plan.home)  # the lock of the child that prepared went with that child
     remover = Remover(pid_1, plan, child.vault)
-    life.name, life.file = plan.name, plan.metrics_file
+    figures.name, figures.file = plan.name, plan.metrics_file
     with (
         Watcher(pid_1, plan.stop_file, plan.stop_digest),
         state.State(plan.state_dir) as seen,
@@ -134,18 +134,18 @@ def live(
         ):
             register(pid_1, child, plan, order, remover.registration, engine.await_ready)
             engine.take_label()
-            life.mark("registered")
+            figures.mark("registered")
             seen.enter(state.LISTENING, id=remover.registration.id)
             with Converted(pid_1) as output:
                 listener = Listener(pid_1, plan, credential.hook, output)
-                life.run_sh = listener.child
+                figures.run_sh = listener.child
                 scene = Scene(
                     pid_1=pid_1,
                     plan=plan,
                     listener=listener,
                     remover=remover,
                     seen=seen,
-                    figures=life,
+                    figures=figures,
                     engine=engine,
                 )
                 try:

@@ -344,7 +344,7 @@ PROJECTS = (
             "Jobs run as an ordinary user.",
         ),
         different=(
-            "The container ends after one job: what starts it again is `--restart`, or a unit.",
+            "The container ends after one job: `--restart` or a systemd unit starts the next one.",
             "Without RUNNER_NAME the runner has the container's host name and a suffix.",
         ),
     ),
@@ -441,7 +441,7 @@ PROJECTS = (
         rows=_MYOUNG34_ROWS,
         labels=_myoung34_labels,
         better=(
-            "Every runner is ephemeral unless `RUNNER_EPHEMERAL=0` says otherwise.",
+            "Every runner is ephemeral, unless `RUNNER_EPHEMERAL=0` is set.",
             "Jobs do not run as root, and find no credential.",
             "The exit code says what happened; after a stop it is not 1.",
             "Each secret can come in a file, named by its variable with `_FILE` at its end.",

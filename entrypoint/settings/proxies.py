@@ -26,8 +26,8 @@ _IN_USER_INFO = re.compile(r"(?:[^\s/#?@\[\]%\"<>\\^`{|}]|%[0-9A-Fa-f]{2})*")
 _IN_VAIN = {
     "://": "it takes host names, without https://",
     "*": "there are no wildcards; .example.com is all hosts below it",
-    ";": "hosts are divided by commas",
-    " ": "hosts are divided by commas",
+    ";": "hosts are separated by commas",
+    " ": "hosts are separated by commas",
 }
 
 

@@ -109,7 +109,7 @@ class Settings(NamedTuple):
         ),
     ]
     labels: Annotated[
-        tuple[str, ...], Setting("RUNNER_LABELS", "", parsers.labels, "labels, divided by commas")
+        tuple[str, ...], Setting("RUNNER_LABELS", "", parsers.labels, "labels, separated by commas")
     ]
     group: Annotated[
         str, Setting("RUNNER_GROUP", "", parsers.text, "runner group; empty: the default group")
@@ -197,7 +197,7 @@ class Settings(NamedTuple):
             "RUNNER_ENGINE_MIRRORS",
             "",
             parsers.words,
-            "registry mirrors of dockerd, divided by commas",
+            "registry mirrors of dockerd, separated by commas",
         ),
     ]
     engine_insecure: Annotated[
@@ -206,7 +206,7 @@ class Settings(NamedTuple):
             "RUNNER_ENGINE_INSECURE_REGISTRIES",
             "",
             parsers.words,
-            "registries that dockerd may speak to without TLS, divided by commas",
+            "registries that dockerd may speak to without TLS, separated by commas",
         ),
     ]
     engine_data_root: Annotated[
@@ -245,7 +245,7 @@ class Settings(NamedTuple):
             "RUNNER_ENGINE_OPTIONS", "", parsers.text, "further words of the engine's command line"
         ),
     ]
-    sudo: Annotated[bool, Setting("RUNNER_SUDO", "1", parsers.flag, "leave sudo and su to jobs")]
+    sudo: Annotated[bool, Setting("RUNNER_SUDO", "1", parsers.flag, "let jobs use sudo and su")]
     allow_ptrace: Annotated[
         bool,
         Setting(

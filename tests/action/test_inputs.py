@@ -114,7 +114,7 @@ def test_each_input_has_one_value(name: str) -> None:
     ],
 )
 def test_lists(text: str, found: list[str]) -> None:
-    """Items are divided by commas or line breaks, or are a JSON list."""
+    """Items are separated by commas or line breaks, or are a JSON list."""
     assert inputs(labels=text).labels == found
 
 

@@ -51,7 +51,7 @@ def test_packages_are_those_of_the_lists(docker: Engine, fedora: str) -> None:
 
 
 def test_further_packages(docker: Engine, fedora: str) -> None:
-    """PACKAGES, divided by commas, are installed with those of the list."""
+    """PACKAGES, separated by commas, are installed with those of the list."""
     options = ["--file", "Dockerfile.base.fedora", "--target", "slim"]
     build_args = {"FEDORA_IMAGE": fedora, "PACKAGES": "postgresql,ffmpeg-free"}
     image = built(docker, "gh-runner-test-fedora:further", *options, build_args=build_args)

@@ -71,7 +71,7 @@ RUNNER = (
         "L",
         "RUNNER_LABELS",
         "",
-        "labels, divided by commas; empty: krun, krunvm and the image's system",
+        "labels, separated by commas; empty: krun, krunvm and the image's system",
         "LABELS",
     ),
     Option(
