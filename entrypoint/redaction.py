@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _LONG = 8  # characters; a shorter part of a secret may be a part of an ordinary word
 _SHORTEST = 4  # characters; a shorter value is not treated as a secret
@@ -30,25 +30,36 @@ _words: set[str] = set()  # known secrets that are shorter
 
 def hide(*secrets: str) -> None:
     """Let `redact` replace these secrets, each part of them, and their percent-encoded forms."""
-    if not any(secrets):
-        return
-    from urllib.parse import quote, unquote  # only here, because PID 1 knows no secret
+    if any(secrets):
+        hide_parts(parts(*secrets))
+
+
+def hide_parts(known: Sequence[str]) -> None:
+    """Let `redact` replace what `parts` has returned, perhaps in another process."""
+    _pieces.update(part for part in known if len(part) == _LONG)
+    _words.update(part for part in known if len(part) < _LONG)
+
+
+def parts(*secrets: str) -> list[str]:
+    """Return what `redact` looks for if it shall replace these secrets."""
+    from urllib.parse import quote, unquote  # only here, because PID 1 does without it
 
     from entrypoint import secret_forms
 
+    found: set[str] = set()
     for form in {*secrets, *map(unquote, secrets), *map(quote, secrets)}:
         for part in secret_forms.private_parts(form):
             lower = part.translate(_LOWER)
             if len(lower) >= _LONG:
-                _pieces.update(lower[i : i + _LONG] for i in range(len(lower) - _LONG + 1))
+                found.update(lower[i : i + _LONG] for i in range(len(lower) - _LONG + 1))
             elif len(lower) >= _SHORTEST:
-                _words.add(lower)
+                found.add(lower)
+    return sorted(found)
 
 
 def hide_user_info(values: Mapping[str, str]) -> None:
     """Hide the password in each value that looks like a URL with one, such as a proxy's address."""
-    for value in values.values():
-        hide(*passwords(value))
+    hide(*(password for value in values.values() for password in passwords(value)))
 
 
 def passwords(value: str) -> Iterator[str]:
@@ -116,7 +127,8 @@ def _without_known(text: str) -> str:
                 spans.append([i, i + _LONG])
     for start, end in reversed(spans):
         text = text[:start] + MASK + text[end:]
-    for word in _words:
+    lower = text.translate(_LOWER)
+    for word in (word for word in _words if word in lower):
         from entrypoint import secret_forms
 
         text = secret_forms.without_word(text, word, MASK)

@@ -56,8 +56,7 @@ class Preparing:
             call.end(self._init, self._child)
         self._given.forget()
         self._environ.update(order["environment"])
-        # config.sh and the listener may print a proxy's address with its password.
-        redaction.hide_user_info(self._environ)
+        redaction.hide_parts(order["passwords"])
         plan = Plan(order["plan"])
         log.configure(plan.log_level, plan.log_format)
         log.belongs_to(name=plan.name)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from entrypoint import log
+from entrypoint import log, redaction
 from entrypoint.container import account
 from entrypoint.container.account import Account
 from entrypoint.errors import ExitCode, Failure
@@ -57,8 +57,16 @@ def load(environ: Mapping[str, str], secrets: Mapping[str, str], vault: Vault) -
     return {
         "plan": planned,
         "environment": values.others,
+        # The listener may print a proxy's address with its password, and PID 1 its last words.
+        "passwords": _passwords(everything),
         "earlier": vars(earlier) if earlier and earlier.id and earlier.name else None,
     }
+
+
+def _passwords(environ: Mapping[str, str]) -> list[str]:
+    """Return what PID 1 must look for to redact the passwords in the environment's addresses."""
+    found = [one for value in environ.values() for one in redaction.passwords(value)]
+    return redaction.parts(*found) if found else []
 
 
 def _require_ready(settings: Settings, environ: Mapping[str, str]) -> Account:

@@ -93,8 +93,9 @@ def test_little_is_loaded_before_the_fork(life: Life, simulator: Simulator) -> N
         ({"RUNNER_LOG_FORMAT": ""}, set()),
         ({"RUNNER_REGISTRATION": "jit"}, set()),
         ({"RUNNER_CREDENTIAL": "until-job"}, {"runner.hook"}),
+        ({"HTTPS_PROXY": "http://svc:hunter2@127.0.0.1:1"}, set()),  # not for http:// addresses
     ],
-    ids=["JSON log", "plain log", "JIT", "until-job"],
+    ids=["JSON log", "plain log", "JIT", "until-job", "password"],
 )
 @pytest.mark.parametrize("way", ["environment", "env file"])
 def test_idle_pid_1_has_loaded_nothing_heavy(

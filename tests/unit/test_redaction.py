@@ -102,6 +102,13 @@ def test_a_short_password_is_hidden_as_a_word() -> None:
     assert redact("tried hunter2, not hunter22") == "tried ***, not hunter22"
 
 
+@pytest.mark.parametrize("secret", ["hunter2", "correct horse battery staple", "p%40ss-w%C3%B6rd"])
+def test_parts_of_a_secret_are_enough(secret: str) -> None:
+    """A process that gets a secret's parts from another one redacts the secret as that one does."""
+    redaction.hide_parts(redaction.parts(secret))
+    assert parts_in(secret, redact(f"cannot reach http://proxy: {secret} is refused")) == []
+
+
 def test_values_are_shown_only_if_they_are_harmless() -> None:
     """Messages repeat short values, and describe values that are long or look like secrets."""
     assert shown("perhaps") == "'perhaps'"
