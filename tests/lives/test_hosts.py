@@ -15,7 +15,7 @@ from tests.support import wire_tap
 from tests.support.life import NAMESPACE, Life, directory, until
 from tests.support.wire_tap import ADDRESS, DNS, Network, network
 
-HOSTS = ("api.github.com", "github.com")
+HOSTS = ("api.github.example", "github.example")
 ASKING = f"udp {ADDRESS} {DNS}"
 
 
@@ -29,9 +29,9 @@ class Watched:
     resolv_conf: Path
 
     def start(self, *arguments: str, **settings: str) -> Life:
-        """Start it with the settings for github.com."""
+        """Start it with the settings for that GitHub."""
         enter = [*self.network.enter, *NAMESPACE, *wire_tap.resolv_conf(str(self.resolv_conf))]
-        api_url = f"http://api.github.com:{self.port}"
+        api_url = f"http://api.github.example:{self.port}"
         return self.life.start(
             *arguments,
             namespace=enter,
@@ -57,7 +57,7 @@ def watched() -> Iterator[Watched]:
             # The runner's own configuration names GitHub's host as well.
             configuration = life.home / "bin" / "simulator.json"
             configuration.write_text(
-                json.dumps(asdict(Distribution.scaled(f"http://github.com:{port}", 0)))
+                json.dumps(asdict(Distribution.scaled(f"http://github.example:{port}", 0)))
             )
             try:
                 yield Watched(life, found, port, place / "resolv.conf")
@@ -99,7 +99,7 @@ def test_a_life_that_is_stopped_speaks_to_github_alone(watched: Watched) -> None
 def test_commands_speak_to_github_alone(watched: Watched, command: str) -> None:
     """The same holds for commands that ask GitHub without a runner."""
     watched.start(command).wait()
-    assert watched.network.names == {"api.github.com"}
+    assert watched.network.names == {"api.github.example"}
     assert watched.spoke_to() == {f"tcp {ADDRESS} {watched.port}"}
 
 

@@ -107,6 +107,6 @@ def test_a_failed_ci_publishes_nothing(released: GitRepository, tmp_path: Path) 
     """If CI has failed, no further job of the workflow begins."""
     code, said = act(released, tmp_path, "failure")
     assert code != 0
-    assert "ci.yml ended with failure (https://github.com/run/1)" in said
+    assert "ci.yml ended with failure (https://github.com/run/1)" in said, said
     begun = set(re.findall(r"^\[([^\]]+?) *\] .*Run Set up job", said, re.MULTILINE))
     assert begun == {"Release/May it be released?"}
