@@ -36,6 +36,7 @@ _RESULTS = {"Succeeded": "succeeded", "Failed": "failed", "Canceled": "cancelled
 _JOB = "Running job: "
 _LONGEST_NAME = 100  # characters
 _KILL_TIMEOUT = 2.0  # seconds until killed processes are gone
+_BY_A_SIGNAL = 128  # above it an exit code is 128 and the number of the signal
 
 
 class Listener:
@@ -62,6 +63,7 @@ class Listener:
         self._growth: int | None = None
         self._size = self._read_to = 0
         self.is_listening = False  # whether its log says so
+        self._is_killed = False  # by PID 1
         self.worker: Child | None = None
         self.oom_kills_before = kernel.oom_kills()
         home.announce_logs(plan.home, plan.uid, plan.gid)
@@ -159,7 +161,12 @@ class Listener:
         return rest.partition("\n")[0].strip()[:_LONGEST_NAME] if is_there else ""
 
     def reported_result(self) -> str:
-        """Return the job's result in the listener's log; "" if there is none."""
+        """Return the job's result in the listener's log; "" if there is none.
+
+        A job that has killed run.sh may have written the result as well.
+        """
+        if (self.child.outcome or 0) > _BY_A_SIGNAL and not self._is_killed:
+            return ""
         words = self._words()
         if found := _all_in(words, _RESULT):
             return _RESULTS.get(found[-1], found[-1].lower())
@@ -222,6 +229,7 @@ class Listener:
 
     def kill(self) -> None:
         """Kill run.sh with its process group. A job is lost by that if there is one."""
+        self._is_killed = True
         self._init.end(self.child)
 
     def kill_job(self) -> None:

@@ -13,6 +13,7 @@ from entrypoint.errors import MEANINGS, ExitCode
 from simulator import Simulator
 from tests.probe.cage import walls
 from tests.support.life import ISOLATED, NAMESPACE, Life
+from tests.support.mutants import body, mutated
 from tests.support.patience import hurried
 
 _BOUND = 60.0  # seconds; an idle machine needs two
@@ -34,6 +35,7 @@ _FILES = [
     *("state/*", "figures/gh-runner.prom"),
 ]
 _DIRECTORIES = ["runner/_work/_temp", "runner/_work", "runner/_diag", "state", "figures", "runner"]
+SEES_NO_WORKER = body("Listener.look", "self._logs = self._new_logs()")
 _AS = {"runner": "bash", "root": "sudo -n bash"}
 
 
@@ -169,6 +171,17 @@ def test_strikes_at_all_processes(life: Life, simulator: Simulator, strike: str)
     simulator.queue_job(script(life, who, command.format(home=life.home)))
     hurried(life).start(namespace=walls(), **_HURRY)
     judge(life, simulator)
+
+
+def test_a_job_that_claims_success_before_pid_1_sees_it(life: Life, simulator: Simulator) -> None:
+    """A result in the log proves nothing if run.sh was killed and PID 1 saw no worker."""
+    life.program = mutated(life.directory, SEES_NO_WORKER)
+    prepare(life)
+    who, command = _STRIKES["says that it has succeeded"]
+    simulator.queue_job(script(life, who, command.format(home=life.home)))
+    life.start(namespace=walls(), **_HURRY)
+    judge(life, simulator)
+    assert [line["result"] for line in life.log if "result" in line] == ["unknown", "unknown"]
 
 
 @pytest.mark.parametrize("place", ["runner/_diag", "runner/_work", "state", "figures"])
