@@ -49,13 +49,29 @@ def descendants() -> set[int]:
     return below({os.getpid()}, visible())
 
 
-def _read(pid: int) -> Process | None:
+def processor_seconds(pid: int) -> float | None:
+    """Return the processor time of a process, without that of its children; None if it has ended."""
+    found = _stat(pid)
+    if found is None:
+        return None
+    user, system = found[1][11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> tuple[str, list[str]] | None:
+    """Return the name in /proc/PID/stat and the fields after it; None if the process has ended."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             stat = file.read().decode(errors="replace")
-    except OSError:  # it has just ended
+    except OSError:
         return None
     # The name is in parentheses, and may contain parentheses itself.
-    comm = stat[stat.index("(") + 1 : stat.rindex(")")]
-    state, parent = stat[stat.rindex(")") + 2 :].split(maxsplit=2)[:2]
+    return stat[stat.index("(") + 1 : stat.rindex(")")], stat[stat.rindex(")") + 2 :].split()
+
+
+def _read(pid: int) -> Process | None:
+    found = _stat(pid)
+    if found is None:
+        return None
+    comm, (state, parent, *_) = found
     return None if state in "ZX" else Process(pid, int(parent), comm, state)

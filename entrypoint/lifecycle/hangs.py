@@ -206,6 +206,7 @@ class RunningJob:
         self._worker_gone = math.inf
         scene.engine.job_begins()
         scene.figures.mark("job_started")
+        scene.figures.note_listener(scene.listener.pids()[0])
         log.info("job.started", "a job has begun", job=scene.listener.job_name())
 
     @property
@@ -221,8 +222,10 @@ class RunningJob:
         """Check that the worker is alive, and that GitHub still lists the runner."""
         now = time.monotonic()
         self._scene.engine.tell_death()
-        if not self._scene.listener.busy():
+        listener, worker = self._scene.listener.pids()
+        if worker is None:
             return self._after_worker(now)
+        self._scene.figures.note_listener(listener)
         self._worker_gone = math.inf
         if now >= self._end:
             seconds = self._scene.plan.job_timeout

@@ -7,6 +7,7 @@ import time
 from entrypoint import call, figures, log
 from entrypoint.container import kernel
 from entrypoint.errors import Failure
+from entrypoint.init import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Figures:
         """Mark the moment `started`."""
         self._moments = {"started": time.monotonic()}
         self.run_sh: Child | None = None
+        self._listener_cpu: float | None = None
         self.name = self.file = ""  # of the runner; RUNNER_METRICS_FILE
         # What the last line says beside the exit code: in words, and of the job in fields.
         self.ending = ""
@@ -39,6 +41,11 @@ class Figures:
     def mark(self, name: str) -> None:
         """Note that a moment has come; only the first call with a name counts."""
         self._moments.setdefault(name, time.monotonic())
+
+    def note_listener(self, pid: int | None) -> None:
+        """Note the listener's processor time so far, so that a job's can be told from it."""
+        if pid is not None and (seconds := processes.processor_seconds(pid)) is not None:
+            self._listener_cpu = seconds
 
     def summary(self) -> dict[str, Any]:
         """Return all known figures; times in seconds, memory in bytes."""
@@ -61,8 +68,12 @@ class Figures:
         if run_sh is not None and run_sh.usage is not None:
             # What wait4(2) returns for run.sh includes its descendants that were waited for:
             # listener, worker and job.
-            found["runner_cpu_seconds"] = round(run_sh.usage.ru_utime + run_sh.usage.ru_stime, 3)
+            whole = run_sh.usage.ru_utime + run_sh.usage.ru_stime
+            found["runner_cpu_seconds"] = round(whole, 3)
             found["runner_memory_peak_bytes"] = run_sh.usage.ru_maxrss * 1024
+            if self._listener_cpu is not None:
+                found["listener_cpu_seconds"] = round(self._listener_cpu, 3)
+                found["job_cpu_seconds"] = round(max(0.0, whole - self._listener_cpu), 3)
         return {name: value for name, value in found.items() if value is not None}
 
     def has(self, name: str) -> bool:

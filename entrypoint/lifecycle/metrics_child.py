@@ -25,6 +25,8 @@ _ABOUT = {
     "container_cpu_seconds": "processor time of the container, by its control group",
     "runner_memory_peak_bytes": "memory of the largest process of listener, worker and job",
     "runner_cpu_seconds": "processor time of listener, worker and job",
+    "listener_cpu_seconds": "processor time of the listener until the last look during the job",
+    "job_cpu_seconds": "processor time of worker and job, and of the listener after that look",
     "exit_code": "exit code of the container",
     "ended_timestamp_seconds": "when the life ended, in seconds since 1970",
 }

@@ -41,6 +41,18 @@ def test_the_last_event_carries_them(life: Life, simulator: Simulator) -> None:
     assert found["runner_cpu_seconds"] > 0
 
 
+def test_a_job_that_computes(life: Life, simulator: Simulator) -> None:
+    """A job's processor time is told apart from the listener's."""
+    simulator.queue_job("timeout 1 sh -c 'while :; do :; done'; true")
+    assert life.start().wait() == 0
+    found = figures(life)
+    whole = found["runner_cpu_seconds"]
+    assert 0 < found["listener_cpu_seconds"] < found["job_cpu_seconds"]
+    assert found["listener_cpu_seconds"] + found["job_cpu_seconds"] == pytest.approx(
+        whole, abs=0.01
+    )
+
+
 def test_further_tries_are_counted(life: Life, simulator: Simulator) -> None:
     """Requests that had to be repeated are counted."""
     simulator.fault(path="/registration-token", status=503, times=2)

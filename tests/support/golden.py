@@ -27,7 +27,11 @@ _VARYING = {
     r"(?<=wait )\d+ s, and \d+ s are left": "<seconds> s, and <seconds> s are left",
 }
 _VARYING_FIELDS = {"timestamp", "seconds", "request_id"}
-_OF_THE_MACHINE = ("container_memory_peak_bytes", "container_cpu_seconds")
+# Known only where the machine has a control group, and where PID 1 was in time to see the worker.
+_OF_THE_MACHINE = (
+    *("container_memory_peak_bytes", "container_cpu_seconds"),
+    *("listener_cpu_seconds", "job_cpu_seconds"),
+)
 _RUNNERS = re.compile(r"<time>: (Listening for Jobs|Running job|Job .* completed with)")
 
 
