@@ -50,7 +50,7 @@ def descendants() -> set[int]:
 
 
 def processor_seconds(pid: int) -> float | None:
-    """Return the processor time of a process, without that of its children; None if it has ended."""
+    """Return a process's own processor time, without its children's; None if it has ended."""
     found = _stat(pid)
     if found is None:
         return None
