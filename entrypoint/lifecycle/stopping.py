@@ -149,9 +149,12 @@ def job_arrives(pid_1: Init, listener: Listener) -> bool:
 
 
 def _has_come(pid_1: Init, listener: Listener) -> bool:
-    """Wait for a worker, for ARRIVAL_TIME or until the deadline of a stop."""
+    """Wait for a worker, for ARRIVAL_TIME or until the deadline of a stop.
+
+    A second signal does not shorten this: it would lose the job for one second.
+    """
     until = min(time.monotonic() + ARRIVAL_TIME, pid_1.stop.deadline)
-    return pid_1.wait_for(listener.busy, until, hurry=True, poll=_LOOK_EVERY)
+    return pid_1.wait_for(listener.busy, until, poll=_LOOK_EVERY)
 
 
 def leave(pid_1: Init, listener: Listener) -> None:

@@ -47,7 +47,7 @@ def test_a_job_that_computes(life: Life, simulator: Simulator) -> None:
     assert life.start().wait() == 0
     found = figures(life)
     listener, job = found["listener_cpu_seconds"], found["job_cpu_seconds"]
-    assert 0 < listener < job
+    assert 0 <= listener < job  # the kernel counts in hundredths of a second
     assert listener + job == pytest.approx(found["runner_cpu_seconds"], abs=0.01)
 
 

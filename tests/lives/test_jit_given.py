@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from simulator import Simulator
-from tests.support.life import TOKEN, Life
+from tests.support.life import TOKEN, Life, until
 
 NAMES = ["RUNNER_JITCONFIG", "ACTIONS_RUNNER_INPUT_JITCONFIG"]
 
@@ -95,6 +97,19 @@ def test_stop_in_a_job_cancels_it(life: Life, simulator: Simulator) -> None:
     simulator.wait_for("job_output", text="begun")
     assert life.signal().wait() == 143
     assert simulator.job(job["id"])["status"] == "completed"
+
+
+def test_second_stop_as_a_job_arrives(new_life: Callable[..., Life], simulator: Simulator) -> None:
+    """A second signal does not end the second in which the job's worker is awaited."""
+    life = new_life(worker_start=0.5)
+    _, encoded = configuration(simulator)
+    job = simulator.queue_job("sleep 60")
+    start(life, RUNNER_JITCONFIG=encoded, RUNNER_CANCEL_TIMEOUT="0.2")
+    simulator.wait_for("job_acquired")
+    life.signal()
+    until(lambda: "stop.requested" in life.output)
+    assert life.signal(signal.SIGINT).wait() == 143, life.output
+    assert simulator.job(job["id"])["result"] == "failed"
 
 
 def test_used_one_ends_at_once(life: Life, simulator: Simulator) -> None:
