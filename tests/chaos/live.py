@@ -1,6 +1,7 @@
 """Live one plan: the real program as PID 1 of a namespace, and what the plan does to it."""
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -280,10 +281,15 @@ class _Ending(threading.Thread):
 
 @contextmanager
 def _pidfd(pid: int, program: list[str]) -> Iterator[int]:
-    """Open PID 1 once it blocks signals: before, the kernel drops them."""
-    until(lambda: is_started(pid, program))
+    """Open PID 1 once it blocks signals: before, the kernel drops them.
+
+    On a loaded machine, a life whose start GitHub refuses may be over by then.
+    """
     descriptor = os.pidfd_open(pid)
+    ended = select.poll()
+    ended.register(descriptor, select.POLLIN)
     try:
+        until(lambda: is_started(pid, program) or ended.poll(0))
         yield descriptor
     finally:
         os.close(descriptor)
