@@ -302,7 +302,7 @@ def _label_notes(given: str, settings: Settings) -> Iterator[str]:
     for label in settings.labels:
         if _ODD_IN_LABEL.search(label):
             yield (
-                f"RUNNER_LABELS: {redaction.shown(label)} is one label; labels are divided by"
+                f"RUNNER_LABELS: {redaction.shown(label)} is one label; labels are separated by"
                 " commas, and have no brackets or quotes around them"
             )
 
