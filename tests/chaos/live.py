@@ -144,7 +144,7 @@ class _Timeline:
         story = self._story
         pid = self._life.pid_1
         self._status = Path(f"/proc/{pid}/status")
-        with _pidfd(pid, self._life.program) as self._pid_1:
+        with _pidfd(pid, self._life) as self._pid_1:
             story.began = time.time()
             ended = _Ending(self._life)
             ended.start()
@@ -280,16 +280,21 @@ class _Ending(threading.Thread):
 
 
 @contextmanager
-def _pidfd(pid: int, program: list[str]) -> Iterator[int]:
+def _pidfd(pid: int, life: Life) -> Iterator[int]:
     """Open PID 1 once it blocks signals: before, the kernel drops them.
 
-    On a loaded machine, a life whose start GitHub refuses may be over by then.
+    On a loaded machine, a life whose start GitHub refuses may be over by then. AssertionError if
+    nothing is left of it: no plan ends a life so early.
     """
-    descriptor = os.pidfd_open(pid)
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        told = f"ended with {life.container.wait()} before it was looked at: {life.output}"
+        raise AssertionError(told) from None
     ended = select.poll()
     ended.register(descriptor, select.POLLIN)
     try:
-        until(lambda: is_started(pid, program) or ended.poll(0))
+        until(lambda: is_started(pid, life.program) or ended.poll(0))
         yield descriptor
     finally:
         os.close(descriptor)
