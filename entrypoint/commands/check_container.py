@@ -22,7 +22,6 @@ from entrypoint.settings.schema import Settings, environment
 from entrypoint.settings.secret_files import SecretFile
 from entrypoint.vault import Vault, forbid_core_dumps
 
-_ENGINES = {"docker": "dockerd", "podman": "podman"}
 _TIMEOUT = 10.0  # seconds that a program may take
 # The files on which config.sh runs ldd. It also asks ldconfig for libicu (`_has_icu`).
 _DOTNET = (
@@ -136,7 +135,8 @@ def _output(command: list[str]) -> str:
 
 def _disk(settings: Settings) -> Iterator[Finding]:
     try:
-        prepare_child.require_free_disk(settings, environment())
+        engine = engine_choice.choose(settings, environment())
+        prepare_child.require_free_disk(settings, engine.kind)
     except Failure as failure:
         yield finding.wrong("disk", failure)
         return
@@ -162,8 +162,8 @@ def _state(settings: Settings) -> Iterator[Finding]:
 def _engine(settings: Settings) -> Iterator[Finding]:
     """Look for the engine that jobs get; only `run` can find out whether it starts."""
     kind, why = engine_choice.choose(settings, environment())
-    if kind in _ENGINES:
-        command = _ENGINES[kind]
+    if kind in engine_choice.PROGRAMS:
+        command = engine_choice.PROGRAMS[kind]
         if path := shutil.which(command, path=program.PATH):
             yield finding.fine("engine", f"{kind}, by {path}")
         else:

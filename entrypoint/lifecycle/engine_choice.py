@@ -18,7 +18,7 @@ from entrypoint.runner import program
 from entrypoint.settings.schema import Settings
 
 CONFIGURATION = "/etc/docker/daemon.json"
-_PROGRAMS = {"docker": "dockerd", "podman": "podman"}
+PROGRAMS = {"docker": "dockerd", "podman": "podman"}
 _ETHERNET_MTU = 1500
 # podman 5.6 comes with netavark 1.16, which gives networks the MTU of the default route
 # (netavark#1281).
@@ -38,7 +38,7 @@ def choose(settings: Settings, environ: Mapping[str, str] | None = None) -> Choi
     With `auto` that is the first of these: an engine at DOCKER_HOST, an engine whose socket is
     mounted, dockerd, podman. The last two need CAP_SYS_ADMIN, which a container has under sysbox.
     """
-    if settings.engine in _PROGRAMS:
+    if settings.engine in PROGRAMS:
         return Choice(settings.engine, "RUNNER_ENGINE names it")
     if settings.engine == "none":
         return Choice("none", "RUNNER_ENGINE is none")
@@ -76,7 +76,7 @@ def _is_given(path: str) -> bool:
 def _of_this_container() -> Choice:
     if not kernel.has_capability(kernel.CAP_SYS_ADMIN, "CapEff"):
         return Choice("none", "this container may make no containers (it lacks CAP_SYS_ADMIN)")
-    for kind, name in _PROGRAMS.items():
+    for kind, name in PROGRAMS.items():
         if installed(name):
             return Choice(kind, f"{name} is installed")
     return Choice("none", "neither dockerd nor podman is installed")
@@ -91,8 +91,8 @@ def hint(kind: str) -> str:
     """Return what an operator can do if the engine does not start."""
     if kind == "given":
         return f"see to the engine at DOCKER_HOST or {SOCKET}, or give it more time ({WAIT})"
-    if not installed(_PROGRAMS[kind]):
-        return f"this image has no {_PROGRAMS[kind]}: take the full variant, or RUNNER_ENGINE=none"
+    if not installed(PROGRAMS[kind]):
+        return f"this image has no {PROGRAMS[kind]}: take the full variant, or RUNNER_ENGINE=none"
     return (
         "run the container under sysbox (--runtime sysbox-runc) or with what the engine needs, or"
         " set RUNNER_ENGINE=none"
@@ -129,9 +129,9 @@ def warn_of(kind: str, values: Mapping[str, Any], version: str, driver: str) -> 
         )
 
 
-def data_root(settings: Settings, environ: Mapping[str, str], path: str = CONFIGURATION) -> str:
-    """Return where the engine that is started here keeps its images; "" if there is none."""
-    match choose(settings, environ).kind:
+def data_root(kind: str, settings: Settings, path: str = CONFIGURATION) -> str:
+    """Return where an engine that is started here keeps its images; "" for any other kind."""
+    match kind:
         case "docker":
             given = settings.engine_data_root or _configuration(path).get("data-root")
             return str(given or "/var/lib/docker")

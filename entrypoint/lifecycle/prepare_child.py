@@ -15,6 +15,7 @@ from entrypoint.container import account
 from entrypoint.container.account import Account
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.lifecycle import engine_choice, exposure, stop_file
+from entrypoint.lifecycle.engine_choice import Choice
 from entrypoint.runner import checks, home, hook, program
 from entrypoint.settings import credential, rules, sources
 from entrypoint.settings.given import Given
@@ -41,8 +42,9 @@ def load(environ: Mapping[str, str], secrets: Mapping[str, str], vault: Vault) -
     everything = {**given.settings, **values.others}
     user = _require_ready(settings, everything)
     home.claim(settings.home)
-    require_free_disk(settings, everything)
-    planned = plan(settings, user, everything)
+    engine = engine_choice.choose(settings, everything)
+    require_free_disk(settings, engine.kind)
+    planned = plan(settings, user, everything, engine)
     notes += exposure.protect(files, settings, user)
     notes += doubts(settings, user, everything)
     notes += exposed(settings, given.secrets, [*values.origins.values()])
@@ -78,12 +80,13 @@ def _require_ready(settings: Settings, environ: Mapping[str, str]) -> Account:
     return user
 
 
-def plan(settings: Settings, user: Account, environ: Mapping[str, str]) -> dict[str, Any]:
+def plan(
+    settings: Settings, user: Account, environ: Mapping[str, str], engine: Choice
+) -> dict[str, Any]:
     """Return the values of the plan; there is no stop file yet that would stop the runner.
 
     Raises a Failure (78) if a private authority cannot be written for the runner's programs.
     """
-    engine = engine_choice.choose(settings, environ)
     shared = engine.kind == "given"
     values = settings._asdict()
     environment = program.base_environment(environ, settings)
@@ -156,13 +159,13 @@ def exposed(settings: Settings, secrets: Mapping[str, str], origins: Collection[
     return [warning]
 
 
-def require_free_disk(settings: Settings, environ: Mapping[str, str]) -> None:
+def require_free_disk(settings: Settings, engine: str) -> None:
     """Raise a Failure (75, try again later) if too little disk space is free.
 
     The work folder needs it, and so does the data root of an engine that is started here. A folder
     that is still to be made will be where its parent is.
     """
-    for path in filter(None, (settings.workdir_path, engine_choice.data_root(settings, environ))):
+    for path in filter(None, (settings.workdir_path, engine_choice.data_root(engine, settings))):
         place = os.path.join("/", path)
         while not os.path.isdir(place):
             place = os.path.dirname(place)

@@ -6,7 +6,7 @@ import marshal
 from typing import Any, get_args, get_type_hints
 
 from entrypoint.container import account
-from entrypoint.lifecycle import prepare_child
+from entrypoint.lifecycle import engine_choice, prepare_child
 from entrypoint.settings.plan import Plan
 from entrypoint.settings.schema import Settings
 from simulator.container import USER
@@ -25,7 +25,8 @@ def test_each_field_has_a_value_and_comes_back_from_a_child() -> None:
         }
     )
     user = account.require(USER)
-    made = prepare_child.plan(given, user, {"A": "1"})
+    engine = engine_choice.choose(given)
+    made = prepare_child.plan(given, user, {"A": "1"}, engine)
     told: dict[str, Any] = marshal.loads(marshal.dumps(made))  # as call.py brings it
     assert told.keys() == Plan.__annotations__.keys()
     plan = Plan(told)
