@@ -89,7 +89,7 @@ def _configure_log() -> None:
 
 
 def _run() -> int:
-    from entrypoint import figures
+    from entrypoint import api_usage
     from entrypoint.vault import Vault, leave_environment
 
     _configure_log()
@@ -101,7 +101,7 @@ def _run() -> int:
     from entrypoint.lifecycle.prepare import Preparing
     from entrypoint.registration.register import RegisteringChild
 
-    figures.share()
+    api_usage.share()
     vault = Vault()
     preparing = Preparing(pid_1, os.environ, given, vault)
     registering = RegisteringChild(pid_1, os.environ, vault)

@@ -17,14 +17,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from entrypoint.container.state import State
-    from entrypoint.init.pid1 import Init
-    from entrypoint.lifecycle.engine import Engine
-    from entrypoint.lifecycle.life_figures import Figures
+    from entrypoint.lifecycle.scene import Scene
     from entrypoint.lifecycle.watching import Idle, Phase
-    from entrypoint.registration.remove import Listed, Remover
+    from entrypoint.registration.remove import Listed
     from entrypoint.runner.listener import Listener
-    from entrypoint.settings.plan import Plan
 
 # All in seconds.
 START_TIME = 60.0  # from the growth of the listener's log to the start of a worker
@@ -42,26 +38,6 @@ _CONFLICT = "A session for this runner already exists"
 _LISTENS = "Set runner/worker IPC timeout"
 # The listener writes one of these when it has received a job, even if the job then fails to start.
 _JOB_MESSAGES = ("GetCredentialProvider", "acquirejob", "Skipping message Job", "Job request")
-
-
-class Scene:
-    """The parts of one runner's life, which the functions of this package take together."""
-
-    def __init__(  # noqa: PLR0913 - it has these parts, and does nothing
-        self,
-        *,
-        pid_1: Init,
-        plan: Plan,
-        listener: Listener,
-        remover: Remover,
-        seen: State,
-        figures: Figures,
-        engine: Engine,
-    ) -> None:
-        """Take the parts."""
-        self.pid_1, self.plan = pid_1, plan
-        self.listener, self.remover, self.engine = listener, remover, engine
-        self.seen, self.figures = seen, figures
 
 
 class Abandoned(Exception):

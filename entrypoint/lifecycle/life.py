@@ -8,13 +8,14 @@ from entrypoint.errors import ExitCode, Failure, refused_by_kernel
 from entrypoint.init.pid1 import Stopped
 from entrypoint.init.signals import signal_name
 from entrypoint.lifecycle import stopping, watching
+from entrypoint.lifecycle.credential_drop import UntilJob
 from entrypoint.lifecycle.engine import Engine
-from entrypoint.lifecycle.hangs import Abandoned, Scene
-from entrypoint.lifecycle.life_figures import Figures
+from entrypoint.lifecycle.figures import Figures
+from entrypoint.lifecycle.hangs import Abandoned
 from entrypoint.lifecycle.log_lines import Converted
 from entrypoint.lifecycle.pause import Pause
+from entrypoint.lifecycle.scene import Scene
 from entrypoint.lifecycle.stop_file import Watcher
-from entrypoint.lifecycle.until_job import UntilJob
 from entrypoint.registration.register import register
 from entrypoint.registration.remove import Remover
 from entrypoint.runner.home import claim

@@ -10,7 +10,7 @@ import re
 from entrypoint import log
 from entrypoint.container import kernel
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.lifecycle.life_figures import Figures
+from entrypoint.lifecycle.figures import Figures
 from entrypoint.registration.record import Progress, Registration
 from entrypoint.runner import home
 from entrypoint.runner.listener import WORKER_RESULTS, Listener

@@ -15,8 +15,8 @@ from entrypoint.errors import Failure
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from entrypoint.init.pid1 import Init
-    from entrypoint.lifecycle.hangs import Scene
-    from entrypoint.lifecycle.until_job import UntilJob
+    from entrypoint.lifecycle.credential_drop import UntilJob
+    from entrypoint.lifecycle.scene import Scene
     from entrypoint.runner.listener import Listener
     from entrypoint.settings.plan import Plan
 

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from entrypoint.lifecycle.hangs import Scene
+    from entrypoint.lifecycle.scene import Scene
 
     class Phase(Protocol):
         """One phase of the waiting, such as idle or running a job."""

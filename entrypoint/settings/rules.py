@@ -12,7 +12,7 @@ from typing import Any
 
 from entrypoint import redaction
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.settings import credential, migration, names, parsers
+from entrypoint.settings import credential, migration, misspelt, parsers
 from entrypoint.settings.given import Given
 from entrypoint.settings.migration import Translation
 from entrypoint.settings.parsers import Problem, unquoted
@@ -137,7 +137,7 @@ def _parsed(variable: str, value: str, parse: parsers.Parser) -> Any:
 
 def _meant_otherwise(settings: Settings, given: Given, problems: Sequence[str]) -> Iterator[str]:
     """Yield the unknown names that may be a missing setting, or may be meant to limit the scope."""
-    for guess in names.guesses(given.settings):
+    for guess in misspelt.guesses(given.settings):
         if any(problem.startswith(f"{guess.meant}: ") for problem in problems):
             yield guess.question
         elif guess.narrows and not _is_narrow(settings, guess.meant):

@@ -13,7 +13,15 @@ from typing import NamedTuple
 from entrypoint import redaction
 from entrypoint.container import account, certificates, image
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.settings import credential, migration, names, parsers, proxies, rules, secret_files
+from entrypoint.settings import (
+    credential,
+    migration,
+    misspelt,
+    parsers,
+    proxies,
+    rules,
+    secret_files,
+)
 from entrypoint.settings.given import Given
 from entrypoint.settings.migration import Translation
 from entrypoint.settings.parsers import Problem, unquoted
@@ -290,7 +298,7 @@ def spelling_notes(given: Mapping[str, str], settings: Settings, found: Translat
     is_wide = settings.target.scope is not Scope.REPOSITORY
     return notes + [
         guess.question
-        for guess in names.guesses(given)
+        for guess in misspelt.guesses(given)
         if not guess.of_jobs or (guess.meant == "GITHUB_REPOSITORY" and is_wide)
     ]
 

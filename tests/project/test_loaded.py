@@ -22,7 +22,7 @@ EXEC = {"entrypoint", "entrypoint.init"} | {
 BEFORE_FORK = {
     "entrypoint",
     "__main__",
-    *("call", "errors", "figures", "json_text", "log", "redaction", "vault"),
+    *("call", "api_usage", "errors", "json_text", "log", "redaction", "vault"),
     *("init", "init.child", "init.pid1", "init.processes", "init.signals"),
     *("lifecycle", "lifecycle.prepare"),
     *("registration", "registration.record", "registration.register"),
@@ -32,10 +32,10 @@ BEFORE_FORK = {
 IDLE = BEFORE_FORK | {
     *("container", "container.files", "container.kernel", "container.state"),
     "container.termination_message",
-    *("lifecycle.engine", "lifecycle.hangs", "lifecycle.life", "lifecycle.life_figures"),
-    *("lifecycle.log_lines", "lifecycle.stop_file", "lifecycle.stopping", "lifecycle.until_job"),
-    *("lifecycle.pause", "lifecycle.watching", "registration.remove"),
-    *("runner", "runner.home", "runner.listener"),
+    *("lifecycle.engine", "lifecycle.hangs", "lifecycle.life", "lifecycle.figures"),
+    *("lifecycle.log_lines", "lifecycle.stop_file", "lifecycle.stopping", "lifecycle.scene"),
+    *("lifecycle.credential_drop", "lifecycle.pause", "lifecycle.watching"),
+    *("registration.remove", "runner", "runner.home", "runner.listener"),
 }
 PLACES = {
     "before the fork": "RegisteringChild.__init__",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.settings import names, schema
+from entrypoint.settings import misspelt, schema
 from entrypoint.vault import SECRETS
 from tests.support.secrets import FORMS, parts_in
 from tests.support.settings import parse
@@ -258,7 +258,7 @@ SERVICE_LINKS = [
 @pytest.mark.parametrize("variable", SERVICE_LINKS)
 def test_a_service_of_kubernetes_is_no_setting(variable: str) -> None:
     """The variables that Kubernetes sets for a Service called github are ignored."""
-    assert names.guesses({variable: "tcp://10.0.0.1:443"}) == []
+    assert misspelt.guesses({variable: "tcp://10.0.0.1:443"}) == []
     message = refused({variable: "tcp://10.0.0.1:443"})
     assert variable not in message
 
@@ -266,7 +266,7 @@ def test_a_service_of_kubernetes_is_no_setting(variable: str) -> None:
 def test_documented_variables_are_no_settings() -> None:
     """No variable that GitHub documents for jobs is taken for a misspelt setting."""
     given = dict.fromkeys(("GITHUB_REPOSITORY_OWNER", "GITHUB_RUN_ID", "RUNNER_TOOL_CACHE"), "x")
-    assert names.guesses(given) == []
+    assert misspelt.guesses(given) == []
 
 
 @pytest.mark.parametrize(

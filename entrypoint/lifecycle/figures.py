@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from entrypoint import call, figures, log
+from entrypoint import api_usage, call, log
 from entrypoint.container import kernel
 from entrypoint.errors import Failure
 from entrypoint.init import processes
@@ -50,7 +50,7 @@ class Figures:
     def summary(self) -> dict[str, Any]:
         """Return all known figures; times in seconds, memory in bytes."""
         self.mark("ended")
-        made, again, left = figures.totals()
+        made, again, left = api_usage.totals()
         found = {
             "life_seconds": self._between("started", "ended"),
             "registration_seconds": self._between("started", "registered"),
