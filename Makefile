@@ -22,6 +22,8 @@ SIDE_BY_SIDE := -n auto
 EVERY_DAY := -m 'not exhaustive'
 # Each of these folders has a target of its own.
 WITHOUT_ENGINE := -m 'not image and not exhaustive' $(foreach own,image deploy krun action,--ignore=tests/$(own))
+# What a target tests: these files, unless ARGS names others.
+files = $(if $(filter tests/%,$(ARGS)),,$(1))
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
@@ -64,13 +66,13 @@ test: deps $(FOR_ALL) ## Run the tests that need no Docker engine (ARGS=... goes
 	$(BIN)/pytest $(SIDE_BY_SIDE) $(WITHOUT_ENGINE) $(ARGS)
 
 test-image: deps engine $(FOR_ALL) ## Build the image with Docker and run the tests that need it
-	$(BIN)/pytest $(EVERY_DAY) tests/image tests/lives/test_engine.py tests/simulator/test_containers.py $(ARGS)
+	$(BIN)/pytest $(EVERY_DAY) $(call files,tests/image tests/lives/test_engine.py tests/simulator/test_containers.py) $(ARGS)
 
 test-deploy: deps engine $(FOR_ALL) ## Run each way to deploy: register, job, replacement, stop
-	$(BIN)/pytest -n 3 $(EVERY_DAY) tests/deploy $(wildcard tests/krun) $(ARGS)
+	$(BIN)/pytest -n 3 $(EVERY_DAY) $(call files,tests/deploy tests/krun) $(ARGS)
 
 test-action: deps engine $(FOR_AWS) ## Run the action that starts runners on ECS
-	$(BIN)/pytest $(SIDE_BY_SIDE) $(EVERY_DAY) tests/action $(ARGS)
+	$(BIN)/pytest $(SIDE_BY_SIDE) $(EVERY_DAY) $(call files,tests/action) $(ARGS)
 
 cover: deps $(FOR_ALL) ## Run the tests and show which lines they miss
 	$(BIN)/pytest $(SIDE_BY_SIDE) $(WITHOUT_ENGINE) --cov $(ARGS)

@@ -145,6 +145,7 @@ class Engine:
 
     def _await(self, address: str, seconds: float, *, own: bool) -> None:
         deadline = time.monotonic() + seconds
+        settings, environment = self._plan.settings, self._plan.engine_environment
 
         def ask() -> str:
             from entrypoint.lifecycle import engine_child
@@ -154,7 +155,7 @@ class Engine:
                 from entrypoint.lifecycle import engine_choice
 
                 version, driver = engine_child.about(address)
-                engine_choice.warn_of(self.kind, self._plan.settings, version, driver)
+                engine_choice.warn_of(self.kind, settings, environment, version, driver)
             return why
 
         asking = call.start(self._init, ask)

@@ -9,12 +9,15 @@ import os
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from entrypoint import log
 from entrypoint.container import kernel
 from entrypoint.lifecycle.engine import SOCKET, WAIT
 from entrypoint.runner import program
+from entrypoint.settings import proxies
 from entrypoint.settings.schema import Settings
 
 CONFIGURATION = "/etc/docker/daemon.json"
@@ -23,6 +26,13 @@ _ETHERNET_MTU = 1500
 # podman 5.6 comes with netavark 1.16, which gives networks the MTU of the default route
 # (netavark#1281).
 _PODMAN_WITH_MTU = [5, 6]
+# 172.17.0.0 to 172.31.255.255, and 192.168.0.0 to 192.168.255.255 (moby, libnetwork/ipamutils).
+_DOCKER_POOLS = (
+    *(IPv4Network((f"172.{n}.0.0", 16)) for n in range(17, 32)),
+    IPv4Network("192.168.0.0/16"),
+)
+_BRIDGE = "docker0"  # dockerd's default network has taken its addresses from the pools already
+_LOOK_UP_TIMEOUT = 1.0  # seconds
 
 
 class Choice(NamedTuple):
@@ -115,8 +125,10 @@ def command(kind: str, values: Mapping[str, Any]) -> list[str]:
     return ["dockerd", f"--host=unix://{SOCKET}", *found, *options]
 
 
-def warn_of(kind: str, values: Mapping[str, Any], version: str, driver: str) -> None:
-    """Warn of what is slow or too old in an engine that was started here."""
+def warn_of(
+    kind: str, values: Mapping[str, Any], environ: Mapping[str, str], version: str, driver: str
+) -> None:
+    """Warn of what is slow, too old or in the way in an engine that was started here."""
     numbers = [int(part) for part in version.split(".")[:2] if part.isdigit()]
     is_old = kind == "podman" and numbers < _PODMAN_WITH_MTU
     if is_old and (mtu := Settings.restore(values).engine_mtu or default_mtu()):
@@ -127,6 +139,68 @@ def warn_of(kind: str, values: Mapping[str, Any], version: str, driver: str) -> 
             "the engine copies whole images (storage driver vfs): it is slow, and fills the disk",
             hint="mount a volume at its data root, /var/lib/docker or /var/lib/containers",
         )
+    settings = Settings.restore(values)
+    if kind == "docker" and not _has_own_pool(settings):
+        _warn_of_addresses(settings, environ)
+
+
+def _has_own_pool(settings: Settings) -> bool:
+    given = "--default-address-pool" in settings.engine_options
+    return bool(given or settings.engine_pool or "default-address-pools" in _configuration(CONFIGURATION))
+
+
+def _warn_of_addresses(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Warn if a network that a job creates can take the address of GitHub or of the proxy.
+
+    dockerd gives each network a free range of its pools. It only leaves out what this container
+    has a route to, and what is behind the default route has none of its own.
+    """
+    url = settings.target.api_url
+    for name in (urlsplit(url).hostname, urlsplit(proxies.choose(environ, url)).hostname):
+        for address in _addresses(name or ""):
+            if in_pool(address) and not has_route(address):
+                log.warning(
+                    "engine.addresses",
+                    f"{name} is at {address}: a network that a job creates can take this address,"
+                    " and then the job is lost",
+                    hint="set RUNNER_ENGINE_ADDRESS_POOL to addresses that nothing else uses, as"
+                    " in base=10.200.0.0/16,size=24",
+                )
+                break
+
+
+def _addresses(name: str) -> list[IPv4Address]:
+    """Return the IPv4 addresses of a name; none if no answer comes within a second."""
+    import socket
+    from threading import Thread
+
+    found: list[IPv4Address] = []
+
+    def look_up() -> None:
+        with suppress(OSError, ValueError):
+            answers = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
+            found.extend(IPv4Address(answer[4][0]) for answer in answers)
+
+    looking = Thread(target=look_up, daemon=True)
+    looking.start()
+    looking.join(_LOOK_UP_TIMEOUT)
+    return list(found)
+
+
+def in_pool(address: IPv4Address) -> bool:
+    """Return whether an address is in the pools from which dockerd takes those of new networks."""
+    return any(address in pool for pool in _DOCKER_POOLS)
+
+
+def has_route(address: IPv4Address, routes: str = "/proc/net/route") -> bool:
+    """Return whether a route leads to an address, other than the default one and dockerd's own."""
+    with suppress(OSError), open(routes, encoding="ascii") as table:
+        for row in (line.split() for line in list(table)[1:]):
+            # The destination is the second word and the mask the eighth, both little-endian.
+            destination, mask = (int.from_bytes(bytes.fromhex(row[n]), "little") for n in (1, 7))
+            if row[0] != _BRIDGE and mask and int(address) & mask == destination:
+                return True
+    return False
 
 
 def data_root(kind: str, settings: Settings, path: str = CONFIGURATION) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -64,8 +65,15 @@ def test_job_uses_containers(
 ) -> None:
     """A job runs and builds images, makes networks and services, by `docker` and without sudo."""
     job = github.queue_job(USE)
-    container = start(*POWERS, image=full_image, network=narrow, RUNNER_ENGINE=engine)
+    container = start(
+        *POWERS,
+        image=full_image,
+        network=narrow,
+        RUNNER_ENGINE=engine,
+        RUNNER_ENGINE_ADDRESS_POOL="base=10.213.0.0/16,size=24",
+    )
     assert container.wait() == 0, container.logs()
+    assert "can take this address" not in container.logs()
     log = github.job(job["id"])["log"]
     assert github.job(job["id"])["result"] == "succeeded", log
     assert "\nbuilt\n" in log
@@ -75,6 +83,17 @@ def test_job_uses_containers(
     assert f"default network: {MTU}\n" in log or (engine == "podman" and warned)
     assert "set network: 1300\n" in log
     assert "by its name: 200\n" in log
+
+
+def test_address_of_github_among_those_of_new_networks(
+    start: StartRunner, github: Simulator, full_image: str, narrow: str
+) -> None:
+    """A GitHub behind the default route whose address dockerd may give away is warned of."""
+    github.queue_job()
+    container = start(*POWERS, image=full_image, network=narrow, RUNNER_ENGINE="docker")
+    assert container.wait() == 0, container.logs()
+    address = urlsplit(github.url).hostname
+    assert f"{address} is at {address}: " in container.logs()
 
 
 @pytest.mark.parametrize("engine", ["auto", "podman"])

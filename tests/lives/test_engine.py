@@ -8,12 +8,13 @@ import signal
 import socket
 import subprocess
 import time
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
 from entrypoint.lifecycle import engine_choice
-from entrypoint.lifecycle.engine_choice import default_mtu, docker_options
+from entrypoint.lifecycle.engine_choice import default_mtu, docker_options, has_route, in_pool
 from simulator import Simulator
 from tests.support import fakehub
 from tests.support.life import NAMESPACE, Life, until
@@ -392,3 +393,45 @@ def test_socket_of_root_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert not any(
             denied in warning for warning in engine_choice.shared_engine_warnings(settings)
         )
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("172.16.255.255", False),
+        ("172.17.0.1", True),
+        ("172.31.255.255", True),
+        ("172.32.0.0", False),
+        ("192.168.4.4", True),
+        ("192.169.0.1", False),
+        ("10.0.0.1", False),
+        ("140.82.121.4", False),
+    ],
+)
+def test_addresses_that_dockerd_gives_to_networks(address: str, *, expected: bool) -> None:
+    """They are 172.17.0.0 to 172.31.255.255 and 192.168.0.0/16."""
+    assert in_pool(IPv4Address(address)) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("172.18.0.9", True),
+        ("172.20.1.2", True),
+        ("172.17.0.1", False),
+        ("172.21.0.1", False),
+    ],
+)
+def test_dockerd_leaves_out_what_has_a_route(
+    tmp_path: Path, address: str, *, expected: bool
+) -> None:
+    """A route to a network counts; the default route and that of docker0 do not."""
+    routes = tmp_path / "route"
+    routes.write_text(
+        "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\n"
+        "eth0\t00000000\t010012AC\t0003\t0\t0\t0\t00000000\n"
+        "docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\n"
+        "eth0\t000012AC\t00000000\t0001\t0\t0\t0\t0000FFFF\n"
+        "eth1\t000014AC\t010012AC\t0003\t0\t0\t0\t0000FFFF\n"
+    )
+    assert has_route(IPv4Address(address), str(routes)) == expected
