@@ -145,8 +145,9 @@ def warn_of(
 
 
 def _has_own_pool(settings: Settings) -> bool:
-    given = "--default-address-pool" in settings.engine_options
-    return bool(given or settings.engine_pool or "default-address-pools" in _configuration(CONFIGURATION))
+    is_option = "--default-address-pool" in settings.engine_options
+    is_configured = "default-address-pools" in _configuration(CONFIGURATION)
+    return bool(settings.engine_pool) or is_option or is_configured
 
 
 def _warn_of_addresses(settings: Settings, environ: Mapping[str, str]) -> None:
