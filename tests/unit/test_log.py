@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import pty
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,15 +16,6 @@ from simulator import Simulator
 from tests.support.life import NAMESPACE, TOKEN, Life
 
 DOCKER_STOP = 10  # seconds
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Restore the log's state, which belongs to the whole process."""
-    before = dict(log._config)
-    yield
-    log._config.clear()
-    log._config.update(before)
 
 
 def lines(capture: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

@@ -14,13 +14,6 @@ from entrypoint.redaction import redact, shown
 from tests.support.secrets import FORMS, app_key, parts_in
 
 
-@pytest.fixture(autouse=True)
-def ignorant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin without known secrets."""
-    monkeypatch.setattr(redaction, "_pieces", set())
-    monkeypatch.setattr(redaction, "_words", set())
-
-
 @pytest.mark.parametrize("form", FORMS)
 def test_what_looks_like_a_secret(form: str) -> None:
     """Tokens, keys and passwords in addresses are replaced even if they are not known."""
