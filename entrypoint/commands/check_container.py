@@ -147,7 +147,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 def _state(settings: Settings) -> Iterator[Finding]:
     """Try to write to the state directory; an error only if a setting needs it, else a warning."""
     try:
-        if settings.credential == "until-job" and settings.registration != "given":
+        if settings.keep_credential == "until-job" and settings.registration != "given":
             hook.try_out(settings)
         certificates.bundle(settings.ca_file, settings.state_dir)
     except Failure as failure:

@@ -19,24 +19,28 @@ if TYPE_CHECKING:
     from entrypoint.settings.plan import Plan
 
 
-class UntilJob:
-    """The credential during a `with` block; a job that asks is answered within `answering`."""
+class CredentialDrop:
+    """Makes the hook for a `with` block; drops the credential for a job within `when_asked`.
 
-    def __init__(self, pid_1: Init, plan: Plan, remover: Remover, child: RegisteringChild) -> None:
-        """Take the objects that hold the credential.
+    Without RUNNER_CREDENTIAL=until-job there is no hook, and no job asks.
+    """
 
-        Makes the hook if the plan has one. Raises a Failure (78) if the hook cannot be written into
-        the state directory.
+    def __init__(
+        self, pid_1: Init, plan: Plan, remover: Remover, registering: RegisteringChild
+    ) -> None:
+        """Make the hook if the plan has one; `remover` and `registering` hold the credential.
+
+        Raises a Failure (78) if the hook cannot be written into the state directory.
         """
         self.hook: StartedHook | None = None
         if plan.hook:
             from entrypoint.runner.hook import StartedHook  # most lives have none
 
             self.hook = StartedHook(plan)
-        self._init, self._remover, self._child = pid_1, remover, child
+        self._init, self._remover, self._registering = pid_1, remover, registering
         self._at_work = False
 
-    def __enter__(self) -> UntilJob:
+    def __enter__(self) -> CredentialDrop:
         """Return itself."""
         return self
 
@@ -45,15 +49,15 @@ class UntilJob:
         if self.hook is not None:
             self.hook.remove()
 
-    def answering(self) -> Answering:
+    def when_asked(self) -> Looking:
         """Return a `with` block in which a job that asks may begin.
 
         The rest of a stop is outside of such a block. A job that asks then does not begin, because
         it is about to be cancelled, and the exchange of the credential would take too long.
         """
-        return Answering(self._init, self.look)
+        return Looking(self._init, self._look)
 
-    def look(self) -> None:
+    def _look(self) -> None:
         """If a job asks, forget the credential in all processes, and then answer.
 
         A stop raises Stopped here. The job then goes on waiting, and may be answered later.
@@ -63,15 +67,15 @@ class UntilJob:
         self._at_work = True  # the exchange waits for a child, and each wait calls this function
         try:
             self._remover.exchange_credential()
-            self._child.dismiss()
+            self._registering.end_meanwhile()
         finally:
             self._at_work = False
         log.info("credential.dropped", "the credential is gone, and a job begins")
         self.hook.answer()
 
 
-class Answering:
-    """A `with` block in which PID 1 looks, whenever it wakes, whether a job asks."""
+class Looking:
+    """A `with` block in which PID 1 calls a function whenever it wakes."""
 
     def __init__(self, pid_1: Init, look: Callable[[], None]) -> None:
         """Take the function that looks."""

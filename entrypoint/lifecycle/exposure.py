@@ -62,7 +62,7 @@ def weaknesses(settings: Settings, user: Account) -> list[str]:
         kept
         and settings.sudo
         and kernel.has_capability(kernel.CAP_SYS_PTRACE)
-        and settings.credential != "until-job"
+        and settings.keep_credential != "until-job"
     ):
         found.append(
             "RUNNER_ALLOW_PTRACE: a job with sudo and CAP_SYS_PTRACE can read the credential;"

@@ -8,14 +8,14 @@ from entrypoint.errors import ExitCode, Failure, refused_by_kernel
 from entrypoint.init.pid1 import Stopped
 from entrypoint.init.signals import signal_name
 from entrypoint.lifecycle import stopping, watching
-from entrypoint.lifecycle.credential_drop import UntilJob
+from entrypoint.lifecycle.credential_drop import CredentialDrop
 from entrypoint.lifecycle.engine import Engine
 from entrypoint.lifecycle.figures import Figures
 from entrypoint.lifecycle.hangs import Abandoned
 from entrypoint.lifecycle.log_lines import Converted
 from entrypoint.lifecycle.pause import Pause
 from entrypoint.lifecycle.scene import Scene
-from entrypoint.lifecycle.stop_file import Watcher
+from entrypoint.lifecycle.stop_file import StopFileWatcher
 from entrypoint.registration.register import register
 from entrypoint.registration.remove import Remover
 from entrypoint.runner.home import claim
@@ -36,13 +36,16 @@ SWEEP_GRACE = 0.5
 
 
 def run(
-    pid_1: Init, environ: Mapping[str, str], preparing: Preparing, child: RegisteringChild
+    pid_1: Init,
+    environ: Mapping[str, str],
+    preparing: Preparing,
+    registering: RegisteringChild,
 ) -> ExitCode:
     """Call `live`, end all processes that are left, and return the exit code."""
     figures, failure, pause = Figures(), None, Pause(environ)
     pid_1.on_stop, pid_1.on_other = StopSignals(figures), OtherSignals()
     try:
-        code = live(pid_1, preparing, child, figures, pause)
+        code = live(pid_1, preparing, registering, figures, pause)
     except Stopped as stop:
         code = ExitCode(128 + stop.signum)
     except Exception as error:  # noqa: BLE001 - clean the container up after a defect as well
@@ -110,35 +113,39 @@ class OtherSignals:
 
 
 def live(
-    pid_1: Init, preparing: Preparing, child: RegisteringChild, figures: Figures, pause: Pause
+    pid_1: Init,
+    preparing: Preparing,
+    registering: RegisteringChild,
+    figures: Figures,
+    pause: Pause,
 ) -> ExitCode:
     """Take one runner through its whole life.
 
-    `preparing` reads the settings, and puts the credential into the vault of `child`, which waits
-    for its order to register. `figures` collects times and costs. `pause` gets the setting of that
+    `preparing` reads the settings, and puts the credential into the vault of `registering`, which
+    waits for its order. `figures` collects times and costs. `pause` gets the setting of that
     name. Raises Stopped or a Failure; the runner is removed from GitHub's list in both cases.
     """
     plan, order = preparing.result()
     pause.seconds = plan.failure_pause
     claim(plan.home)  # the lock of the child that prepared went with that child
-    remover = Remover(pid_1, plan, child.vault)
+    remover = Remover(pid_1, plan, registering.vault)
     figures.name, figures.file = plan.name, plan.metrics_file
     with (
-        Watcher(pid_1, plan.stop_file, plan.stop_digest),
+        StopFileWatcher(pid_1, plan.stop_file, plan.stop_digest),
         state.State(plan.state_dir) as seen,
     ):
         seen.enter(state.REGISTERING, name=plan.name)
         with (
-            UntilJob(pid_1, plan, remover, child) as credential,
+            CredentialDrop(pid_1, plan, remover, registering) as drop,
             Engine(pid_1, plan) as engine,
             remover,
         ):
-            register(pid_1, child, plan, order, remover.registration, engine.await_ready)
+            register(pid_1, registering, plan, order, remover.registration, engine.await_ready)
             engine.take_label()
             figures.mark("registered")
             seen.enter(state.LISTENING, id=remover.registration.id)
             with Converted(pid_1) as output:
-                listener = Listener(pid_1, plan, credential.hook, output)
+                listener = Listener(pid_1, plan, drop.hook, output)
                 figures.run_sh = listener.child
                 scene = Scene(
                     pid_1=pid_1,
@@ -148,9 +155,10 @@ def live(
                     seen=seen,
                     figures=figures,
                     engine=engine,
+                    drop=drop,
                 )
                 try:
-                    return listen(scene, credential, child.progress)
+                    return listen(scene, registering.progress)
                 finally:
                     if not remover.has_credential:
                         # `config.sh remove` gets the token in its environment: kill the job's
@@ -158,10 +166,10 @@ def live(
                         listener.kill_job()
 
 
-def listen(scene: Scene, credential: UntilJob, progress: Progress) -> ExitCode:
+def listen(scene: Scene, progress: Progress) -> ExitCode:
     """Wait while the runner takes and runs its job; stop it at a signal, or if it hangs."""
     try:
-        with credential.answering():
+        with scene.drop.when_asked():
             if not watching.until_end(scene):
                 scene.figures.ending = "no job came within RUNNER_IDLE_TIMEOUT"
                 scene.figures.job = {"result": "none"}
@@ -169,14 +177,14 @@ def listen(scene: Scene, credential: UntilJob, progress: Progress) -> ExitCode:
     except Stopped:
         watching.note_session(scene)
         scene.seen.enter(state.STOPPING)
-        if not stopping.stop(scene, credential, drain=scene.plan.drain_timeout):
+        if not stopping.stop(scene, drain=scene.plan.drain_timeout):
             tell_result(scene)
             raise
     except Abandoned as end:
         scene.pid_1.begin_cleanup()
         log.warning("life.abandoned", "stopping", why=end.failure.message)
         scene.seen.enter(state.STOPPING)
-        stopping.stop(scene, credential, drain=0)
+        stopping.stop(scene, drain=0)
         tell_result(scene)
         raise end.failure from None
     from entrypoint.lifecycle import outcome  # PID 1 loads it only now, at the end

@@ -149,7 +149,7 @@ def exposed(settings: Settings, secrets: Mapping[str, str], origins: Collection[
     """
     names = (*credential.VARIABLES, *(name for name in BORROWED if name in origins))
     given = [variable for variable in names if secrets.get(variable)]
-    if settings.credential != "until-job" or not given:
+    if settings.keep_credential != "until-job" or not given:
         return []
     warning = (
         f"RUNNER_CREDENTIAL: until-job drops {given[0]}, but `docker inspect` and whatever else"

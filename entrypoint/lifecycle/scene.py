@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from entrypoint.container.state import State
     from entrypoint.init.pid1 import Init
+    from entrypoint.lifecycle.credential_drop import CredentialDrop
     from entrypoint.lifecycle.engine import Engine
     from entrypoint.lifecycle.figures import Figures
     from entrypoint.registration.remove import Remover
@@ -26,8 +27,10 @@ class Scene:
         seen: State,
         figures: Figures,
         engine: Engine,
+        drop: CredentialDrop,
     ) -> None:
         """Take the parts."""
         self.pid_1, self.plan = pid_1, plan
-        self.listener, self.remover, self.engine = listener, remover, engine
+        self.listener, self.remover = listener, remover
+        self.engine, self.drop = engine, drop
         self.seen, self.figures = seen, figures

@@ -23,7 +23,7 @@ def digest(secret: str) -> str:
     return sha256(secret.encode()).hexdigest()
 
 
-class Watcher:
+class StopFileWatcher:
     """Has a child look for the stop file during a `with` block, and replaces it if it is killed.
 
     A child does this because a look at a folder of another machine can hang.

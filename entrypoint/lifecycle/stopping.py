@@ -15,7 +15,6 @@ from entrypoint.errors import Failure
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from entrypoint.init.pid1 import Init
-    from entrypoint.lifecycle.credential_drop import UntilJob
     from entrypoint.lifecycle.scene import Scene
     from entrypoint.runner.listener import Listener
     from entrypoint.settings.plan import Plan
@@ -31,7 +30,7 @@ _LOOK_EVERY = 0.02  # seconds; the kernel does not tell us when the listener sta
 _IDLE_EVERY = 0.2  # seconds; nor when the worker ends
 
 
-def stop(scene: Scene, credential: UntilJob, *, drain: float) -> bool:
+def stop(scene: Scene, *, drain: float) -> bool:
     """Stop the listener; return True if a job ran to its end before that.
 
     `drain` is the number of seconds that a job may go on.
@@ -46,7 +45,7 @@ def stop(scene: Scene, credential: UntilJob, *, drain: float) -> bool:
     _wait_for_worker(pid_1, listener)
     scene.remover.registration.job_taken(listener.job_name())
     if drain:
-        with credential.answering():
+        with scene.drop.when_asked():
             if _drained(scene, drain):
                 return True
     _cancel(pid_1, scene.plan, listener, pid_1.stop.deadline - LOOK_RESERVE)

@@ -184,8 +184,8 @@ class RegisteringChild:
 
         return str(call.wait(self._init, said))
 
-    def dismiss(self) -> None:
-        """Kill the second child if it is still alive, because it knows the credential."""
+    def end_meanwhile(self) -> None:
+        """Kill the child that asks meanwhile if it is alive, because it knows the credential."""
         if self._meanwhile is not None:
             call.end(self._init, self._meanwhile)
             self._meanwhile = None
@@ -203,7 +203,7 @@ def _tell(pipe: int) -> None:
 
 def register(
     pid_1: Init,
-    child: RegisteringChild,
+    registering: RegisteringChild,
     plan: Plan,
     order: Mapping[str, Any],
     registration: Registration,
@@ -216,9 +216,9 @@ def register(
     """
     started = time.monotonic()
     log.debug("life.decision", _WAYS[plan.registration])
-    child.order(order, plan)
-    _configure(pid_1, child, plan, registration, started, ready)
-    child.forget_token()
+    registering.order(order, plan)
+    _configure(pid_1, registering, plan, registration, started, ready)
+    registering.forget_token()
     took = round(time.monotonic() - started, 3)
     log.belongs_to(name=registration.name, id=registration.id)
     log.info(
@@ -230,7 +230,7 @@ def register(
         labels=list(plan.labels),
         seconds=took,
     )
-    child.progress.require_version()
+    registering.progress.require_version()
 
 
 def _configure(

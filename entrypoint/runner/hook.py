@@ -96,7 +96,7 @@ def script(settings: Settings, environ: Mapping[str, str]) -> str:
 
     None has to if a JIT configuration was given, because there is no credential to forget then.
     """
-    if settings.credential != "until-job" or settings.registration == "given":
+    if settings.keep_credential != "until-job" or settings.registration == "given":
         return ""
     import shlex  # only here, because PID 1 does without it
 
@@ -118,7 +118,7 @@ def problems(settings: Settings) -> list[str]:
             names = {line.partition("=")[0] for line in file}
     except OSError:
         return []
-    if settings.credential != "until-job" or HOOK not in names:
+    if settings.keep_credential != "until-job" or HOOK not in names:
         return []
     problem = (
         f"{HOOK}: is set in {path}, which would replace the hook that RUNNER_CREDENTIAL=until-job"

@@ -20,7 +20,6 @@ class Plan:
     ephemeral: bool
     home: str
     version: str
-    credential: str
     engine: str
     engine_cleanup: bool
     log_format: str

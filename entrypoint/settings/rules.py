@@ -273,7 +273,7 @@ def _registration(settings: Settings) -> Iterator[str]:
         yield "RUNNER_NO_DEFAULT_LABELS: needs RUNNER_LABELS, a runner must have a label"
     if settings.registration == "jit" and not settings.ephemeral:
         yield "RUNNER_REGISTRATION: jit is for ephemeral runners; RUNNER_EPHEMERAL=0 needs config"
-    if settings.credential == "until-job" and not settings.ephemeral:
+    if settings.keep_credential == "until-job" and not settings.ephemeral:
         yield "RUNNER_CREDENTIAL: until-job is for ephemeral runners, which do a single job"
     if settings.registration == "jit" and len(settings.labels) > MAX_LABELS - _DEFAULT_LABELS:
         yield f"RUNNER_LABELS: jit takes {MAX_LABELS} labels at most, the default ones included"

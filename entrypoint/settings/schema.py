@@ -158,7 +158,7 @@ class Settings(NamedTuple):
             "RUNNER_ENVFILE", "", parsers.text, "env file, deleted once read; beats the environment"
         ),
     ]
-    credential: Annotated[
+    keep_credential: Annotated[
         str,
         Setting(
             "RUNNER_CREDENTIAL",

@@ -85,7 +85,7 @@ MUTANTS = {
 }
 SAME_POWER = body("_bounding_set", "return []")
 DUMPABLE = body("pid1.forbid_dumps", "pass")
-NOT_DISMISSED = body("RegisteringChild.dismiss", "pass")
+NOT_ENDED = body("RegisteringChild.end_meanwhile", "pass")
 BESIDE_A_JOB = body("remove_child._busy", "return _BUSY in child.output()")
 
 
@@ -136,7 +136,7 @@ def test_probe_finds_who_asks_beside_all_else(
     """A process that still talks to GitHub when a job begins would reveal the credential."""
     cage = Cage(new_life())
     if is_mutant:
-        cage.life.program = mutated(cage.life.directory, NOT_DISMISSED)
+        cage.life.program = mutated(cage.life.directory, NOT_ENDED)
     cage.simulator.fault(path="/deprecations/", hang=True)
     cage.start("sys_ptrace", RUNNER_VERSION="2.336.0", **UNTIL_JOB).idle()
     _runner, root = cage.probed()
