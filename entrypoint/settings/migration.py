@@ -80,8 +80,16 @@ def translate(given: Given) -> Translation:
         projects = [p for p in PROJECTS if p.name.startswith("myoung34")]
     for project in projects:
         _take(project, values, found)
+    if not any(_SHARED in {row.theirs for row in p.scope_names} for p in projects):
+        found.claims += _narrower(values)
     _add_labels(values, found)
     return found
+
+
+def _narrower(values: Values) -> Iterator[Claim]:
+    """Yield the limit that RUNNER_SCOPE=repo sets beside projects that do not know it."""
+    if values.get(_SHARED, "").lower().startswith("rep"):
+        yield Claim(_SHARED, "", "", Scope.REPOSITORY)
 
 
 def _take(project: Project, values: Values, found: Translation) -> None:

@@ -176,6 +176,14 @@ REFUSED: list[tuple[dict[str, str], tuple[str, ...]]] = [
     ),
     (
         {
+            "RUNNER_SCOPE": "repo",
+            "RUNNER_ORGANIZATION_URL": "https://github.com/acme",
+            "GITHUB_ACCESS_TOKEN": TOKEN,
+        },
+        ("RUNNER_SCOPE: says repository, and the runner would serve the whole organization",),
+    ),
+    (
+        {
             "RUNNER_REPOSITORY_URL": "https://github.com/acme/shop",
             "RUNNER_ORGANIZATION_URL": "https://github.com/acme",
             "GITHUB_ACCESS_TOKEN": TOKEN,
