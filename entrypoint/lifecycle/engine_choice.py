@@ -114,7 +114,7 @@ def command(kind: str, values: Mapping[str, Any]) -> list[str]:
 
     `values` are those of all settings. Warns if the networks of jobs will be too wide.
     """
-    settings = Settings.restore(values)
+    settings = Settings(**values)
     options = shlex.split(settings.engine_options)
     if kind == "podman":
         return ["podman", "system", "service", "--time=0", *options, f"unix://{SOCKET}"]
@@ -131,7 +131,7 @@ def warn_of(
     """Warn of what is slow, too old or in the way in an engine that was started here."""
     numbers = [int(part) for part in version.split(".")[:2] if part.isdigit()]
     is_old = kind == "podman" and numbers < _PODMAN_WITH_MTU
-    if is_old and (mtu := Settings.restore(values).engine_mtu or default_mtu()):
+    if is_old and (mtu := Settings(**values).engine_mtu or default_mtu()):
         _warn_of_networks(str(mtu), "podman 5.6")
     if driver == "vfs":
         log.warning(
@@ -139,7 +139,7 @@ def warn_of(
             "the engine copies whole images (storage driver vfs): it is slow, and fills the disk",
             hint="mount a volume at its data root, /var/lib/docker or /var/lib/containers",
         )
-    settings = Settings.restore(values)
+    settings = Settings(**values)
     if kind == "docker" and not _has_own_pool(settings):
         _warn_of_addresses(settings, environ)
 

@@ -26,7 +26,7 @@ def ask(
     `values` are those of all settings. A refusal is only logged at debug level: the registration
     gets the same refusal and reports it.
     """
-    settings = Settings.restore(values)
+    settings = Settings(**values)
     try:
         api = runners.connect(settings, vault.read(), time.monotonic() + settings.github_timeout)
     except Failure as failure:

@@ -37,7 +37,7 @@ def register(
     """
     environ.update(order["environment"])  # a proxy from the env file, for example
     plan = Plan(order["plan"])
-    settings = Settings.restore(plan.settings)
+    settings = Settings(**plan.settings)
     log.configure(settings.log_level, settings.log_format)
     log.belongs_to(name=plan.name)
     secrets = vault.read()

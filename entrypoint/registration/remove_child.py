@@ -39,7 +39,7 @@ def remove(plan: Plan, vault: Vault, registration: Registration, deadline: float
 
     Returns False if GitHub says that the runner is busy, and True once it is off the list.
     """
-    settings, secrets = Settings.restore(plan.settings), vault.read()
+    settings, secrets = Settings(**plan.settings), vault.read()
     if REMOVE_TOKEN in secrets or not secrets:
         return _without_credential(plan, secrets.get(REMOVE_TOKEN, ""), deadline)
     api = runners.connect(settings, secrets, deadline - _RESERVE)
@@ -79,7 +79,7 @@ def exchange(plan: Plan, vault: Vault, token: Vault, deadline: float) -> bool:
 
     A registration token is not put there, because a job that finds it could register runners.
     """
-    api = runners.connect(Settings.restore(plan.settings), vault.read(), deadline - _RESERVE)
+    api = runners.connect(Settings(**plan.settings), vault.read(), deadline - _RESERVE)
     if api.kind is not Kind.REGISTRATION:
         token.fill({REMOVE_TOKEN: runners.remove_token(api)})
     return True
@@ -111,7 +111,7 @@ def _pause(deadline: float) -> None:
 
 def look(plan: Plan, vault: Vault, registration: Registration, deadline: float) -> Runner | None:
     """Return the runner's entry on GitHub's list, or None."""
-    settings = Settings.restore(plan.settings)
+    settings = Settings(**plan.settings)
     api = runners.connect(settings, vault.read(), deadline - _RESERVE)
     return _found(api, settings, registration)
 

@@ -37,7 +37,7 @@ class Plan:
     stop_file: str
     github_timeout: float
 
-    settings: dict[str, Any]  # all of them, for `Settings.restore` in a child
+    settings: dict[str, Any]  # all of them, for `Settings(**plan.settings)` in a child
     name: str  # of the runner
     target: str  # the list of runners, in words
     target_path: str  # that list in GitHub's API

@@ -5,8 +5,8 @@ each of them, and rules.py checks them together.
 """
 
 import os
-from collections.abc import Mapping, MutableMapping
-from typing import Annotated, Any, NamedTuple, Self
+from collections.abc import MutableMapping
+from typing import Annotated, Any, NamedTuple
 
 from entrypoint.settings import parsers
 from entrypoint.settings.parsers import Parser
@@ -392,15 +392,6 @@ class Settings(NamedTuple):
             "seconds GitHub may take at the start, retries included",
         ),
     ]
-
-    @classmethod
-    def restore(cls, values: Mapping[str, Any]) -> Self:
-        """Return settings that came from another process as `_asdict` in JSON."""
-        carried: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-        return cls(**carried)
 
     @property
     def target(self) -> Target:

@@ -30,7 +30,7 @@ def test_each_field_has_a_value_and_comes_back_from_a_child() -> None:
     told: dict[str, Any] = marshal.loads(marshal.dumps(made))  # as call.py brings it
     assert told.keys() == Plan.__annotations__.keys()
     plan = Plan(told)
-    assert Settings.restore(plan.settings) == given
+    assert Settings(**plan.settings) == given
     assert plan.labels == ("a", "b")
     assert plan.runner_environment["A"] == "1"
     assert "job-started.answer" in plan.hook

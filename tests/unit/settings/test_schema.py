@@ -1,8 +1,5 @@
-"""The settings: frozen, without a secret, passed from a child to PID 1."""
+"""The settings: frozen, and without a secret."""
 
-import json
-
-from entrypoint.settings.schema import Settings
 from tests.support.settings import parse
 from tests.unit.settings.test_rules import LEAST
 
@@ -11,13 +8,6 @@ def test_settings_hold_no_secret() -> None:
     """The settings that PID 1 keeps contain no credential."""
     parsed = parse({"GITHUB_OWNER": "acme", "GITHUB_PERSONAL_TOKEN": "hunter2"})
     assert "hunter2" not in repr(parsed)
-
-
-def test_settings_survive_json() -> None:
-    """PID 1 gets the settings from a child as JSON, and they are the same."""
-    parsed = parse({**LEAST, "RUNNER_LABELS": "a,b", "RUNNER_IDLE_TIMEOUT": "5"})
-    carried = json.loads(json.dumps(parsed._asdict()))
-    assert Settings.restore(carried) == parsed
 
 
 def test_workdir_path() -> None:
