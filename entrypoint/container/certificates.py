@@ -101,24 +101,23 @@ def choose(environ: Mapping[str, str]) -> Trust:
     that name different authorities are a problem, because programs would differ in their trust.
     """
     found, problems = _named(environ, _CUSTOMARY)
-    private = _private(found)
-    if len(set(private.values())) > 1:
+    private, disagreement = _private(found)
+    if disagreement:
         problems.append(
-            f"{' and '.join(private)}: name different authorities; put all of them into one file,"
-            f" and name it in {RUNNER_CA_FILE}"
+            f"{disagreement}; put all of them into one file, and name it in {RUNNER_CA_FILE}"
         )
     if problems:
         return Trust("", [], problems)
     notes: list[str] = []
     if not private and RUNNER_CA_FILE not in found:
         found, notes = _named(environ, _OF_ONE_PROGRAM)
-        private = _private(found)
-        if len(set(private.values())) > 1:
+        private, disagreement = _private(found)
+        if disagreement:
             notes.append(
-                f"{' and '.join(private)}: name different authorities, each for a program of its"
-                f" own; those that all programs are to trust go into {RUNNER_CA_FILE}"
+                f"{disagreement}, each for a program of its own; those that all programs are to"
+                f" trust go into {RUNNER_CA_FILE}"
             )
-            private = {}
+            private = []
     chosen = next(iter(private), RUNNER_CA_FILE if RUNNER_CA_FILE in found else "")
     if not chosen:
         return Trust("", notes, [])
@@ -144,10 +143,16 @@ def _named(
     return found, problems
 
 
-def _private(found: Mapping[str, frozenset[bytes]]) -> dict[str, frozenset[bytes]]:
-    """Return, for each variable that names some, the authorities that the system does not have."""
+def _private(found: Mapping[str, frozenset[bytes]]) -> tuple[list[str], str]:
+    """Return the variables that name authorities that the system does not have.
+
+    Returns also that these variables disagree, in words; "" if they do not.
+    """
     system = frozenset(_certificates(_read(system_bundle()))) if found else frozenset[bytes]()
-    return {name: added for name, all_of in found.items() if (added := all_of - system)}
+    private = {name: added for name, all_of in found.items() if (added := all_of - system)}
+    if len(set(private.values())) > 1:
+        return [*private], f"{' and '.join(private)}: name different authorities"
+    return [*private], ""
 
 
 def _authorities(path: str) -> list[bytes]:
