@@ -22,8 +22,8 @@ UNWRITTEN = "no state file can be written, so `gh-runner status` goes by the pro
 REGISTERING, LISTENING, STOPPING, GONE = "registering", "listening", "stopping", "gone"
 
 
-class State:
-    """The state file of one runner: its phase, since when (UTC), name, id and last error."""
+class StateFile:
+    """What the file says of one runner: its phase, since when (UTC), name, id and last error."""
 
     def __init__(self, directory: str) -> None:
         """Make the directory; if it cannot be written to, warn once, and keep no state file."""
@@ -36,7 +36,7 @@ class State:
         except OSError as error:
             self._tell(error)
 
-    def __enter__(self) -> State:
+    def __enter__(self) -> StateFile:
         """Return itself; the file is written by the first `enter`."""
         return self
 
@@ -76,7 +76,7 @@ class State:
 
 
 def try_out(directory: str) -> str:
-    """Write a file as `State` would, and remove it; return why that fails, or ""."""
+    """Write a file as `StateFile` would, and remove it; return why that fails, or ""."""
     try:
         opened = files.open_directory(directory)
         try:

@@ -135,7 +135,7 @@ class Suspicion:
     def _tell(self, listed: Listed) -> None:
         if not self._is_told:
             self._is_told = True
-            self._scene.seen.stuck("a job has come, and no worker has started")
+            self._scene.state_file.stuck("a job has come, and no worker has started")
             log.warning(
                 "job.not_started",
                 "a job may have come, and no worker has started",
@@ -166,7 +166,7 @@ class Suspicion:
 
     def _clear(self) -> None:
         if self._is_told:
-            self._scene.seen.stuck("")
+            self._scene.state_file.stuck("")
 
 
 class RunningJob:
@@ -218,12 +218,12 @@ class RunningJob:
         self._misses = self._misses + 1 if missed else 0
         self._look_at = now + (min(SECOND_LOOK, JOB_LOOK) if missed else JOB_LOOK)
         if self._misses == 1:
-            self._scene.seen.stuck("GitHub does not list the runner of a running job")
+            self._scene.state_file.stuck("GitHub does not list the runner of a running job")
             log.warning(
                 "job.unlisted", "GitHub does not list the runner although its worker goes on"
             )
         elif not missed:
-            self._scene.seen.stuck("")
+            self._scene.state_file.stuck("")
         if self._misses == _MISSES:
             raise Abandoned(
                 "GitHub does not list the runner any more, and its worker goes on",
@@ -246,7 +246,7 @@ class RunningJob:
                 message = "the worker has ended, and the listener stays: it is interrupted"
             else:
                 message = "the worker has ended, and run.sh stays: it is woken"
-            self._scene.seen.stuck(message)
+            self._scene.state_file.stuck(message)
             log.warning("listener.stays", message)
             self._scene.listener.interrupt()
             self._scene.pid_1.wait_for(

@@ -6,15 +6,15 @@ from entrypoint import log
 from entrypoint.container import state, termination_message
 from entrypoint.errors import ExitCode, Failure, refused_by_kernel
 from entrypoint.init.pid1 import Stopped
-from entrypoint.init.signals import signal_name
 from entrypoint.lifecycle import stopping, watching
 from entrypoint.lifecycle.credential_drop import CredentialDrop
 from entrypoint.lifecycle.engine import Engine
 from entrypoint.lifecycle.figures import Figures
 from entrypoint.lifecycle.hangs import Abandoned
-from entrypoint.lifecycle.log_lines import Converted
+from entrypoint.lifecycle.log_lines import LinesAsJson
 from entrypoint.lifecycle.pause import Pause
 from entrypoint.lifecycle.scene import Scene
+from entrypoint.lifecycle.signal_lines import OtherSignals, StopSignals
 from entrypoint.lifecycle.stop_file import StopFileWatcher
 from entrypoint.registration.register import register
 from entrypoint.registration.remove import Remover
@@ -63,55 +63,6 @@ def run(
     return code
 
 
-def last_line(code: ExitCode, figures: Figures) -> str:
-    """Return the exit code with its meaning, and what became of the job or why there was none."""
-    known = [code.meaning, figures.ending] if code is not ExitCode.DONE else [figures.ending]
-    return f"exit code {int(code)}: {'; '.join(filter(None, known)) or code.meaning}"
-
-
-class StopSignals:
-    """Logs the first signal that stops the runner, and the second one."""
-
-    def __init__(self, figures: Figures) -> None:
-        """Begin without a signal; the time of the first one is marked in `figures`."""
-        self._figures, self._count = figures, 0
-
-    def __call__(self, signum: int) -> None:
-        """Take in a signal."""
-        self._count += 1
-        name = signal_name(signum)
-        if self._count == 1:
-            self._figures.mark("stop_requested")
-            log.info("stop.requested", "stopping", signal=name)
-        elif self._count == 2:
-            log.info("stop.hurried", "another stop has come: gh-runner hurries", signal=name)
-
-
-class OtherSignals:
-    """Warns once of a signal that an engine may have sent as its stop signal; it stops nothing.
-
-    Other signals cause no warning: PID 1 uses SIGIO itself, and a terminal sends SIGWINCH.
-    """
-
-    _NAMES = ("SIGHUP", "SIGQUIT", "SIGABRT", "SIGUSR1", "SIGUSR2", "SIGPWR")
-
-    def __init__(self) -> None:
-        """Begin without a warning."""
-        self._is_told = False
-
-    def __call__(self, signum: int) -> None:
-        """Take in a signal."""
-        name = signal_name(signum)
-        if self._is_told or not (name in self._NAMES or name.startswith("signal ")):
-            return
-        self._is_told = True
-        log.warning(
-            "signal.ignored",
-            f"{name} does not stop this container",
-            hint="stop it by SIGTERM or SIGINT: no other --stop-signal (STOPSIGNAL, stop_signal)",
-        )
-
-
 def live(
     pid_1: Init,
     preparing: Preparing,
@@ -132,9 +83,9 @@ def live(
     figures.name, figures.file = plan.name, plan.metrics_file
     with (
         StopFileWatcher(pid_1, plan.stop_file, plan.stop_digest),
-        state.State(plan.state_dir) as seen,
+        state.StateFile(plan.state_dir) as state_file,
     ):
-        seen.enter(state.REGISTERING, name=plan.name)
+        state_file.enter(state.REGISTERING, name=plan.name)
         with (
             CredentialDrop(pid_1, plan, remover, registering) as drop,
             Engine(pid_1, plan) as engine,
@@ -143,8 +94,8 @@ def live(
             register(pid_1, registering, plan, order, remover.registration, engine.await_ready)
             engine.take_label()
             figures.mark("registered")
-            seen.enter(state.LISTENING, id=remover.registration.id)
-            with Converted(pid_1) as output:
+            state_file.enter(state.LISTENING, id=remover.registration.id)
+            with LinesAsJson(pid_1) as output:
                 listener = Listener(pid_1, plan, drop.hook, output)
                 figures.run_sh = listener.child
                 scene = Scene(
@@ -152,7 +103,7 @@ def live(
                     plan=plan,
                     listener=listener,
                     remover=remover,
-                    seen=seen,
+                    state_file=state_file,
                     figures=figures,
                     engine=engine,
                     drop=drop,
@@ -176,27 +127,26 @@ def listen(scene: Scene, progress: Progress) -> ExitCode:
                 return ExitCode.DONE
     except Stopped:
         watching.note_session(scene)
-        scene.seen.enter(state.STOPPING)
+        scene.state_file.enter(state.STOPPING)
         if not stopping.stop(scene, drain=scene.plan.drain_timeout):
             tell_result(scene)
             raise
     except Abandoned as end:
         scene.pid_1.begin_cleanup()
         log.warning("life.abandoned", "stopping", why=end.failure.message)
-        scene.seen.enter(state.STOPPING)
+        scene.state_file.enter(state.STOPPING)
         stopping.stop(scene, drain=0)
         tell_result(scene)
         raise end.failure from None
     from entrypoint.lifecycle import outcome  # PID 1 loads it only now, at the end
 
-    return outcome.judge(
-        scene.plan,
-        scene.listener,
-        scene.remover.registration,
-        progress,
-        scene.figures,
-        can_ask=scene.remover.can_ask,
-    )
+    return outcome.judge(scene, progress)
+
+
+def last_line(code: ExitCode, figures: Figures) -> str:
+    """Return the exit code with its meaning, and what became of the job or why there was none."""
+    known = [code.meaning, figures.ending] if code is not ExitCode.DONE else [figures.ending]
+    return f"exit code {int(code)}: {'; '.join(filter(None, known)) or code.meaning}"
 
 
 def tell_result(scene: Scene) -> None:

@@ -29,7 +29,7 @@ _WRITE_TIME = 4.0  # seconds for lines that the child has read and not written y
 _LOOK_EVERY = 0.02  # seconds
 
 
-class Converted:
+class LinesAsJson:
     """The child that converts, during a `with` block; there is none unless the log is JSON."""
 
     def __init__(self, pid_1: Init) -> None:

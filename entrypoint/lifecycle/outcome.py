@@ -11,7 +11,8 @@ from entrypoint import log
 from entrypoint.container import kernel
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.lifecycle.figures import Figures
-from entrypoint.registration.record import Progress, Registration
+from entrypoint.lifecycle.scene import Scene
+from entrypoint.registration.record import Progress
 from entrypoint.runner import home
 from entrypoint.runner.listener import WORKER_RESULTS, Listener
 from entrypoint.settings.plan import Plan
@@ -23,34 +24,27 @@ _DEPRECATED = 7
 _CONFLICT = 5
 
 
-def judge(
-    plan: Plan,
-    listener: Listener,
-    registration: Registration,
-    progress: Progress,
-    figures: Figures,
-    *,
-    can_ask: bool = True,
-) -> ExitCode:
+def judge(scene: Scene, progress: Progress) -> ExitCode:
     """Return DONE if a job ran to its end; otherwise raise the Failure that says what happened.
 
     Only a worker proves that there was a job. Files prove nothing, because a job may have written
     or deleted them. The runner deletes its record after an ephemeral job, but also when GitHub no
-    longer knows the registration. `can_ask` is whether GitHub can be asked afterwards.
+    longer knows the registration.
     """
+    plan, listener, registration = scene.plan, scene.listener, scene.remover.registration
     if listener.had_job:
         registration.job_taken(listener.job_name())
         # Without these signs GitHub is asked, because a job can delete the record and the log.
         if (
             listener.left_by_itself
-            and (listener.reported_result() or not can_ask)
+            and (listener.reported_result() or not scene.remover.can_ask)
             and home.record(plan.home) is None
         ):
             registration.gone()
             log.debug("life.decision", "GitHub is not asked: it removes a runner that had its job")
         elif registration.ours:
             log.debug("life.decision", "GitHub is asked: the runner has not removed itself")
-        tell_result(listener, figures)
+        tell_result(listener, scene.figures)
         return ExitCode.DONE
     log.warning(
         "job.none",
@@ -68,7 +62,7 @@ def judge(
             "runner.used_up",
             "the given registration is used up or gone at GitHub; there is nothing to do",
         )
-        figures.ending = "the given registration is used up or gone at GitHub"
+        scene.figures.ending = "the given registration is used up or gone at GitHub"
         return ExitCode.DONE
     raise _without_job(plan, listener)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from entrypoint.container.state import State
+    from entrypoint.container.state import StateFile
     from entrypoint.init.pid1 import Init
     from entrypoint.lifecycle.credential_drop import CredentialDrop
     from entrypoint.lifecycle.engine import Engine
@@ -24,7 +24,7 @@ class Scene:
         plan: Plan,
         listener: Listener,
         remover: Remover,
-        seen: State,
+        state_file: StateFile,
         figures: Figures,
         engine: Engine,
         drop: CredentialDrop,
@@ -33,4 +33,4 @@ class Scene:
         self.pid_1, self.plan = pid_1, plan
         self.listener, self.remover = listener, remover
         self.engine, self.drop = engine, drop
-        self.seen, self.figures = seen, figures
+        self.state_file, self.figures = state_file, figures

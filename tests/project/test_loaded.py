@@ -34,8 +34,8 @@ IDLE = BEFORE_FORK | {
     "container.termination_message",
     *("lifecycle.engine", "lifecycle.hangs", "lifecycle.life", "lifecycle.figures"),
     *("lifecycle.log_lines", "lifecycle.stop_file", "lifecycle.stopping", "lifecycle.scene"),
-    *("lifecycle.credential_drop", "lifecycle.pause", "lifecycle.watching"),
-    *("registration.remove", "runner", "runner.home", "runner.listener"),
+    *("lifecycle.credential_drop", "lifecycle.pause", "lifecycle.signal_lines"),
+    *("lifecycle.watching", "registration.remove", "runner", "runner.home", "runner.listener"),
 }
 PLACES = {
     "before the fork": "RegisteringChild.__init__",

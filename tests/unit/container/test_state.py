@@ -15,17 +15,17 @@ from entrypoint.errors import ExitCode, Failure
 
 def test_what_is_known_is_kept(tmp_path: Path) -> None:
     """Each phase keeps the values of earlier phases."""
-    with state.State(str(tmp_path)) as seen:
-        seen.enter(state.REGISTERING, name="r-1")
-        seen.enter(state.LISTENING, id=7)
+    with state.StateFile(str(tmp_path)) as file:
+        file.enter(state.REGISTERING, name="r-1")
+        file.enter(state.LISTENING, id=7)
         told = state.read(str(tmp_path))
     assert (told["phase"], told["name"], told["id"]) == (state.LISTENING, "r-1", 7)
     assert told["since"].endswith("Z")
 
 
 def test_the_end_is_told(tmp_path: Path) -> None:
-    """At the end the phase is removed; after a Failure its message is there."""
-    with pytest.raises(Failure), state.State(str(tmp_path)):
+    """At the end the phase is `gone`; after a Failure its message is there."""
+    with pytest.raises(Failure), state.StateFile(str(tmp_path)):
         raise Failure(ExitCode.RUNNER, "why it ended")
     told = state.read(str(tmp_path))
     assert (told["phase"], told["error"]) == (state.GONE, "why it ended")
@@ -33,8 +33,8 @@ def test_the_end_is_told(tmp_path: Path) -> None:
 
 def test_directory_is_made(tmp_path: Path) -> None:
     """A missing directory is made, and every user may read in it."""
-    with state.State(str(tmp_path / "run" / "gh-runner")) as seen:
-        seen.enter(state.STOPPING)
+    with state.StateFile(str(tmp_path / "run" / "gh-runner")) as file:
+        file.enter(state.STOPPING)
         assert state.read(str(tmp_path / "run" / "gh-runner"))["phase"] == state.STOPPING
     assert [path.name for path in (tmp_path / "run" / "gh-runner").iterdir()] == [state.FILE]
 
@@ -43,8 +43,8 @@ def test_umask_hides_nothing(tmp_path: Path) -> None:
     """Every user can read the file in spite of the umask, which does not change."""
     before = os.umask(0o077)
     try:
-        with state.State(str(tmp_path / "run" / "gh-runner")) as seen:
-            seen.enter(state.LISTENING)
+        with state.StateFile(str(tmp_path / "run" / "gh-runner")) as file:
+            file.enter(state.LISTENING)
             made = [tmp_path / "run", *(tmp_path / "run").rglob("*")]
             assert [stat.S_IMODE(p.stat().st_mode) for p in made] == [0o755, 0o755, 0o644]
     finally:
@@ -54,8 +54,8 @@ def test_umask_hides_nothing(tmp_path: Path) -> None:
 def test_file_in_the_place_of_the_directory(tmp_path: Path) -> None:
     """A directory that cannot be made does not end the life."""
     (tmp_path / "file").write_text("")
-    with state.State(str(tmp_path / "file")) as seen:
-        seen.enter(state.LISTENING)
+    with state.StateFile(str(tmp_path / "file")) as file:
+        file.enter(state.LISTENING)
     assert state.read(str(tmp_path / "file")) == {}
 
 
