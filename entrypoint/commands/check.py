@@ -50,7 +50,7 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Yield the findings of all checks, in the order in which `run` would get to them."""
     files: dict[str, SecretFile] = {}
     try:
-        given = Given.part(environ)
+        given = Given.divide(environ)
         values = sources.read(given, files)
         environment().update(values.others)  # a proxy, for example
     except Failure as failure:

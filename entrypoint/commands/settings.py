@@ -114,7 +114,7 @@ def main(argv: Sequence[str]) -> int:
         return ExitCode.DONE
     log.configure("error")
     try:
-        values = sources.read(Given.part(environment()))
+        values = sources.read(Given.divide(environment()))
     except Failure as failure:
         log.error("settings.wrong", failure.message, hint=failure.hint, code=int(failure.code))
         return failure.code

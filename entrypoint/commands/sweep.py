@@ -16,7 +16,8 @@ from entrypoint.commands import with_settings
 from entrypoint.commands.arguments import Parser
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import client, runners
-from entrypoint.github.runners import Client, Removal, Runner
+from entrypoint.github.client import Client
+from entrypoint.github.runners import Removal, Runner
 from entrypoint.settings import runner_names
 from entrypoint.settings.schema import Settings
 

@@ -17,7 +17,7 @@ def run(work: Callable[[Settings, Mapping[str, str]], None], *, event_name: str)
     The settings come from the environment, as for `run`.
     """
     try:
-        values = sources.read(Given.part(environment()))
+        values = sources.read(Given.divide(environment()))
         environment().update(values.others)  # a proxy, for example
         log.configure(values.settings.log_level, values.settings.log_format)
         work(values.settings, values.secrets)

@@ -19,21 +19,6 @@ from entrypoint.settings import credential
 from entrypoint.settings.credential import Kind
 from entrypoint.settings.schema import Settings
 
-__all__ = [
-    "Client",
-    "Removal",
-    "Runner",
-    "connect",
-    "delete",
-    "find",
-    "first_page",
-    "get",
-    "pages",
-    "registration_token",
-    "remove_token",
-    "runner",
-    "runners",
-]
 _PAGE = 100  # the most that GitHub puts on one page
 
 

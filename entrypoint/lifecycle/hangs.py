@@ -43,10 +43,10 @@ _JOB_MESSAGES = ("GetCredentialProvider", "acquirejob", "Skipping message Job", 
 class Abandoned(Exception):
     """The runner must be stopped, as by a signal, and then the program ends with a Failure."""
 
-    def __init__(self, message: str, hint: str, code: ExitCode = ExitCode.RUNNER) -> None:
+    def __init__(self, failure: Failure) -> None:
         """Keep the Failure."""
-        super().__init__(message)
-        self.failure = Failure(code, message, hint)
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 class Misses:
@@ -150,7 +150,7 @@ class Suspicion:
         """Raise Abandoned once GitHub has given the job up, but not if GitHub cannot be asked."""
         if now - self._begun < LEASE or (listed == "unknown" and self._scene.remover.can_ask):
             return
-        raise Abandoned(
+        raise _abandoned(
             f"a job came {(now - self._begun) / 60:.0f} minutes ago, and no worker has started",
             "GitHub's runner has lost that job: run it again",
         )
@@ -205,7 +205,7 @@ class RunningJob:
         self._worker_gone = math.inf
         if now >= self._end:
             seconds = self._scene.plan.job_timeout
-            raise Abandoned(
+            raise _abandoned(
                 f"the job has not ended within RUNNER_JOB_TIMEOUT ({seconds:g} s)",
                 "the job is cancelled; give it more time, or look at what it waits for",
             )
@@ -225,7 +225,7 @@ class RunningJob:
         elif not missed:
             self._scene.state_file.stuck("")
         if self._misses == _MISSES:
-            raise Abandoned(
+            raise _abandoned(
                 "GitHub does not list the runner any more, and its worker goes on",
                 "the job is over at GitHub: it was cancelled, or the connection was lost",
             )
@@ -256,3 +256,7 @@ class RunningJob:
                 log.warning("listener.killed", "the runner did not leave and is killed")
                 self._scene.listener.kill()
         return self
+
+
+def _abandoned(message: str, hint: str) -> Abandoned:
+    return Abandoned(Failure(ExitCode.RUNNER, message, hint))

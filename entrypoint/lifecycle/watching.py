@@ -102,8 +102,7 @@ class Idle:
             note_session(self._scene)
             return hangs.RunningJob(self._scene, then=lambda: Idle(self._scene))
         if self._scene.engine.has_ended:
-            failure = self._scene.engine.died()
-            raise Abandoned(failure.message, failure.hint, failure.code)
+            raise Abandoned(self._scene.engine.died())
         if listener.has_grown():
             if words := note_session(self._scene):
                 return hangs.Suspicion(self._scene, words, self)

@@ -51,9 +51,9 @@ class RegisteringChild:
         self._order = memory_file("order")
         inbox, self._outbox = os.pipe()
         gate, self._gate = os.pipe()
-        # The child never writes into this pipe. Its end is closed on exec, so the reader sees the
-        # end of the file once the child has become config.sh or has ended.
-        self._busy, busy = os.pipe()
+        # The child never writes into this pipe. Its end is closed on exec, so a read returns once
+        # the child has become config.sh or has ended.
+        self._at_exec, until_exec = os.pipe()
         self._meanwhile: Child | None = None
         self._reader: Child | None = None
         self._ended = -1
@@ -72,7 +72,7 @@ class RegisteringChild:
             )
 
         self.child = pid_1.fork(live, capture=True)
-        for descriptor in (inbox, gate, busy, stdout):
+        for descriptor in (inbox, gate, until_exec, stdout):
             os.close(descriptor)
 
     def order(self, order: Mapping[str, Any], plan: Plan) -> None:
@@ -89,7 +89,7 @@ class RegisteringChild:
             self._meanwhile = self._ask_meanwhile(plan, earlier)
         if plan.registration == "config":
             self._reader = self._read_record(plan.home)
-        os.close(self._busy)
+        os.close(self._at_exec)
 
     def go(self) -> None:
         """Let the child register, because all that a job needs is ready."""
@@ -112,7 +112,7 @@ class RegisteringChild:
         def ask() -> bytes:
             # Wait until the child has become config.sh: until then the registration needs all of
             # the processor's time.
-            os.read(self._busy, 1)
+            os.read(self._at_exec, 1)
             if self.progress.begun():
                 from entrypoint.registration import meanwhile_child  # loads requests
 
@@ -131,7 +131,7 @@ class RegisteringChild:
 
         def read() -> int | None:
             os.close(self._ended)
-            os.read(self._busy, 1)  # as above
+            os.read(self._at_exec, 1)  # as above
             import json  # noqa: F401 - what `record` needs
 
             from entrypoint.runner import home

@@ -18,8 +18,8 @@ from entrypoint.settings.schema import Settings
 from entrypoint.vault import Vault, forbid_core_dumps
 
 if TYPE_CHECKING:
+    from entrypoint.github.client import Client
     from entrypoint.github.first_request import Known
-    from entrypoint.github.runners import Client
 
 
 def register(

@@ -14,7 +14,8 @@ import time
 from entrypoint import log, redaction
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import jit, runners
-from entrypoint.github.runners import Client, Runner
+from entrypoint.github.client import Client
+from entrypoint.github.runners import Runner
 from entrypoint.init import processes
 from entrypoint.init.child import Child
 from entrypoint.init.pid1 import Init

@@ -15,7 +15,7 @@ class Given(NamedTuple):
     secrets: Mapping[str, str]
 
     @classmethod
-    def part(cls, values: Mapping[str, str]) -> Given:
+    def divide(cls, values: Mapping[str, str]) -> Given:
         """Divide an environment, or the contents of an env file."""
         secret = {*SECRETS, *ALIASES, *BORROWED}
         return cls(
@@ -25,5 +25,5 @@ class Given(NamedTuple):
 
     def under(self, values: Mapping[str, str]) -> Given:
         """Return these values overridden by others, such as an env file's."""
-        above = Given.part(values)
+        above = Given.divide(values)
         return Given({**self.settings, **above.settings}, {**self.secrets, **above.secrets})

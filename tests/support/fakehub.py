@@ -9,7 +9,7 @@ from typing import Any, Self
 import responses
 
 from entrypoint.github import runners
-from entrypoint.github.runners import Client
+from entrypoint.github.client import Client
 from entrypoint.settings.schema import Settings
 from tests.support import contract, settings
 

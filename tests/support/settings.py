@@ -9,4 +9,4 @@ from entrypoint.settings.schema import Settings
 
 def parse(values: Mapping[str, str], problems: Sequence[str] = ()) -> Settings:
     """Return the settings, or raise the Failure that a start would end with."""
-    return rules.parse(Given.part(values), problems)
+    return rules.parse(Given.divide(values), problems)

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from entrypoint import log
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import app, runners
+from entrypoint.github.client import Client
 from tests.support import fakehub
 from tests.support.fakehub import NOT_FOUND, PLACES, TOKEN, Clock
 
@@ -143,7 +144,7 @@ def test_wrong_app() -> None:
     assert "same App" in failure.value.hint
 
 
-def fresh(clock: Clock) -> runners.Client:
+def fresh(clock: Clock) -> Client:
     """Return a Client whose App token was made just now."""
     with fakehub.hub() as hub:
         hub.post("https://api.github.com" + TOKENS, json=NEW_TOKEN, status=201)

@@ -25,7 +25,7 @@ MYOUNG34 = {**SHOP, "ACCESS_TOKEN": TOKEN}
 
 def read(env: dict[str, str]) -> sources.Values:
     """Return the values that an environment gives."""
-    return sources.read(Given.part(env))
+    return sources.read(Given.divide(env))
 
 
 def refused(env: dict[str, str]) -> str:
@@ -363,7 +363,7 @@ def test_a_life_or_one_message(env: dict[str, str]) -> None:
     assert values.settings.user != "root"
     for name in env:
         if name in BORROWED and name in values.others:
-            assert not migration.translate(Given.part(env)).used & {name}
+            assert not migration.translate(Given.divide(env)).used & {name}
 
 
 def test_projects_are_documented() -> None:

@@ -122,7 +122,7 @@ def test_env_file_that_is_none(tmp_path: Path, kind: str, words: str, hint: str)
 )
 def test_token_is_trimmed(raw: str, noted: bool) -> None:
     """White space and quotes around a token are removed, and the log says so."""
-    secrets, notes, problems = gather_secrets(Given.part({VARIABLE: raw}), {})
+    secrets, notes, problems = gather_secrets(Given.divide({VARIABLE: raw}), {})
     assert secrets == {VARIABLE: TOKEN}
     assert problems == []
     assert bool(notes) is noted
@@ -132,7 +132,7 @@ def test_token_is_trimmed(raw: str, noted: bool) -> None:
 @pytest.mark.parametrize("raw", ["ghp_a\nghp_b", "ghp a", "ghp_\x00"])
 def test_token_that_cannot_be_one(raw: str) -> None:
     """Two lines, or a space in the middle, are refused."""
-    secrets, _, [problem] = gather_secrets(Given.part({VARIABLE: raw}), {})
+    secrets, _, [problem] = gather_secrets(Given.divide({VARIABLE: raw}), {})
     assert secrets == {}
     assert problem.startswith(f"{VARIABLE}: holds more than one line")
     assert raw not in problem
@@ -155,7 +155,7 @@ KEY = app_key()
 )
 def test_a_secret_of_another_kind(variable: str, value: str, words: str) -> None:
     """A secret in the variable of another kind is refused, with the right variable."""
-    secrets, _, [problem] = gather_secrets(Given.part({variable: value}), {})
+    secrets, _, [problem] = gather_secrets(Given.divide({variable: value}), {})
     assert secrets == {}
     assert problem.startswith(f"{variable}: ")
     assert words in problem
@@ -165,7 +165,7 @@ def test_a_secret_of_another_kind(variable: str, value: str, words: str) -> None
 @pytest.mark.parametrize("gap", [" ", "", "\r"])
 def test_a_key_without_its_line_breaks(gap: str) -> None:
     """Lost line breaks of a key are put back, with a note."""
-    given = Given.part({"GITHUB_APP_PRIVATE_KEY": KEY.strip().replace("\n", gap)})
+    given = Given.divide({"GITHUB_APP_PRIVATE_KEY": KEY.strip().replace("\n", gap)})
     secrets, [note], problems = gather_secrets(given, {})
     assert problems == []
     assert "line breaks were spaces or missing" in note
@@ -175,7 +175,7 @@ def test_a_key_without_its_line_breaks(gap: str) -> None:
 @pytest.mark.parametrize("value", [KEY, "0123456789abcdef" * 2 + "01234567", "token.txt"])
 def test_a_secret_where_its_file_belongs(value: str) -> None:
     """A secret in place of its file's path is refused, and not shown."""
-    _, _, [problem] = gather_secrets(Given.part({f"{VARIABLE}_FILE": value}), {})
+    _, _, [problem] = gather_secrets(Given.divide({f"{VARIABLE}_FILE": value}), {})
     assert problem == (
         f"{VARIABLE}_FILE: takes the path of a file; the secret itself goes into {VARIABLE}"
     )
@@ -209,7 +209,7 @@ NOTED = [
 @pytest.mark.parametrize(("env", "note"), NOTED)
 def test_what_may_be_meant_otherwise(env: dict[str, str], note: str) -> None:
     """A note says how a value was understood that may mean something else."""
-    notes = read(Given.part({"GITHUB_OWNER": "acme", VARIABLE: TOKEN, **env})).notes
+    notes = read(Given.divide({"GITHUB_OWNER": "acme", VARIABLE: TOKEN, **env})).notes
     assert [one for one in notes if one.startswith(note)], notes
 
 
@@ -217,10 +217,10 @@ def test_the_token_of_jobs_is_no_credential() -> None:
     """GITHUB_TOKEN is left to jobs; if no credential is given, the message asks about it."""
     question = "GITHUB_TOKEN: is not known, did you mean GITHUB_PERSONAL_TOKEN?"
     with pytest.raises(Failure) as caught:
-        read(Given.part({"GITHUB_OWNER": "acme", "GITHUB_TOKEN": f"{TOKEN}s"}))
+        read(Given.divide({"GITHUB_OWNER": "acme", "GITHUB_TOKEN": f"{TOKEN}s"}))
     assert question in caught.value.message
     values = read(
-        Given.part({"GITHUB_OWNER": "acme", VARIABLE: TOKEN, "GITHUB_TOKEN": "ghs_another"})
+        Given.divide({"GITHUB_OWNER": "acme", VARIABLE: TOKEN, "GITHUB_TOKEN": "ghs_another"})
     )
     assert values.others == {"GITHUB_TOKEN": "ghs_another"}
     assert question not in values.notes
@@ -233,7 +233,7 @@ def test_the_token_of_jobs_is_no_credential() -> None:
 def test_token_in_a_file(tmp_path: Path, content: str, noted: bool) -> None:
     """A file may end with a line break; any other white space gets a note."""
     path = env_file(tmp_path, content)
-    secrets, notes, problems = gather_secrets(Given.part({f"{VARIABLE}_FILE": str(path)}), {})
+    secrets, notes, problems = gather_secrets(Given.divide({f"{VARIABLE}_FILE": str(path)}), {})
     assert (secrets, problems) == ({VARIABLE: TOKEN}, [])
     assert bool(notes) is noted
 
@@ -241,21 +241,21 @@ def test_token_in_a_file(tmp_path: Path, content: str, noted: bool) -> None:
 def test_token_file_that_cannot_be_read(tmp_path: Path) -> None:
     """The error has the variable and the path."""
     path = tmp_path / "none"
-    _, _, [problem] = gather_secrets(Given.part({f"{VARIABLE}_FILE": str(path)}), {})
+    _, _, [problem] = gather_secrets(Given.divide({f"{VARIABLE}_FILE": str(path)}), {})
     assert problem == f"{VARIABLE}_FILE: {path} cannot be read: No such file or directory"
 
 
 def test_token_file_that_is_empty(tmp_path: Path) -> None:
     """An empty file is no credential."""
     path = env_file(tmp_path, "\n")
-    _, _, [problem] = gather_secrets(Given.part({f"{VARIABLE}_FILE": str(path)}), {})
+    _, _, [problem] = gather_secrets(Given.divide({f"{VARIABLE}_FILE": str(path)}), {})
     assert problem == f"{VARIABLE}_FILE: {path} is empty"
 
 
 def test_token_given_twice(tmp_path: Path) -> None:
     """A token in a variable and in a file is refused, since either may be meant."""
     given = {VARIABLE: TOKEN, f"{VARIABLE}_FILE": str(env_file(tmp_path, TOKEN))}
-    _, _, [problem] = gather_secrets(Given.part(given), {})
+    _, _, [problem] = gather_secrets(Given.divide(given), {})
     assert f"given together with {VARIABLE}" in problem
 
 
@@ -263,7 +263,7 @@ def test_problems_of_secrets_are_told_with_the_others() -> None:
     """One message has the problems of secrets and of settings."""
     given = {VARIABLE: "a b", "GITHUB_OWNER": "a/b", "RUNNER_GROUP": "\x01"}
     with pytest.raises(Failure) as caught:
-        load(*Given.part(given), Vault())
+        load(*Given.divide(given), Vault())
     message = caught.value.message
     assert all(f"{name}: " in message for name in (VARIABLE, "GITHUB_OWNER", "RUNNER_GROUP"))
     assert message.count("the settings are wrong") == 1
@@ -417,10 +417,10 @@ def test_state_directory_that_the_health_check_cannot_know(tmp_path: Path) -> No
     """A warning says that `gh-runner status` cannot see a setting in the env file."""
     given = {"GITHUB_OWNER": "acme", VARIABLE: TOKEN}
     path = env_file(tmp_path, "RUNNER_STATE_DIR=/run/mine\n")
-    notes = read(Given.part({**given, "RUNNER_ENVFILE": str(path)})).notes
+    notes = read(Given.divide({**given, "RUNNER_ENVFILE": str(path)})).notes
     assert [note.partition(":")[0] for note in notes] == ["RUNNER_STATE_DIR"]
     both = {**given, "RUNNER_ENVFILE": str(path), "RUNNER_STATE_DIR": "/run/mine"}
-    assert read(Given.part(both)).notes == []
+    assert read(Given.divide(both)).notes == []
 
 
 @pytest.mark.parametrize("command", ["run", "check"])
