@@ -57,7 +57,6 @@ class Story:
         self.meaning = ""
         self.job_log = ""
         self.job_result = ""
-        self._requests: set[str] = set()
 
     def mark(self, name: str, at: float) -> None:
         """Keep the first time at which something has happened."""

@@ -7,9 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from simulator.distribution import make_distribution
@@ -61,12 +60,7 @@ class Simulator:
         self._address = (host, int(port))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the server."""
         self._end()
 
@@ -84,15 +78,27 @@ class Simulator:
 
     def call(self, method: str, path: str, body: Any = None, timeout: float = 30.0) -> Any:
         """Send a request to the control API and return its answer; RuntimeError if it refuses."""
+        return self._request(method, "/_simulator/" + path, body, timeout=timeout)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 30.0,
+    ) -> Any:
+        """Send a request and return its answer; RuntimeError for any status but 200 and 201."""
         connection = http.client.HTTPConnection(*self._address, timeout=timeout)
         data = None if body is None else json.dumps(body)
         try:
-            connection.request(method, "/_simulator/" + path, data)
+            connection.request(method, path, data, dict(headers or {}))
             response = connection.getresponse()
             answer = json.loads(response.read())
         finally:
             connection.close()
-        if response.status != 200:
+        if response.status not in (200, 201):
             raise RuntimeError(f"{method} {path}: {response.status} {answer}")
         return answer
 
@@ -215,16 +221,7 @@ class Simulator:
     def _post(self, path: str, body: Any, token: str) -> Any:
         """Send a request to GitHub's API, and return its answer; RuntimeError if it refuses."""
         headers = {"Authorization": f"Bearer {token}", "User-Agent": "controller"}
-        connection = http.client.HTTPConnection(*self._address, timeout=30.0)
-        try:
-            connection.request("POST", path, json.dumps(body) if body else None, headers)
-            response = connection.getresponse()
-            answer = json.loads(response.read())
-        finally:
-            connection.close()
-        if response.status != 201:
-            raise RuntimeError(f"{path}: {response.status} {answer}")
-        return answer
+        return self._request("POST", path, body, headers=headers)
 
     def add_group(self, name: str) -> int:
         """Add a runner group and return its id."""

@@ -77,7 +77,6 @@ class Runner:
     client_id: str = ""
     work_folder: str = "_work"
     jit: bool = False
-    updates_disabled: bool = False
     job_id: str = ""
     session_id: str = ""
     session_seen: float = 0.0

@@ -117,7 +117,6 @@ class Configuration:
                 "group_id": group["id"],
                 "name": name,
                 "version": self._settings.version,
-                "updates_disabled": self._options.flag("disableupdate"),
                 "ephemeral": self._options.flag("ephemeral"),
                 "labels": labels,
                 "public_key": key,

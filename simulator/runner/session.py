@@ -42,7 +42,6 @@ class Session:
         self._settings = settings
         self._terminal = terminal
         self._client = identity.client()
-        self._runner_id = int(saved["agentid"])
         self._base = "/" + str(saved["serverurlv2"]).partition("://")[2].partition("/")[2]
         self._run = ""
         self._token = ""

@@ -36,7 +36,6 @@ SUITE = "trixie"
 ADDRESS = "192.0.2.1"  # for documentation (RFC 5737): no network uses it
 PORT = 8080
 GITHUB = f"http://{ADDRESS}:{PORT}"
-REGISTRY = "localhost:5000"
 BOOT_SECONDS = 120  # a loaded machine is slow
 RUN_SECONDS = 180
 KEEP_SECONDS = 14 * 24 * 3600

@@ -331,6 +331,23 @@ class Swarm(Pool):
         return tasks + self.guest.run("docker", "service", "logs", "ci_runner", check=False)
 
 
+def begun_job(github: Simulator, script: str) -> Any:
+    """Queue a job, wait until its script has begun, and return the job's id."""
+    job = github.queue_job(f"echo begun; {script}")
+    github.wait_for("job_output", job_id=job["id"], timeout=60)
+    return job["id"]
+
+
+def stop_of_a_busy_pool(pool: Pool, github: Simulator, number: int) -> None:
+    """Start some runners, and stop them while one of them has a job: the job is cancelled."""
+    pool.start(number)
+    listening(github, number)
+    job = begun_job(github, "sleep 60")
+    assert pool.stop() < pool.stop_seconds
+    assert github.job(job)["status"] == "completed"
+    assert github.runners() == []
+
+
 def job_replacement_stop(pool: Pool, github: Simulator) -> None:
     """Start two runners, let each take a job that looks for the token, and stop the next two."""
     pool.start(2)

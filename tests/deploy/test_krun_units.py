@@ -11,7 +11,17 @@ from simulator import Simulator
 from tests.deploy.conftest import each_of
 from tests.deploy.guest import Guest
 from tests.deploy.look import LOOK, assert_nothing_found
-from tests.deploy.pools import DEPLOY, IMAGE, TOKEN, Podman, Quadlet, Systemd, documented, listening
+from tests.deploy.pools import (
+    DEPLOY,
+    IMAGE,
+    TOKEN,
+    Podman,
+    Quadlet,
+    Systemd,
+    documented,
+    listening,
+    stop_of_a_busy_pool,
+)
 from tests.support.life import until
 
 TOGETHER = "second guest"
@@ -100,13 +110,7 @@ def test_job_replacement_stop(pool: Systemd, github: Simulator) -> None:
 
 def test_stop_of_a_busy_runner(pool: Systemd, github: Simulator) -> None:
     """A stop in a job cancels and reports it."""
-    pool.start(1)
-    listening(github, 1)
-    job = github.queue_job("echo begun; sleep 60")
-    github.wait_for("job_output", job_id=job["id"], timeout=60)
-    assert pool.stop() < pool.stop_seconds
-    assert github.job(job["id"])["status"] == "completed"
-    assert github.runners() == []
+    stop_of_a_busy_pool(pool, github, 1)
 
 
 @pytest.mark.exhaustive

@@ -18,8 +18,10 @@ from tests.deploy.pools import (
     Systemd,
     SystemdSocket,
     SystemdSudo,
+    begun_job,
     job_replacement_stop,
     listening,
+    stop_of_a_busy_pool,
 )
 from tests.support.life import until
 
@@ -36,13 +38,7 @@ def test_job_replacement_stop(pool: Pool, github: Simulator) -> None:
 
 def test_stop_of_a_busy_pool(pool: Pool, github: Simulator) -> None:
     """A stop during a job ends within its limit; the job has a result, and the list is empty."""
-    pool.start(2)
-    listening(github, 2)
-    job = github.queue_job("echo begun; sleep 60")
-    github.wait_for("job_output", job_id=job["id"], timeout=60)
-    assert pool.stop() < pool.stop_seconds
-    assert github.job(job["id"])["status"] == "completed"
-    assert github.runners() == []
+    stop_of_a_busy_pool(pool, github, 2)
 
 
 @pytest.mark.exhaustive
@@ -51,10 +47,9 @@ def test_drain(pool: Pool, github: Simulator) -> None:
     pool.configure(RUNNER_DRAIN_TIMEOUT="10")
     pool.start(2)
     listening(github, 2)
-    job = github.queue_job("echo begun; sleep 5; echo ended")
-    github.wait_for("job_output", job_id=job["id"], timeout=60)
+    job = begun_job(github, "sleep 5; echo ended")
     assert pool.stop() < pool.stop_seconds
-    assert github.job(job["id"])["result"] == "succeeded"
+    assert github.job(job)["result"] == "succeeded"
     assert github.runners() == []
 
 

@@ -9,7 +9,16 @@ import pytest
 
 from simulator import Simulator
 from tests.deploy.guest import Guest
-from tests.deploy.pools import DEPLOY, IMAGE, Podman, Quadlet, Systemd, documented, listening
+from tests.deploy.pools import (
+    DEPLOY,
+    IMAGE,
+    Podman,
+    Quadlet,
+    Systemd,
+    begun_job,
+    documented,
+    listening,
+)
 from tests.support.life import until
 
 TOGETHER = "first guest"
@@ -156,10 +165,9 @@ def test_long_drain(guest: Guest, github: Simulator, kind: type[Systemd]) -> Non
         pool.systemctl("daemon-reload")
         pool.start(1)
         listening(github, 1)
-        job = github.queue_job("echo begun; sleep 33; echo ended")
-        github.wait_for("job_output", job_id=job["id"], timeout=60)
+        job = begun_job(github, "sleep 33; echo ended")
         assert 30 < pool.stop() < 60
-        assert github.job(job["id"])["result"] == "succeeded"
+        assert github.job(job)["result"] == "succeeded"
         assert github.runners() == []
     finally:
         pool.stop()

@@ -10,8 +10,6 @@ import pytest
 
 from tests.support.mutants import PROJECT, Change, body, copy, replace, sampled
 
-ROOT = Path(__file__).parent.parent.parent
-HERE = Path(__file__).parent.relative_to(ROOT)
 TESTS = Path(__file__).parent
 
 

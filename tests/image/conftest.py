@@ -21,8 +21,9 @@ from typing import Any
 import pytest
 
 from simulator import Distribution, Simulator
-from tests.image.engine import ROOT, Container, Engine
+from tests.image.engine import Container, Engine
 from tests.image.mirror import Mirror, mirror
+from tests.support import docker_engine
 
 HERE = Path(__file__).parent
 WORK = Path(tempfile.gettempdir(), "gh-runner-image-tests")
@@ -63,12 +64,7 @@ def _alone() -> Iterator[None]:
 @pytest.fixture(scope="package")
 def docker() -> Engine:
     """The docker command, with an engine that answers."""
-    done = subprocess.run(
-        [ROOT / "scripts/docker-engine"], capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        pytest.skip(done.stderr)
-    return Engine(done.stdout.strip())
+    return Engine(docker_engine.require())
 
 
 @pytest.fixture(scope="package")

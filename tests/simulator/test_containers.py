@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from simulator import Simulator
-from simulator.client import PROJECT
 from tests.simulator.home import RunnerHome, finish
+from tests.support import docker_engine
 from tests.support.life import until
 from tests.support.registry import registry
 
@@ -219,12 +219,7 @@ def test_no_containers_inside_a_container(
 @pytest.fixture(scope="module")
 def engine() -> str:
     """Return the docker command, with an engine that answers."""
-    found = subprocess.run(
-        [PROJECT / "scripts/docker-engine"], capture_output=True, text=True, check=False
-    )
-    if found.returncode != 0:
-        pytest.skip(found.stderr)
-    return found.stdout.strip()
+    return docker_engine.require()
 
 
 def labelled(engine: str, label: str) -> list[str]:

@@ -45,7 +45,6 @@ async def register(request: web.Request) -> web.Response:
         ephemeral=body["ephemeral"],
         version=body["version"],
         key=body["public_key"],
-        updates_disabled=body["updates_disabled"],
     )
     grant = {
         "authorization_url": services_url(request) + "oauth2/token",

@@ -8,11 +8,10 @@ import pytest
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.github import deprecation
 from tests.support import fakehub
-from tests.support.fakehub import NOT_FOUND, PLACES, REPOSITORY, Clock
+from tests.support.fakehub import NOT_FOUND, REPOSITORY, Clock
 
 URL = f"{REPOSITORY}/actions/runners/deprecations/2.300.0"
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-HOSTED = {name: place for name, place in PLACES.items() if "server" not in name}
 
 
 def answer(**days: str | None) -> dict[str, Any]:
