@@ -1,6 +1,11 @@
-"""Writes the parts of the documentation that come from code: `python -m scripts.documents`."""
+"""Writes the parts of the documentation that come from code: `python -m scripts.documents`.
+
+Such a part of a page is between `<!-- NAME: begin -->` and `<!-- NAME: end -->`.
+"""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +26,9 @@ ECS = ROOT / "docs" / "ecs.md"
 ACTION = ROOT / "action.yml"
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
 MIGRATING = ROOT / "docs" / "migrating.md"
+KRUN = ROOT / "docs" / "krun.md"
+ORCHESTRATOR = ROOT / "deploy" / "krun" / "orchestrator"
 SAMPLE = ROOT / ".env-example"
-BEGIN = "<!-- made from entrypoint/github/refusals.py by `python -m scripts.documents`: begin -->\n"
-END = "<!-- end -->\n"
-PROJECTS_BEGIN = (
-    "<!-- made from entrypoint/settings/projects.py by `python -m scripts.documents` -->\n"
-)
 
 # What the tables show for placeholders that the program fills in.
 _WORDS = {
@@ -56,15 +58,9 @@ def refusals() -> str:
     return "\n".join(lines) + "\n"
 
 
-def renewed(page: str) -> str:
-    """Return a page with its generated section renewed."""
-    before, _, rest = page.partition(BEGIN)
-    return before + BEGIN + "\n" + refusals() + "\n" + END + rest.partition(END)[2]
-
-
 # The groups of settings; the README has the first ones.
 GROUPS = {
-    "Whose runner it is": ("GITHUB_URL GITHUB_OWNER GITHUB_REPOSITORY GITHUB_ENTERPRISE"),
+    "Whose runner it is": "GITHUB_URL GITHUB_OWNER GITHUB_REPOSITORY GITHUB_ENTERPRISE",
     "The credential": "GITHUB_APP_ID GITHUB_APP_INSTALLATION_ID",
     "What most change": (
         "RUNNER_NAME RUNNER_LABELS RUNNER_GROUP RUNNER_REGISTRATION RUNNER_CREDENTIAL"
@@ -106,10 +102,9 @@ def settings(group: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def all_settings(page: str) -> str:
-    """Return the page on settings with its tables renewed, a section for each group."""
-    tables = "\n".join(f"## {group}\n\n{settings(group)}" for group in GROUPS)
-    return _with(page, {"all settings": tables})
+def all_settings() -> str:
+    """Return the tables of all settings, a section for each group."""
+    return "\n".join(f"## {group}\n\n{settings(group)}" for group in GROUPS)
 
 
 def secrets() -> str:
@@ -167,34 +162,9 @@ def outputs() -> str:
     return "\n".join(["| output | meaning |", "|---|---|", *rows]) + "\n"
 
 
-def ecs_with_tables(page: str) -> str:
-    """Return the page on ECS with its tables renewed."""
-    return _with(page, {"inputs": inputs(), "outputs": outputs()})
-
-
-def with_tables(page: str) -> str:
-    """Return the README with its tables renewed."""
-    tables = {
-        "whose": settings("Whose runner it is"),
-        "secrets": secrets(),
-        "settings": settings("What most change"),
-        "exit codes": exit_codes(),
-    }
-    return _with(page, tables)
-
-
-def _with(page: str, tables: dict[str, str]) -> str:
-    for name, table in tables.items():
-        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
-        before, _, rest = page.partition(begin)
-        page = before + begin + "\n" + table + "\n" + end + rest.partition(end)[2]
-    return page
-
-
-def migrating() -> str:
-    """Return the page for users of other projects, with a section for each."""
-    before = MIGRATING.read_text().partition(PROJECTS_BEGIN)[0]
-    return "\n".join([before + PROJECTS_BEGIN, *map(project, PROJECTS)])
+def projects() -> str:
+    """Return a section for each project whose variables are translated."""
+    return "\n".join(map(project, PROJECTS))
 
 
 def project(one: Project) -> str:
@@ -212,10 +182,42 @@ def variable(row: Row) -> str:
     return f"| `{row.theirs}` | {here} | {row.how} |"
 
 
+def orchestrator_help() -> str:
+    """Return what `orchestrator -h` prints, as a block of code."""
+    command = [sys.executable, ORCHESTRATOR, "-h"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return f"```\n{said}```\n"
+
+
+def with_parts(path: Path, parts: dict[str, str]) -> str:
+    """Return a page with these parts in it, by their names. Raises ValueError if it lacks one."""
+    page = path.read_text()
+    for name, part in parts.items():
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+        before, rest = page.split(begin)
+        page = before + begin + "\n" + part + "\n" + end + rest.split(end)[1]
+    return page
+
+
+def generated() -> dict[Path, str]:
+    """Return each file that is made from code, or has parts that are, as it should be."""
+    tables_of_readme = {
+        "whose": settings("Whose runner it is"),
+        "secrets": secrets(),
+        "settings": settings("What most change"),
+        "exit codes": exit_codes(),
+    }
+    return {
+        SAMPLE: template(),
+        README: with_parts(README, tables_of_readme),
+        SETTINGS: with_parts(SETTINGS, {"all settings": all_settings()}),
+        TROUBLESHOOTING: with_parts(TROUBLESHOOTING, {"refusals": refusals()}),
+        MIGRATING: with_parts(MIGRATING, {"projects": projects()}),
+        ECS: with_parts(ECS, {"inputs": inputs(), "outputs": outputs()}),
+        KRUN: with_parts(KRUN, {"orchestrator -h": orchestrator_help()}),
+    }
+
+
 if __name__ == "__main__":
-    SAMPLE.write_text(template())
-    MIGRATING.write_text(migrating())
-    SETTINGS.write_text(all_settings(SETTINGS.read_text()))
-    README.write_text(with_tables(README.read_text()))
-    TROUBLESHOOTING.write_text(renewed(TROUBLESHOOTING.read_text()))
-    ECS.write_text(ecs_with_tables(ECS.read_text()))
+    for file, text in generated().items():
+        file.write_text(text)

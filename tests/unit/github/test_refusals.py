@@ -10,7 +10,6 @@ from entrypoint.github.answer import Answer, Request, Retry
 from entrypoint.github.refusals import REFUSALS, refusal
 from entrypoint.settings.credential import Kind
 from entrypoint.settings.target import Scope, Target
-from scripts import documents
 
 SHOP = Target("https://github.com", Scope.REPOSITORY, "acme/shop")
 PATH = "/repos/acme/shop/actions/runners/registration-token"
@@ -122,9 +121,3 @@ def test_exit_codes(row: Any) -> None:
     assert row.code in {ExitCode.RETRY, ExitCode.REFUSED, ExitCode.CONFIG}
     if row.retry in {Retry.BACKOFF, Retry.LIMIT}:
         assert row.code is ExitCode.RETRY
-
-
-def test_documentation_is_in_step() -> None:
-    """docs/troubleshooting.md has the same table; `python -m scripts.documents` renews it."""
-    page = documents.TROUBLESHOOTING.read_text()
-    assert page == documents.renewed(page)
