@@ -15,6 +15,7 @@ TICK = 0.05  # seconds; also how often the bars grow
 PAUSE = 1.0  # seconds for the audience to read
 LIMIT = 120.0  # seconds after which the demo has failed
 
+JOB_END = "credential: none found"
 # A job that looks for the credential. Without the brackets grep would find its own pattern.
 JOB = """\
 echo "Hello! I am $(id -un) on $RUNNER_NAME, and I look for the credential of this container."
@@ -28,7 +29,6 @@ search "the environments of all processes" /proc/[0-9]*/environ
 search "the command lines of all processes" /proc/[0-9]*/cmdline
 search "all files of the runner" "$GITHUB_WORKSPACE/../../.."
 [ "$found" -eq 0 ] || exit 1
-echo "credential: none found"
 """
 
 
@@ -44,7 +44,8 @@ class Act:
         """The script of the job; "" if there is no job."""
         if self.stop and not self.in_job:
             return ""
-        return JOB + ('echo "and now: sleep 60"\nsleep 60\n' if self.stop else "")
+        end = 'echo "and now: sleep 60"\nsleep 60\n' if self.stop else ""
+        return f'{JOB}echo "{JOB_END}"\n{end}'
 
     @property
     def signum(self) -> signal.Signals:

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from demo.play import Act, Play
+from demo.play import JOB_END, Act, Play
 from demo.story import US
 
 DOCKER_STOP = 10.0  # seconds between the SIGTERM and the SIGKILL of `docker stop`
-JOB_END = "credential: none found"
 MOST_CALLS = {"job": 1, "stop": 4}
 
 

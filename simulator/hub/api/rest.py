@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from simulator.hub.api import access
+from simulator.hub.api.service import services_url
 from simulator.hub.model import MAXIMUM_NAME, NAME_TOO_LONG, Runner, timestamp
 from simulator.hub.refusals import Refusal, not_found
 from simulator.hub.state import SCOPES, base_url, is_ghes, json_object, scope_of, world_of
@@ -208,7 +209,7 @@ async def _jit_body(request: web.Request) -> dict[str, Any]:
 
 
 def _jit_config(request: web.Request, runner: Runner) -> str:
-    services = f"{request.scheme}://{request.host}/_services/"
+    services = services_url(request)
     data = {"ClientId": runner.client_id, "AuthorizationUrl": services + "oauth2/token"}
     files = {
         ".runner": _jit_settings(request, runner, services),
