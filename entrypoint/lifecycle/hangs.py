@@ -52,21 +52,27 @@ class Abandoned(Exception):
 class Misses:
     """Counts looks in a row that do not find the runner on GitHub's list."""
 
-    def __init__(self, scene: Scene, words: str) -> None:
-        """Take the message of the Failure."""
-        self._name, self._words = scene.remover.registration.name, words
+    def __init__(self, end: Exception) -> None:
+        """Take the exception that ends the life."""
+        self._end = end
         self._count = 0
 
-    def count(self, *, missed: bool) -> None:
-        """Count one look. Raises a Failure (76) at the second miss in a row."""
+    def count(self, *, missed: bool) -> bool:
+        """Count one look; return whether it is a first miss. Raises the exception at a second."""
         self._count = self._count + 1 if missed else 0
         if self._count == _MISSES:
-            raise Failure(
-                ExitCode.RUNNER,
-                f"{self._words} ({self._name})",
-                "a new container registers anew; if it happens again and again, look for who or"
-                " what removes your runners",
-            )
+            raise self._end
+        return missed
+
+
+def unlisted(scene: Scene, words: str) -> Failure:
+    """Return the Failure (76) for an idle runner that GitHub no longer lists."""
+    return Failure(
+        ExitCode.RUNNER,
+        f"{words} ({scene.remover.registration.name})",
+        "a new container registers anew; if it happens again and again, look for who or what"
+        " removes your runners",
+    )
 
 
 def words_of_a_listener(listener: Listener) -> str:
@@ -90,7 +96,7 @@ class Suspicion:
         """Begin the time in which the worker should start."""
         self._scene, self._words, self._idle = scene, words, idle
         self._misses = Misses(
-            scene, "GitHub dropped this runner with a job that it could not start"
+            unlisted(scene, "GitHub dropped this runner with a job that it could not start")
         )
         self._begun = time.monotonic()
         self._pause = START_TIME
@@ -157,7 +163,7 @@ class Suspicion:
 
     def _look_later(self, listed: Listed, now: float) -> None:
         if listed == "no":
-            self._look_at = now + min(SECOND_LOOK, self._pause)
+            self._look_at = now + SECOND_LOOK
             return
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._look_at = now + self._pause
@@ -175,7 +181,12 @@ class RunningJob:
     def __init__(self, scene: Scene, then: Callable[[], Phase]) -> None:
         """Begin the job's time; `then` makes the next phase of a runner that is not ephemeral."""
         self._scene, self._then = scene, then
-        self._misses = 0
+        self._misses = Misses(
+            _abandoned(
+                "GitHub does not list the runner any more, and its worker goes on",
+                "the job is over at GitHub: it was cancelled, or the connection was lost",
+            )
+        )
         now = time.monotonic()
         self._end = now + (scene.plan.job_timeout or math.inf)
         self._look_at = now + JOB_LOOK
@@ -214,21 +225,15 @@ class RunningJob:
         return self
 
     def _look_at_github(self, now: float) -> None:
-        missed = self._scene.remover.look() == "no"
-        self._misses = self._misses + 1 if missed else 0
-        self._look_at = now + (min(SECOND_LOOK, JOB_LOOK) if missed else JOB_LOOK)
-        if self._misses == 1:
+        missed = self._misses.count(missed=self._scene.remover.look() == "no")
+        self._look_at = now + (SECOND_LOOK if missed else JOB_LOOK)
+        if missed:
             self._scene.state_file.stuck("GitHub does not list the runner of a running job")
             log.warning(
                 "job.unlisted", "GitHub does not list the runner although its worker goes on"
             )
-        elif not missed:
+        else:
             self._scene.state_file.stuck("")
-        if self._misses == _MISSES:
-            raise _abandoned(
-                "GitHub does not list the runner any more, and its worker goes on",
-                "the job is over at GitHub: it was cancelled, or the connection was lost",
-            )
 
     def _after_worker(self, now: float) -> Phase:
         """Wait for the end of an ephemeral listener; interrupt it, or kill it, if it stays."""

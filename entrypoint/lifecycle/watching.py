@@ -79,7 +79,9 @@ class Idle:
     def __init__(self, scene: Scene) -> None:
         """Begin the idle time, and have PID 1 woken when the listener's log grows."""
         self._scene = scene
-        self._misses = hangs.Misses(scene, "GitHub does not list the runner any more")
+        self._misses = hangs.Misses(
+            hangs.unlisted(scene, "GitHub does not list the runner any more")
+        )
         now = time.monotonic()
         self.end = now + (scene.plan.idle_timeout or math.inf)
         self._watchdog = now + (scene.plan.watchdog or math.inf)
