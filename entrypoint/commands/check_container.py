@@ -59,7 +59,7 @@ def _runner(
             home.require_unclaimed(settings.home)
             home.require_clearable(settings.home)
             yield finding.fine("runner", f"{settings.home}, for the user {settings.user}")
-        for warning in exposure.plan(files, settings, user).stuck:
+        for warning in exposure.removals(files, settings, user).stuck:
             yield finding.warning("secrets", warning)
     except Failure as failure:
         yield finding.wrong("runner", failure)

@@ -77,7 +77,7 @@ def protect(files: Mapping[str, SecretFile], settings: Settings, user: Account) 
     A file that is mounted by itself, as Docker does with secrets, is unmounted if that is allowed.
     Raises a Failure if a job could read a file that cannot be deleted. All files are kept then.
     """
-    going, readers, stuck = plan(files, settings, user)
+    going, readers, stuck = removals(files, settings, user)
     paths = {variable: file.path for variable, file in files.items() if variable in going}
     mounted = kernel.mount_points()
     _delete({*paths.values()})
@@ -89,7 +89,7 @@ def protect(files: Mapping[str, SecretFile], settings: Settings, user: Account) 
     ]
 
 
-class Plan(NamedTuple):
+class Removals(NamedTuple):
     """What `protect` does with the files of secrets. Files are named by their variables.
 
     `going` will be deleted. `readers` has, for each file that a job could read, the user as whom.
@@ -101,7 +101,7 @@ class Plan(NamedTuple):
     stuck: list[str]
 
 
-def plan(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> Plan:
+def removals(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> Removals:
     """Return what `protect` would do. Raises the Failure that it would; deletes nothing."""
     obstacles = {variable: _obstacle(file) for variable, file in files.items()}
     going = {variable for variable in files if variable == ENVFILE and not obstacles[variable]}
@@ -115,7 +115,7 @@ def plan(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> 
     ]
     if stuck and not settings.allow_readable_secrets:
         raise Failure(ExitCode.CONFIG, "; ".join(stuck), _ways_out(readers.values()))
-    return Plan(going | {name for name in readers if not obstacles[name]}, readers, stuck)
+    return Removals(going | {name for name in readers if not obstacles[name]}, readers, stuck)
 
 
 def _readers(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> dict[str, str]:
