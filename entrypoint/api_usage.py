@@ -15,15 +15,15 @@ _shared: list[int] = []
 
 def share() -> None:
     """Begin to count, in this process and in all its children that are forked from now on."""
-    _shared[:] = [memory_file("figures")]
+    _shared[:] = [memory_file("api usage")]
 
 
-def request(*, again: bool = False) -> None:
+def count_request(*, again: bool = False) -> None:
     """Count a request, or with `again` a further try of one."""
     _write(b"a" if again else b"r")
 
 
-def limit(left: str) -> None:
+def note_limit(left: str) -> None:
     """Keep the number of requests that the rate limit leaves (x-ratelimit-remaining)."""
     if left.isascii() and left.isdigit():
         _write(b"\n%s\n" % left.encode())

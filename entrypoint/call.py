@@ -59,8 +59,8 @@ def _tell_defect(
 
 def result(child: Child) -> Any:
     """Return what the function returned, or raise the Failure that it raised."""
-    answer, said = child.answer(), child.output()
-    told: dict[str, Any] = marshal.loads(answer) if answer else {}  # noqa: S302 - by our own child
+    packed, said = child.answer(), child.output()
+    told: dict[str, Any] = marshal.loads(packed) if packed else {}  # noqa: S302 - by our own child
     child.close()
     if "failure" in told:
         parts = told["failure"]

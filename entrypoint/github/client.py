@@ -179,12 +179,12 @@ def request(  # noqa: PLR0913 - what a request is made of
         if known is not None and attempt == 1:
             answer, found = _understood(known.status, known.reason, known.headers, known.body)
         else:
-            api_usage.request(again=attempt > 1)
+            api_usage.count_request(again=attempt > 1)
             answer, found = _try(api, method, path, body, params)
             status = answer.status or answer.trouble
             left = round(api.deadline - api.now(), 1)
             tell_request(method, path, api.target.api_host, status, attempt, left)
-        api_usage.limit(answer.header("x-ratelimit-remaining"))
+        api_usage.note_limit(answer.header("x-ratelimit-remaining"))
         if answer.is_github and (200 <= answer.status < 300 or answer.status in also):
             return Reply(answer.status, found, answer, question)
         row = refusal(answer, question)

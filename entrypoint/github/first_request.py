@@ -64,7 +64,7 @@ def ask(
         return None
     redaction.hide(secrets[setting], *redaction.passwords(proxy))
     headers = {**HEADERS, "Authorization": f"Bearer {secrets[setting]}", "Content-Length": "0"}
-    api_usage.request()
+    api_usage.count_request()
     answer, status = None, ""
     try:
         answer = _post(_connection(url, proxy, settings.ca_file), url, headers, deadline)
@@ -72,7 +72,7 @@ def ask(
         status = f"no answer: {error}"
     if answer is not None:
         named = {name.lower(): value for name, value in answer.headers}
-        api_usage.limit(named.get("x-ratelimit-remaining", ""))
+        api_usage.note_limit(named.get("x-ratelimit-remaining", ""))
     path, left = urlsplit(url).path, round(deadline - time.monotonic(), 1)
     tell_request("POST", path, target.api_host, answer.status if answer else status, 1, left)
     return answer

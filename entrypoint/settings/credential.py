@@ -21,10 +21,8 @@ class Kind(StrEnum):
 
 
 _PREFIXES = {"ghp_": Kind.CLASSIC, "github_pat_": Kind.FINE_GRAINED}
-VARIABLES = ("GITHUB_PERSONAL_TOKEN", "GITHUB_APP_PRIVATE_KEY", "RUNNER_TOKEN", "RUNNER_JITCONFIG")
-
-
 _REGISTRATION = re.compile("A[A-Z0-9]{28}")
+VARIABLES = ("GITHUB_PERSONAL_TOKEN", "GITHUB_APP_PRIVATE_KEY", "RUNNER_TOKEN", "RUNNER_JITCONFIG")
 
 
 def variable_for(value: str) -> str:
