@@ -57,9 +57,8 @@ def copy(directory: Path, *changes: Change) -> Path:
     Raises a LookupError if a place or a pattern is not there exactly once.
     """
     mutant = directory / "mutant"
-    package = shutil.copytree(
-        PACKAGE, mutant / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__")
-    )
+    # With what Python has compiled: it is good for as long as the source's time is the same.
+    package = shutil.copytree(PACKAGE, mutant / PACKAGE.name)
     for module, tree in changed(*changes).items():
         (package / module.relative_to(PACKAGE)).write_text(ast.unparse(tree))
     return mutant
@@ -114,10 +113,9 @@ def _change_once(
     change: Change, package: Path, modules: dict[Path, ast.Module]
 ) -> tuple[Path, ast.Module]:
     found = []
-    last = change.place.rpartition(".")[2]
     for path, name in _modules(package):
         text = path.read_text()
-        if last not in text and not name.endswith(last):
+        if not all(part in text or part in name for part in change.place.split(".")):
             continue
         tree = modules.get(path) or ast.parse(text)
         replacer = _Replacer(change)
@@ -151,7 +149,7 @@ class _Replacer(ast.NodeTransformer):
         for child in ast.iter_child_nodes(tree):
             if isinstance(child, ast.FunctionDef | ast.ClassDef):
                 self.go_through(child, f"{name}.{child.name}")
-            else:
+            elif not isinstance(child, ast.expr):  # no expression has a function with a name
                 self.go_through(child, name)
 
     def _replace_in(self, tree: ast.AST) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+from contextlib import ExitStack
+from functools import cache
+
 from tests.support import mutants
-from tests.support.life import Life
+from tests.support.life import Life, directory
 
 # In seconds, by the constants of lifecycle/hangs.py.
 SHORT = {
@@ -20,7 +24,14 @@ SHORT = {
 
 def hurried(life: Life, **times: str) -> Life:
     """Return the life with short time-outs; keywords replace single ones."""
-    changes = [mutants.constant(f"hangs.{n}", t) for n, t in {**SHORT, **times}.items()]
-    changes.append(mutants.constant("remove._LOOK_TIMEOUT", "1.0"))
-    life.program = mutants.mutated(life.directory, *changes)
+    life.program = _program(**{**SHORT, **times})
     return life
+
+
+@cache  # nearly all lives have the same times
+def _program(**times: str) -> list[str]:
+    exits = ExitStack()
+    atexit.register(exits.close)
+    changes = [mutants.constant(f"hangs.{name}", seconds) for name, seconds in times.items()]
+    changes.append(mutants.constant("remove._LOOK_TIMEOUT", "1.0"))
+    return mutants.mutated(exits.enter_context(directory()), *changes)
