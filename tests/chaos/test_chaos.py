@@ -16,7 +16,7 @@ from tests.support.life import directory
 from tests.support.mutants import Change, body, copy, replace, sampled
 
 SEEDS = range(200)
-LIVES, STOPS_IN_WINDOW = 40, 15  # `make exhaustive` lives some thousands
+LIVES, STOPS_IN_WINDOW = 60, 15  # `make exhaustive` lives some thousands
 MUTATED_LIVES, MUTATED_AT_A_TIME = 24, 4  # the first life that goes wrong ends the test
 FAILING_REMOVAL = {"path": "/actions/runners/[0-9]", "method": "DELETE", "status": 500, "times": 3}
 

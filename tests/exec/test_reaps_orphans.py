@@ -2,6 +2,8 @@
 
 import subprocess
 
+import pytest
+
 from simulator.container import children
 from tests.exec.conftest import Start
 from tests.exec.harness import victim, wait_until
@@ -9,6 +11,9 @@ from tests.exec.harness import victim, wait_until
 ORPHAN = "(sh -c 'exit 9' &); echo 'ready (pid '; read line; exit 7"
 
 
+@pytest.mark.parametrize(
+    "start", ["pid-1", pytest.param("subreaper", marks=pytest.mark.exhaustive)], indirect=True
+)
 def test_ten_thousand_orphans(start: Start) -> None:
     """10,000 orphans leave no zombie, and the code is that of the command."""
     started = start("--", *victim("orphans", 10_000))

@@ -29,7 +29,7 @@ def registry(directory: Path) -> Iterator[str]:
     configuration = directory / "config.yml"
     configuration.write_text(
         f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {directory / 'data'}}}}}\n"
-        "http: {addr: '127.0.0.1:0'}\n"
+        "http: {addr: '127.0.0.1:0'}\nlog: {accesslog: {disabled: true}}\n"
     )
     command = ["docker-registry", "serve", os.fspath(configuration)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
