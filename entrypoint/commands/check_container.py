@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import glob
 import os
-import shutil
 import subprocess
+import sys
+import time
 from collections.abc import Iterator, Mapping
 
 from entrypoint.commands import finding
@@ -16,13 +17,22 @@ from entrypoint.commands.finding import Finding
 from entrypoint.container import account, certificates, kernel, state
 from entrypoint.container.account import Account
 from entrypoint.errors import ExitCode, Failure, refused_by_kernel
-from entrypoint.lifecycle import engine_choice, exposure, prepare_child
+from entrypoint.lifecycle import (
+    engine_child,
+    engine_choice,
+    exposure,
+    prepare_child,
+)
+from entrypoint.lifecycle.engine import ADDRESS, SOCKET, waiting_time
+from entrypoint.lifecycle.engine_choice import Choice
+from entrypoint.lifecycle.figures import UNWRITTEN
 from entrypoint.runner import home, hook, program
 from entrypoint.settings.schema import Settings, environment
 from entrypoint.settings.secret_files import SecretFile
 from entrypoint.vault import Vault, forbid_core_dumps
 
 _TIMEOUT = 10.0  # seconds that a program may take
+_ENGINE_TIMEOUT = 2.0  # seconds that an engine may take to answer
 # The files on which config.sh runs ldd. It also asks ldconfig for libicu (`_has_icu`).
 _DOTNET = (
     "libcoreclr.so",
@@ -37,21 +47,31 @@ def look(settings: Settings, files: Mapping[str, SecretFile]) -> Iterator[Findin
     `files` are those that secrets and settings were read from.
     """
     user = account.lookup(settings.user)
+    engine = engine_choice.choose(settings, environment())
     problems = prepare_child.wrong_with(settings, user, environment())
     for problem in problems:
         yield finding.wrong("runner", Failure(ExitCode.CONFIG, problem))
     if user is not None:
-        yield from _runner(settings, user, files, is_fine=not problems)
+        yield from _runner(settings, user, files, engine, is_fine=not problems)
     yield from _libraries(settings.home)
-    yield from _disk(settings)
+    yield from _disk(settings, engine)
     yield from _state(settings)
-    yield from _engine(settings)
+    yield from _metrics(settings)
+    yield from _engine(settings, engine)
+    if user is not None:
+        for warning in engine_choice.warnings(settings, user, environment(), engine):
+            yield finding.warning("engine", warning)
 
 
 def _runner(
-    settings: Settings, user: Account, files: Mapping[str, SecretFile], *, is_fine: bool
+    settings: Settings,
+    user: Account,
+    files: Mapping[str, SecretFile],
+    engine: Choice,
+    *,
+    is_fine: bool,
 ) -> Iterator[Finding]:
-    for warning in prepare_child.doubts(settings, user, environment()):
+    for warning in prepare_child.doubts(settings, user, environment(), engine):
         yield finding.warning("runner", warning)
     try:
         if is_fine:
@@ -59,7 +79,7 @@ def _runner(
             home.require_unclaimed(settings.home)
             home.require_clearable(settings.home)
             yield finding.fine("runner", f"{settings.home}, for the user {settings.user}")
-        for warning in exposure.removals(files, settings, user).stuck:
+        for warning in exposure.removals(files, settings, user, environment(), engine).stuck:
             yield finding.warning("secrets", warning)
     except Failure as failure:
         yield finding.wrong("runner", failure)
@@ -133,9 +153,8 @@ def _output(command: list[str]) -> str:
     return done.stdout
 
 
-def _disk(settings: Settings) -> Iterator[Finding]:
+def _disk(settings: Settings, engine: Choice) -> Iterator[Finding]:
     try:
-        engine = engine_choice.choose(settings, environment())
         prepare_child.require_free_disk(settings, engine.kind)
     except Failure as failure:
         yield finding.wrong("disk", failure)
@@ -159,19 +178,48 @@ def _state(settings: Settings) -> Iterator[Finding]:
         yield finding.fine("state", settings.state_dir)
 
 
-def _engine(settings: Settings) -> Iterator[Finding]:
-    """Look for the engine that jobs get; only `run` can find out whether it starts."""
-    kind, why = engine_choice.choose(settings, environment())
-    if kind in engine_choice.PROGRAMS:
-        command = engine_choice.PROGRAMS[kind]
-        if path := shutil.which(command, path=program.PATH):
+def _metrics(settings: Settings) -> Iterator[Finding]:
+    """Try to write where the figures go; a runner starts without them."""
+    if not settings.metrics_file:
+        return
+    from entrypoint.lifecycle import metrics_child  # loads the Prometheus client
+
+    if why := metrics_child.try_out(settings.metrics_file):
+        yield finding.warning("metrics", UNWRITTEN, why)
+    else:
+        yield finding.fine("metrics", settings.metrics_file)
+
+
+def _engine(settings: Settings, engine: Choice) -> Iterator[Finding]:
+    """Look for the engine that jobs get; only `run` can find out whether one of ours starts."""
+    kind, why = engine
+    try:
+        if kind in engine_choice.PROGRAMS:
+            path = engine_choice.path_of(kind, environment())
             yield finding.fine("engine", f"{kind}, by {path}")
-        else:
-            missing = f"RUNNER_ENGINE: this image has no {command}"
-            remedy = "take an image that has it, or set RUNNER_ENGINE=none"
-            yield finding.wrong("engine", Failure(ExitCode.ENGINE, missing, remedy))
-    elif settings.engine == "auto" or kind == "given":
-        yield finding.fine("engine", f"{kind}: {why}")
-    if kind == "given":
-        for warning in engine_choice.shared_engine_warnings(settings):
-            yield finding.warning("engine", warning)
+        elif kind == "given":
+            silent = _ask_engine(environment())
+            fine = finding.fine("engine", f"{kind}: {why}")
+            yield finding.warning("engine", f"{why}: {silent}") if silent else fine
+        elif settings.engine == "auto":
+            yield finding.fine("engine", f"{kind}: {why}")
+    except Failure as failure:
+        yield finding.wrong("engine", failure)
+
+
+def _ask_engine(environ: Mapping[str, str]) -> str:
+    """Return why a given engine does not answer; "" if it does.
+
+    `run` waits for it only if the operator wants that, and only then a Failure is raised (69).
+    """
+    address = environ.get(ADDRESS) or f"unix://{SOCKET}"
+    why = engine_child.await_answer(address, time.monotonic() + _ENGINE_TIMEOUT, own=False)
+    seconds = waiting_time(environ)
+    if not why or not seconds:
+        return why
+    if seconds > _ENGINE_TIMEOUT:
+        sys.stderr.write(f"waiting for the container engine, for at most {seconds:g} s\n")
+        why = engine_child.await_answer(address, time.monotonic() + seconds, own=False)
+    if why:
+        raise engine_choice.unanswered(address, seconds, why)
+    return ""

@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 
+_TRIED = "check"  # the name of a file that exists only for a moment
 _MAX_LINKS = 40  # the kernel's own limit (path_resolution(7))
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_PATH, because a user may be allowed to pass through a directory, but not to list it.
@@ -94,3 +95,13 @@ def put(directory: int, name: str, content: bytes, mode: int = 0o644) -> None:
         except OSError:
             pass
         raise
+
+
+def try_out(path: str) -> None:
+    """Write a file into a directory as `put` does, and remove it. Raises OSError."""
+    opened = open_directory(path)
+    try:
+        put(opened, _TRIED, b"")
+        os.unlink(_TRIED, dir_fd=opened)
+    finally:
+        os.close(opened)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 FILE = "state.json"
 _MAX_SIZE = 64 * 1024  # bytes; ours has some hundreds
-_TRIED = "check"  # the name of a file that exists only for a moment
 UNWRITTEN = "no state file can be written, so `gh-runner status` goes by the processes alone"
 REGISTERING, LISTENING, STOPPING, GONE = "registering", "listening", "stopping", "gone"
 
@@ -78,12 +77,7 @@ class StateFile:
 def try_out(directory: str) -> str:
     """Write a file as `StateFile` would, and remove it; return why that fails, or ""."""
     try:
-        opened = files.open_directory(directory)
-        try:
-            files.put(opened, _TRIED, b"")
-            os.unlink(_TRIED, dir_fd=opened)
-        finally:
-            os.close(opened)
+        files.try_out(directory)
     except OSError as error:
         return _why(directory, error)
     return ""

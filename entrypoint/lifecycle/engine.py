@@ -17,6 +17,8 @@ from entrypoint.runner import home
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from entrypoint.init.child import Child
     from entrypoint.init.pid1 import Init
     from entrypoint.settings.plan import Plan
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
 READY_TIMEOUT = 60.0  # seconds, if WAIT is not set; dockerd needs some five
 END_TIMEOUT = 3.0  # seconds between TERM and KILL; no job is left by then
 CLEANUP_TIMEOUT = 8.0  # seconds
+_ASKING_TIME = 0.5  # seconds that the child that asks an engine has left to say why it fails
 _KEEPER_TIME = 0.5  # seconds that the log's keeper has to write an engine's last words
 _CLEANUP_RESERVE = 0.3  # seconds of a stop that are kept for the steps after the clean-up
 SOCKET = "/run/docker.sock"
+ADDRESS = "DOCKER_HOST"  # a variable of Docker's client: where the engine is
 WAIT = "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS"  # a variable of GitHub's runner, read by run.sh as well
 _PID_FILES = ("/run/docker.pid", "/run/docker/containerd/containerd.pid")
 _STARTED_HERE = ("docker", "podman")
@@ -118,24 +122,26 @@ class Engine:
         def made() -> list[str]:
             from entrypoint.lifecycle import engine_choice  # PID 1 must not load it
 
-            return engine_choice.command(self.kind, self._plan.settings)
+            plan = self._plan
+            return engine_choice.command(self.kind, plan.settings, plan.engine_environment)
 
         command: list[str] = call.wait(self._init, made)
         return command
 
     def await_ready(self) -> None:
         """Wait until the engine answers. Raises a Failure (69) if it ends or takes too long."""
-        seconds = _seconds(self._given(WAIT))
+        seconds = waiting_time(self._plan.engine_environment)
         if self.child is not None:
             self._await(f"unix://{SOCKET}", seconds or READY_TIMEOUT, own=True)
         elif self.kind == "given" and seconds:
-            self._await(self._given("DOCKER_HOST") or f"unix://{SOCKET}", seconds, own=False)
+            self._await(self._given(ADDRESS) or f"unix://{SOCKET}", seconds, own=False)
         else:
             return
         took = round(time.monotonic() - self._started, 3)
         log.info("engine.ready", "the engine is ready", engine=self.kind, seconds=took)
+        if self.child is not None and (self.kind == "podman" or self._given(ADDRESS)):
+            self._plan.runner_environment[ADDRESS] = f"unix://{SOCKET}"
         if self.kind == "podman":
-            self._plan.runner_environment["DOCKER_HOST"] = f"unix://{SOCKET}"
             # podman's service has no BuildKit: `docker build` would fetch one from a registry.
             self._plan.runner_environment.setdefault("DOCKER_BUILDKIT", "0")
 
@@ -158,20 +164,24 @@ class Engine:
                 engine_choice.warn_of(self.kind, settings, environment, version, driver)
             return why
 
-        asking = call.start(self._init, ask)
+        asking, why = call.start(self._init, ask), "it does not answer"
         try:
             call.wait_for(
                 self._init,
                 lambda: asking.outcome is not None or self.has_ended,
-                deadline,
+                deadline + _ASKING_TIME,
                 f"the container engine ({self.kind})",
             )
-            if not self.has_ended and asking.outcome is not None and call.result(asking) == "":
-                return
+            if not self.has_ended and asking.outcome is not None:
+                why = call.result(asking)
         finally:
             call.end(self._init, asking)
+        if why == "":
+            return
         if not own:
-            raise self._failed(f"at {address} has not answered within {WAIT} ({seconds:g} s)")
+            from entrypoint.lifecycle import engine_choice  # only here, after a failure
+
+            raise engine_choice.unanswered(address, seconds, why)
         late = f"did not answer within {seconds:g} s"
         told = f"ended with {self.outcome}" if self.has_ended else late
         raise self._failed(f"{told}: {self.last_words()}")
@@ -303,5 +313,7 @@ class Engine:
         )
 
 
-def _seconds(value: str) -> float:
+def waiting_time(environ: Mapping[str, str]) -> float:
+    """Return for how many seconds to wait for an engine; 0 if the operator has not said so."""
+    value = environ.get(WAIT, "")
     return float(value) if value.isascii() and value.isdigit() else 0.0

@@ -14,8 +14,14 @@ from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+from entrypoint.lifecycle.engine import SOCKET
+
 GROUP = "docker"  # its members may use our own engine; the name is that of Docker's packages
 _ASK_EVERY = 0.05  # seconds
+_MOST_PATIENCE = 1.0  # seconds that one try may take
+_PORT, _TLS_PORT = 2375, 2376  # Docker's own
+_HIGHEST_PORT = 65535
+_PLACE = re.compile(r"(?P<host>[^:\[\]]*|\[[0-9A-Fa-f:.%\w]+\])(:(?P<port>[0-9]{1,5}))?")
 _COMMAND_TIMEOUT = 8.0  # seconds
 _REMOVAL_ROUNDS = 3
 # The label of a job's container or network (see `remove_labelled`), and the label of a container in
@@ -28,38 +34,55 @@ def await_answer(address: str, deadline: float, *, own: bool) -> str:
 
     `deadline` is a moment of time.monotonic(). docker and podman both have Docker's API. The socket
     of our `own` engine is then given to the group `docker`. The socket of an engine that was given
-    is never changed.
+    is never changed. An address that no engine can have is not asked, and told at once.
     """
     why = "it does not answer"
-    while time.monotonic() < deadline:
+    while (left := deadline - time.monotonic()) > 0:
         try:
-            if _answers(address):
+            if _answers(address, min(left, _MOST_PATIENCE)):
                 if own:
                     _give_to_group(address.removeprefix("unix://"))
                 return ""
+            why = "it does not answer as an engine does"
         except OSError as error:
             why = str(error.strerror or error)
+        except ValueError as error:
+            return str(error)
         time.sleep(_ASK_EVERY)
     return why
 
 
-def _answers(address: str) -> bool:
-    scheme, _, place = address.partition("://")
+def _answers(address: str, seconds: float) -> bool:
+    """Ask an engine once. Raises OSError if that fails, and ValueError if there can be none."""
+    scheme, _, place = address.rpartition("://")
     if scheme == "unix":
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(1)
-        connection.connect(place)
-    elif scheme == "tcp":
-        host, _, port = place.partition("/")[0].rpartition(":")
-        connection = socket.create_connection((host.strip("[]"), int(port)), timeout=1)
-        if port == "2376":  # Docker's port for TLS: any server that accepts there counts as one
+        connection.settimeout(seconds)
+        connection.connect(place or SOCKET)
+    elif scheme in ("", "tcp"):  # Docker's client takes a bare word for tcp://, too
+        host, port = _host_and_port(place)
+        connection = socket.create_connection((host, port), timeout=seconds)
+        if port == _TLS_PORT:  # any server that accepts there counts as an engine
             connection.close()
             return True
+    elif scheme == "ssh":
+        return True  # it cannot be tried here; GitHub's runner will report an error
     else:
-        return True  # ssh:// and others cannot be tried here; GitHub's runner will report an error
+        raise ValueError(f"Docker's client takes no address that begins with {scheme}://")
     with connection:
         connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
         return b" 200 " in connection.recv(64)
+
+
+def _host_and_port(place: str) -> tuple[str, int]:
+    """Return where an address tcp://PLACE leads; Docker's client has defaults for both."""
+    if place.startswith("/"):
+        raise ValueError(f"it is a path; the address of a socket is unix://{place}")
+    found = _PLACE.fullmatch(place.partition("/")[0])
+    port = int(found["port"] or _PORT) if found else 0
+    if found is None or not 0 < port <= _HIGHEST_PORT:
+        raise ValueError("it is no address of the form tcp://HOST:PORT")
+    return found["host"].strip("[]") or "localhost", port
 
 
 def about(address: str) -> tuple[str, str]:

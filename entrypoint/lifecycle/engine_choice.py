@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
@@ -15,7 +16,9 @@ from urllib.parse import urlsplit
 
 from entrypoint import log
 from entrypoint.container import kernel
-from entrypoint.lifecycle.engine import SOCKET, WAIT
+from entrypoint.container.account import Account, can
+from entrypoint.errors import ExitCode, Failure
+from entrypoint.lifecycle.engine import ADDRESS, SOCKET, WAIT
 from entrypoint.runner import program
 from entrypoint.settings import proxies
 from entrypoint.settings.schema import Settings
@@ -42,7 +45,7 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose(settings: Settings, environ: Mapping[str, str] | None = None) -> Choice:
+def choose(settings: Settings, environ: Mapping[str, str]) -> Choice:
     """Return which engine jobs get.
 
     With `auto` that is the first of these: an engine at DOCKER_HOST, an engine whose socket is
@@ -52,11 +55,11 @@ def choose(settings: Settings, environ: Mapping[str, str] | None = None) -> Choi
         return Choice(settings.engine, "RUNNER_ENGINE names it")
     if settings.engine == "none":
         return Choice("none", "RUNNER_ENGINE is none")
-    if address := (environ or {}).get("DOCKER_HOST", ""):
-        return Choice("given", f"DOCKER_HOST is {address}")
+    if address := environ.get(ADDRESS):
+        return Choice("given", f"{ADDRESS} is {address}")
     if _is_given(SOCKET):
         return Choice("given", f"{SOCKET} is mounted")
-    return _of_this_container()
+    return _of_this_container(environ)
 
 
 def _is_given(path: str) -> bool:
@@ -83,46 +86,69 @@ def _is_given(path: str) -> bool:
     return True
 
 
-def _of_this_container() -> Choice:
+def _of_this_container(environ: Mapping[str, str]) -> Choice:
     if not kernel.has_capability(kernel.CAP_SYS_ADMIN, "CapEff"):
         return Choice("none", "this container may make no containers (it lacks CAP_SYS_ADMIN)")
     for kind, name in PROGRAMS.items():
-        if installed(name):
+        if _installed(name, environ):
             return Choice(kind, f"{name} is installed")
     return Choice("none", "neither dockerd nor podman is installed")
 
 
-def installed(name: str) -> bool:
-    """Return whether a program is on the PATH that the engine gets."""
-    return any(os.access(os.path.join(d, name), os.X_OK) for d in program.PATH.split(":"))
+def _installed(name: str, environ: Mapping[str, str]) -> str:
+    """Return the path of a program; "" if it is not on the PATH that the engine gets."""
+    return shutil.which(name, path=environ.get("PATH") or program.PATH) or ""
+
+
+def path_of(kind: str, environ: Mapping[str, str]) -> str:
+    """Return the path of the program that is an engine. Raises a Failure (69) if it is missing."""
+    name = PROGRAMS[kind]
+    if path := _installed(name, environ):
+        return path
+    raise Failure(
+        ExitCode.ENGINE,
+        f"RUNNER_ENGINE: this image has no {name}",
+        "take the full variant of the image, or set RUNNER_ENGINE=none",
+    )
 
 
 def hint(kind: str) -> str:
-    """Return what an operator can do if the engine does not start."""
+    """Return what an operator can do if the engine does not start, or does not answer."""
     if kind == "given":
-        return f"see to the engine at DOCKER_HOST or {SOCKET}, or give it more time ({WAIT})"
-    if not installed(PROGRAMS[kind]):
-        return f"this image has no {PROGRAMS[kind]}: take the full variant, or RUNNER_ENGINE=none"
+        return f"see to the engine at {ADDRESS} or {SOCKET}, or give it more time ({WAIT})"
     return (
         "run the container under sysbox (--runtime sysbox-runc) or with what the engine needs, or"
         " set RUNNER_ENGINE=none"
     )
 
 
-def command(kind: str, values: Mapping[str, Any]) -> list[str]:
+def unanswered(address: str, seconds: float, why: str) -> Failure:
+    """Return the Failure that ends a life whose engine elsewhere has not answered in time."""
+    message = f"the container engine at {address} has not answered within {seconds:g} s ({WAIT})"
+    return Failure(ExitCode.ENGINE, f"{message}: {why}", hint("given"))
+
+
+def socket_of(address: str) -> str:
+    """Return the path of the Unix socket that an address such as DOCKER_HOST names; "" if none."""
+    scheme, _, path = address.partition("://")
+    return (path or SOCKET) if scheme == "unix" else ""
+
+
+def command(kind: str, values: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
     """Return the command that starts an engine, for which it runs `dockerd --help`.
 
-    `values` are those of all settings. Warns if the networks of jobs will be too wide.
+    `values` are those of all settings, `environ` is what the engine gets. Warns if the networks of
+    jobs will be too wide. Raises a Failure (69) if the engine is not installed.
     """
     settings = Settings(**values)
-    options = shlex.split(settings.engine_options)
+    path, options = path_of(kind, environ), shlex.split(settings.engine_options)
     if kind == "podman":
-        return ["podman", "system", "service", "--time=0", *options, f"unix://{SOCKET}"]
+        return [path, "system", "service", "--time=0", *options, f"unix://{SOCKET}"]
     found = docker_options(settings)
     given = {word.partition("=")[0]: word.partition("=")[2] for word in found}
     if "--mtu" in given and "--default-network-opt" not in given:
         _warn_of_networks(given["--mtu"], "Docker 24")
-    return ["dockerd", f"--host=unix://{SOCKET}", *found, *options]
+    return [path, f"--host=unix://{SOCKET}", *found, *options]
 
 
 def warn_of(
@@ -312,19 +338,28 @@ def _default_devices_6(path: str) -> list[str]:
     return []
 
 
-def shared_engine_warnings(settings: Settings) -> list[str]:
-    """Return warnings about what jobs cannot do with an engine outside of this container."""
-    found = []
+def warnings(
+    settings: Settings, user: Account, environ: Mapping[str, str], engine: Choice
+) -> list[str]:
+    """Return warnings about what jobs cannot do with an engine that was given."""
+    if engine.kind != "given":
+        return []
+    address = environ.get(ADDRESS, "")
+    path, found = socket_of(address) if address else SOCKET, []
     with suppress(OSError):
-        about = os.stat(SOCKET)
-        if about.st_gid == 0 or not about.st_mode & 0o020:
+        about = os.stat(path)
+        if not can(user, path, os.R_OK | os.W_OK):
             found.append(
-                f"{SOCKET} can be used by root alone (group {about.st_gid}), so jobs of"
+                f"{path} can be used by root alone (group {about.st_gid}), so jobs of"
                 f" {settings.user} are denied; give the socket a group on the host"
+                if about.st_gid == 0 or not about.st_mode & 0o020
+                else f"{path} belongs to group {about.st_gid}, which jobs of {settings.user} do not"
+                f" have, so they are denied; give it to them (--group-add {about.st_gid})"
             )
-    if os.path.exists(SOCKET) and not kernel.is_mounted_at_same_path(settings.workdir_path):
+    is_hosts = os.path.realpath(path) == os.path.realpath(SOCKET)
+    if is_hosts and not kernel.is_mounted_at_same_path(settings.workdir_path):
         found.append(
-            f"RUNNER_WORKDIR: the engine behind {SOCKET} is the host's, and does not see"
+            f"RUNNER_WORKDIR: the engine behind {path} is the host's, and does not see"
             f" {settings.workdir_path}: `container:`, `services:` with volumes and container"
             " actions find it empty; mount a host's folder there under the same path"
             " (-v /srv/work:/srv/work) and name it in RUNNER_WORKDIR"

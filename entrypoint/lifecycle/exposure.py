@@ -13,25 +13,38 @@ from entrypoint.container.account import Account, can
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.init.pid1 import Init
 from entrypoint.lifecycle import engine_choice
+from entrypoint.lifecycle.engine import ADDRESS
+from entrypoint.lifecycle.engine_choice import Choice
 from entrypoint.runner import program
 from entrypoint.settings.schema import Settings
 from entrypoint.settings.secret_files import ENVFILE, SecretFile
 
-_HOST_SOCKETS = ("/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock")
+_HOST_SOCKETS = (
+    *("/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock"),
+    *("/run/containerd/containerd.sock", "/run/crio/crio.sock"),
+)
 _WAYS_OUT = (
     "mount the directory that holds it, and writable, instead of the file alone, so that it can be"
     " deleted; or make it readable for root only (chown root, chmod 600) and set RUNNER_SUDO=0{};"
     " RUNNER_ALLOW_READABLE_SECRETS=1 starts all the same"
 )
 _AS_ROOT = "root, by "  # followed by the way, as `way_to_root` returns it
-_NO_ENGINE = " and RUNNER_ENGINE=none, with no engine's socket mounted"
+_NO_ENGINE = " and RUNNER_ENGINE=none, with no engine's socket mounted and no DOCKER_HOST"
 _SUDO_TIMEOUT = 5.0  # seconds; if sudo has not answered by then, the user is taken to have sudo
 
 
-def way_to_root(settings: Settings, user: Account) -> str:
-    """Return the way in which a job can become root, and so read what root can; "" if none."""
-    if (kind := engine_choice.choose(settings).kind) not in ("none", "given"):
-        return kind
+def way_to_root(
+    settings: Settings, user: Account, environ: Mapping[str, str], engine: Choice
+) -> str:
+    """Return the way in which a job can become root, and so read what root can; "" if none.
+
+    Jobs have the container's environment, so DOCKER_HOST leads them to an engine also if
+    RUNNER_ENGINE is none. An engine mounts for them whatever its host has.
+    """
+    if engine.kind in engine_choice.PROGRAMS:
+        return engine.kind
+    if (address := environ.get(ADDRESS)) and _can_reach(user, address):
+        return f"the engine at {ADDRESS}"
     for path in _HOST_SOCKETS:
         if can(user, path, os.W_OK):
             return f"the engine behind {path}"
@@ -47,6 +60,13 @@ def way_to_root(settings: Settings, user: Account) -> str:
     outcome = own.wait(child, time.monotonic() + _SUDO_TIMEOUT)
     own.end(child)
     return "sudo" if outcome in (0, None) else ""
+
+
+def _can_reach(user: Account, address: str) -> bool:
+    """Return whether jobs may use the engine at an address; an engine elsewhere decides itself."""
+    path = engine_choice.socket_of(address)
+    # A sidecar's engine may make its socket only later.
+    return not path or not os.path.exists(path) or can(user, path, os.W_OK)
 
 
 def weaknesses(settings: Settings, user: Account) -> list[str]:
@@ -71,13 +91,19 @@ def weaknesses(settings: Settings, user: Account) -> list[str]:
     return found
 
 
-def protect(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> list[str]:
+def protect(
+    files: Mapping[str, SecretFile],
+    settings: Settings,
+    user: Account,
+    environ: Mapping[str, str],
+    engine: Choice,
+) -> list[str]:
     """Delete each secret's file that a job could read, and any env file; return notes about it.
 
     A file that is mounted by itself, as Docker does with secrets, is unmounted if that is allowed.
     Raises a Failure if a job could read a file that cannot be deleted. All files are kept then.
     """
-    going, readers, stuck = removals(files, settings, user)
+    going, readers, stuck = removals(files, settings, user, environ, engine)
     paths = {variable: file.path for variable, file in files.items() if variable in going}
     mounted = kernel.mount_points()
     _delete({*paths.values()})
@@ -101,12 +127,20 @@ class Removals(NamedTuple):
     stuck: list[str]
 
 
-def removals(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> Removals:
+def removals(
+    files: Mapping[str, SecretFile],
+    settings: Settings,
+    user: Account,
+    environ: Mapping[str, str],
+    engine: Choice,
+) -> Removals:
     """Return what `protect` would do. Raises the Failure that it would; deletes nothing."""
     obstacles = {variable: _obstacle(file) for variable, file in files.items()}
     going = {variable for variable in files if variable == ENVFILE and not obstacles[variable]}
     staying = {variable: file for variable, file in files.items() if variable not in going}
-    readers = _readers(staying, settings, user)
+    readers = {v: user.name for v, file in staying.items() if can(user, file.path, os.R_OK)}
+    if len(readers) < len(staying) and (way := way_to_root(settings, user, environ, engine)):
+        readers = dict.fromkeys(staying, f"{_AS_ROOT}{way}") | readers
     stuck = [
         f"{name}: {files[name].path} cannot be deleted ({obstacles[name]}), and a job could read it"
         f" as {reader}"
@@ -116,14 +150,6 @@ def removals(files: Mapping[str, SecretFile], settings: Settings, user: Account)
     if stuck and not settings.allow_readable_secrets:
         raise Failure(ExitCode.CONFIG, "; ".join(stuck), _ways_out(readers.values()))
     return Removals(going | {name for name in readers if not obstacles[name]}, readers, stuck)
-
-
-def _readers(files: Mapping[str, SecretFile], settings: Settings, user: Account) -> dict[str, str]:
-    """Return, for the variable of each file that a job could read, as which user it could."""
-    readers = {v: user.name for v, file in files.items() if can(user, file.path, os.R_OK)}
-    if len(readers) < len(files) and (way := way_to_root(settings, user)):
-        return dict.fromkeys(files, f"{_AS_ROOT}{way}") | readers
-    return readers
 
 
 def _ways_out(readers: Iterable[str]) -> str:

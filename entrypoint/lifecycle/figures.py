@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from entrypoint.init.child import Child
     from entrypoint.init.pid1 import Init
 
+UNWRITTEN = "RUNNER_METRICS_FILE cannot be written"
 _WRITE_TIME = 2.0  # seconds that writing RUNNER_METRICS_FILE may take
 
 
@@ -103,6 +104,4 @@ class Figures:
         except (Failure, OSError) as error:
             why = str(error)
         if why != "":
-            log.warning(
-                "metrics.unwritten", "RUNNER_METRICS_FILE cannot be written", why=why or "late"
-            )
+            log.warning("metrics.unwritten", UNWRITTEN, why=why or "late")

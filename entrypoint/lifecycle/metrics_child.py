@@ -39,12 +39,9 @@ def write(path: str, name: str, code: int, found: Mapping[str, float]) -> str:
     In a directory each runner gets a file of its own name. Files of other runners that are older
     than a day are deleted, because the collector would show them for ever.
     """
+    directory, file = _place(path, name)
     try:
-        if path.endswith("/") or os.path.isdir(path):
-            directory, file = path, f"{_PREFIX}{name}{_SUFFIX}"
-        else:
-            directory, file = os.path.split(path)
-        opened = files.open_directory(directory or "/")
+        opened = files.open_directory(directory)
         try:
             files.put(opened, file, _render(name, code, found))
             _delete_old(opened, file)
@@ -53,6 +50,24 @@ def write(path: str, name: str, code: int, found: Mapping[str, float]) -> str:
     except OSError as error:
         return f"{path}: {error.strerror}"
     return ""
+
+
+def try_out(path: str) -> str:
+    """Write a file where `write` would, and remove it; return why that fails, or ""."""
+    directory, _ = _place(path, "")
+    try:
+        files.try_out(directory)
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    return ""
+
+
+def _place(path: str, name: str) -> tuple[str, str]:
+    """Return the directory and the name of a runner's file."""
+    if path.endswith("/") or os.path.isdir(path):
+        return path, f"{_PREFIX}{name}{_SUFFIX}"
+    directory, file = os.path.split(path)
+    return directory or "/", file
 
 
 def _render(name: str, code: int, found: Mapping[str, float]) -> bytes:

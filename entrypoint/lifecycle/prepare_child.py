@@ -15,6 +15,7 @@ from entrypoint.container import account
 from entrypoint.container.account import Account
 from entrypoint.errors import ExitCode, Failure
 from entrypoint.lifecycle import engine_choice, exposure, stop_file
+from entrypoint.lifecycle.engine import ADDRESS, WAIT, waiting_time
 from entrypoint.lifecycle.engine_choice import Choice
 from entrypoint.runner import checks, home, hook, program
 from entrypoint.settings import credential, rules, sources
@@ -45,8 +46,8 @@ def load(environ: Mapping[str, str], secrets: Mapping[str, str], vault: Vault) -
     engine = engine_choice.choose(settings, everything)
     require_free_disk(settings, engine.kind)
     planned = plan(settings, user, everything, engine)
-    notes += exposure.protect(files, settings, user)
-    notes += doubts(settings, user, everything)
+    notes += exposure.protect(files, settings, user, everything, engine)
+    notes += doubts(settings, user, everything, engine)
     notes += exposed(settings, given.secrets, [*values.origins.values()])
     if stop_secret := values.secrets.pop(STOP_SECRET, ""):
         planned["stop_digest"] = stop_file.digest(stop_secret)
@@ -87,7 +88,6 @@ def plan(
 
     Raises a Failure (78) if a private authority cannot be written for the runner's programs.
     """
-    shared = engine.kind == "given"
     values = settings._asdict()
     environment = program.base_environment(environ, settings)
     return {
@@ -104,7 +104,7 @@ def plan(
         "engine_environment": environment,
         "engine_kind": engine.kind,
         "engine_why": engine.why,
-        "engine_warnings": engine_choice.shared_engine_warnings(settings) if shared else [],
+        "engine_warnings": engine_choice.warnings(settings, user, environ, engine),
         "hook": hook.script(settings, environ),
         "stop_digest": "",
     }
@@ -119,7 +119,9 @@ def wrong_with(settings: Settings, user: Account | None, environ: Mapping[str, s
     ]
 
 
-def doubts(settings: Settings, user: Account, environ: Mapping[str, str]) -> list[str]:
+def doubts(
+    settings: Settings, user: Account, environ: Mapping[str, str], engine: Choice
+) -> list[str]:
     """Return warnings about this container, in which a runner starts all the same."""
     found = checks.warnings(settings, user, environ)
     if any("/Worker_" in path for path in home.diagnostics(settings.home)):
@@ -129,6 +131,13 @@ def doubts(settings: Settings, user: Account, environ: Mapping[str, str]) -> lis
         )
     if problem := engine_choice.container_jobs_problem():
         found.append(problem)
+    if engine.kind in engine_choice.PROGRAMS and environ.get(ADDRESS):
+        found.append(
+            f"{ADDRESS}: jobs do not get it, since RUNNER_ENGINE={engine.kind} starts an engine for"
+            " them in this container"
+        )
+    if (time := environ.get(WAIT)) and not waiting_time(environ) and time.strip("0"):
+        found.append(f"{WAIT}: {redaction.shown(time)} is no number of seconds: nothing is awaited")
     return found + exposure.weaknesses(settings, user)
 
 

@@ -119,6 +119,17 @@ def words(value: str) -> tuple[str, ...]:
     return tuple(word for part in text(value).split(",") if (word := part.strip()))
 
 
+def command_line(value: str) -> str:
+    """Take words of a command line, with a shell's quotes; the text stays as it is."""
+    import shlex  # takes 1 ms, and few engines have options
+
+    try:
+        shlex.split(text(value))
+    except ValueError:
+        raise Problem("has a quote that does not end") from None
+    return value
+
+
 def count(value: str) -> int:
     """Take a whole number, 0 or more."""
     if not (value.isascii() and value.isdigit()):

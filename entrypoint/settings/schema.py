@@ -242,7 +242,10 @@ class Settings(NamedTuple):
     engine_options: Annotated[
         str,
         Setting(
-            "RUNNER_ENGINE_OPTIONS", "", parsers.text, "further words of the engine's command line"
+            "RUNNER_ENGINE_OPTIONS",
+            "",
+            parsers.command_line,
+            "further words of the engine's command line",
         ),
     ]
     sudo: Annotated[bool, Setting("RUNNER_SUDO", "1", parsers.flag, "let jobs use sudo and su")]

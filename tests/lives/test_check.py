@@ -193,12 +193,29 @@ def bad_places(life: Life) -> dict[str, tuple[str, int, dict[str, str], str]]:
         ),
         "another runner": ("runner", 78, {}, f"exec 9<{home}; flock -x 9"),
         "no memory files": ("runner", 78, {}, "NO_MEMFD"),
+        "no engine": (
+            *("engine", 69),
+            {"RUNNER_ENGINE": "podman"},
+            "mount --bind /dev/null $(command -v podman || echo /none) 2>/dev/null",
+        ),
+        "engine elsewhere": (
+            *("engine", 69),
+            {
+                "RUNNER_ENGINE": "auto",
+                "DOCKER_HOST": "tcp://127.0.0.1:1",
+                "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS": "1",
+            },
+            "",
+        ),
+        "engine options": ("settings", 78, {"RUNNER_ENGINE_OPTIONS": "--label 'a"}, ""),
+        "figures": ("metrics", 0, {"RUNNER_METRICS_FILE": "/proc/none/figures"}, ""),
     }
 
 
 BAD_PLACES = (
     *("state", "state until-job", "state with authority", "disk", "noexec", "no core"),
     *("old record", "hook", "secret", "had a job", "another runner", "no memory files"),
+    *("no engine", "engine elsewhere", "engine options", "figures"),
 )
 
 

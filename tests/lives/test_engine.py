@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -338,3 +339,37 @@ def test_log_of_an_engine_is_bounded(life: Life, simulator: Simulator) -> None:
     logs = list(Path(life.env["RUNNER_STATE_DIR"]).glob("engine.log*"))
     assert sum(log.stat().st_size for log in logs) <= 10_000_000
     assert simulator.runners() == []
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("tcp://engine:x", "it is no address of the form tcp://HOST:PORT"),
+        ("/run/docker.sock", "the address of a socket is unix:///run/docker.sock"),
+        ("https://engine:2376", "takes no address that begins with https://"),
+        ("tcp://127.0.0.1:1", "Connection refused"),
+        ("tcp://[::1]:1", "Connection refused"),
+    ],
+)
+def test_address_at_which_no_engine_is(
+    life: Life, simulator: Simulator, address: str, words: str
+) -> None:
+    """The life ends with 69, and the message says what is wrong with DOCKER_HOST, or there."""
+    life.start(RUNNER_ENGINE="auto", DOCKER_HOST=address, RUNNER_WAIT_FOR_DOCKER_IN_SECONDS="1")
+    assert life.wait() == 69, life.output
+    assert words in life.error()
+    assert simulator.runners() == []
+
+
+def test_own_engine_beside_docker_host(life: Life, simulator: Simulator) -> None:
+    """If RUNNER_ENGINE names an engine, jobs get that one, and a note says so."""
+    job = simulator.queue_job('echo "engine: $(docker info --format {{.ServerVersion}})"')
+    life.start(
+        namespace=PRIVATE,
+        RUNNER_ENGINE="docker",
+        RUNNER_ENGINE_OPTIONS=OPTIONS,
+        DOCKER_HOST="tcp://127.0.0.1:1",
+    )
+    assert life.wait() == 0, life.output
+    assert "DOCKER_HOST: jobs do not get it" in life.output
+    assert re.search(r"engine: \d", simulator.job(job["id"])["log"])

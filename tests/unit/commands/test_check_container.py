@@ -9,7 +9,7 @@ import pytest
 from entrypoint.commands import check_container
 from entrypoint.commands.finding import Finding, Verdict
 from entrypoint.errors import ExitCode
-from entrypoint.runner import program
+from entrypoint.lifecycle import engine_choice
 from tests.support import fakehub
 
 LIBRARY = "libcoreclr.so"
@@ -66,7 +66,8 @@ def test_no_dotnet(tmp_path: Path) -> None:
 def test_disk(least: str, verdict: str, code: ExitCode, tmp_path: Path) -> None:
     """The free space that `run` asks for counts, and nothing else."""
     settings = {"RUNNER_WORKDIR": str(tmp_path), "RUNNER_MIN_FREE_DISK": least}
-    found = only(check_container._disk(fakehub.parse(settings)))
+    parsed = fakehub.parse(settings)
+    found = only(check_container._disk(parsed, engine_choice.choose(parsed, {})))
     assert (found.verdict, found.code) == (verdict, code)
     assert str(tmp_path) in found.said
 
@@ -79,8 +80,9 @@ def test_engine(
     kind: str, installed: str, code: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A container engine that the settings name must be installed."""
-    monkeypatch.setattr(program, "PATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
     if installed:
         (tmp_path / installed).touch(mode=0o755)
-    found = list(check_container._engine(fakehub.parse({"RUNNER_ENGINE": kind})))
+    settings = fakehub.parse({"RUNNER_ENGINE": kind})
+    found = list(check_container._engine(settings, engine_choice.choose(settings, {})))
     assert [one.code for one in found] == ([] if code is None else [code])

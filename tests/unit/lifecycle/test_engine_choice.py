@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from entrypoint.container import account
 from entrypoint.lifecycle import engine_choice
 from entrypoint.lifecycle.engine_choice import default_mtu, docker_options, has_route, in_pool
+from simulator.container import USER
 from tests.support import fakehub
 
 
@@ -49,20 +51,34 @@ def test_mtu_of_a_host_with_ipv6_alone(tmp_path: Path) -> None:
     assert default_mtu("/nonexistent", str(tmp_path), str(tmp_path / "ipv6_route")) == 1280
 
 
-def test_socket_of_root_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mounted socket that no group but root's may use is told: every job would be denied."""
+@pytest.mark.parametrize("variable", ["", "DOCKER_HOST"])
+def test_socket_that_jobs_may_not_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """A socket that is root's alone, or that of a group without the jobs, is told beforehand."""
     path = str(tmp_path / "docker.sock")
-    monkeypatch.setattr(engine_choice, "SOCKET", path)
-    settings = fakehub.parse({"RUNNER_WORKDIR": str(tmp_path)})
+    if not variable:
+        monkeypatch.setattr(engine_choice, "SOCKET", path)
+        monkeypatch.setattr(account, "_SOCKET", path)
+    environ = {variable: f"unix://{path}"} if variable else {}
+    settings = fakehub.parse({"RUNNER_WORKDIR": str(tmp_path), "RUNNER_ENGINE": "auto"})
+    given, user = engine_choice.Choice("given", ""), account.require(USER)
+    for above in [tmp_path, *tmp_path.parents]:
+        if above.owner() == "root" and str(above).startswith("/tmp/"):
+            above.chmod(above.stat().st_mode | 0o011)
+
+    def warned() -> str:
+        return " ".join(engine_choice.warnings(settings, user, environ, given))
+
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
         os.chmod(path, 0o660)
-        denied = f"{path} can be used by root alone"
-        assert any(denied in warning for warning in engine_choice.shared_engine_warnings(settings))
+        assert f"{path} can be used by root alone" in warned()
         os.chown(path, 0, 4242)
-        assert not any(
-            denied in warning for warning in engine_choice.shared_engine_warnings(settings)
-        )
+        assert ("--group-add 4242" in warned()) is bool(variable)
+        assert "by root alone" not in warned()
+        os.chmod(path, 0o666)
+        assert "denied" not in warned()
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_each_field_has_a_value_and_comes_back_from_a_child() -> None:
         }
     )
     user = account.require(USER)
-    engine = engine_choice.choose(given)
+    engine = engine_choice.choose(given, {})
     made = prepare_child.plan(given, user, {"A": "1"}, engine)
     told: dict[str, Any] = marshal.loads(marshal.dumps(made))  # as call.py brings it
     assert told.keys() == Plan.__annotations__.keys()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,28 @@ def test_engine_makes_root_without_sudo(life: Life, simulator: Simulator) -> Non
     assert life.wait() == 78, life.output
     assert "RUNNER_ENGINE=none" in life.error()
     assert simulator.requests() == []
+
+
+@pytest.mark.parametrize("engine", ["auto", "none"])
+@pytest.mark.parametrize(
+    ("address", "mode", "code"),
+    [("unix://{}", 0o666, 78), ("unix://{}", 0o600, 0), ("tcp://127.0.0.1:1", 0, 78)],
+    ids=["socket", "socket of root", "elsewhere"],
+)
+def test_engine_at_docker_host_makes_root_too(
+    life: Life, simulator: Simulator, address: str, mode: int, code: int, engine: str
+) -> None:
+    """An engine that jobs can reach by DOCKER_HOST counts as one whose socket is mounted."""
+    path, namespace = kubernetes(life, 0o400, sudo=False)
+    listening = life.directory / "engine.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(listening))
+        listening.chmod(mode)
+        life.env |= {"RUNNER_SUDO": "0", "RUNNER_ENGINE": engine, "RUNNER_IDLE_TIMEOUT": "0.1"}
+        begin(life, path, namespace=namespace, DOCKER_HOST=address.format(listening))
+        assert life.wait() == code, life.output
+    assert ("as root, by the engine at DOCKER_HOST" in life.output) is (code == 78)
+    assert (code == 78) is (simulator.requests() == [])
 
 
 def kubernetes(life: Life, mode: int, *, sudo: bool) -> tuple[Path, list[str]]:
