@@ -75,6 +75,12 @@ def refused_by_kernel(error: OSError) -> Failure | None:
             f"the container may not open enough files: {error.strerror}",
             "raise the limit of open files (--ulimit nofile=…, LimitNOFILE=); a job needs many",
         )
+    if error.errno == errno.EFBIG:  # RLIMIT_FSIZE counts for files in memory as well
+        return Failure(
+            ExitCode.CONFIG,
+            f"the container may not write large enough files: {error.strerror}",
+            "raise the limit of file sizes (--ulimit fsize=…, LimitFSIZE=); a job needs large ones",
+        )
     for call in getattr(error, "__notes__", ()):
         if call in _LIMITS:
             what = f" ({error.filename})" if error.filename else ""

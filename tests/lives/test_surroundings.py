@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from simulator import Simulator
 from tests.support import pki
-from tests.support.life import NAMESPACE, Life, until
+from tests.support.life import ISOLATED, NAMESPACE, Life, until
 
 # x86-64 and arm64 each have their own number of memfd_create(2).
 NO_MEMFD = """\
@@ -75,6 +76,17 @@ def test_limit_of_processes(life: Life, simulator: Simulator, processes: list[st
     assert "--pids-limit" in life.error()
     assert "Traceback" not in life.output
     assert simulator.runners() == []
+
+
+def test_limit_of_file_sizes(life: Life, simulator: Simulator) -> None:
+    """A limit that not even a file in memory keeps is named, with 78 and without a traceback."""
+    # The limit counts for a log in a file as well, so the log is a pipe.
+    limited = [*ISOLATED, "sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *life.program]
+    done = subprocess.run(limited, env=life.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 78, done
+    assert "--ulimit fsize" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert simulator.requests() == []
 
 
 def test_groups_that_the_container_was_given(life: Life, simulator: Simulator) -> None:
