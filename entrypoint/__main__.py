@@ -85,7 +85,7 @@ def _configure_log() -> None:
     from entrypoint import log
 
     log.configure(os.environ.get("RUNNER_LOG_LEVEL", ""), os.environ.get("RUNNER_LOG_FORMAT", ""))
-    log.colour(wanted=not os.environ.get("NO_COLOR"))
+    log.colour(wanted=log.wants_colour(os.environ))
 
 
 def _run() -> int:

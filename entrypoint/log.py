@@ -18,7 +18,7 @@ from entrypoint.redaction import redact_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Mapping, MutableMapping
     from typing import Any
 
     EventDict = MutableMapping[str, Any]
@@ -221,6 +221,11 @@ def _coloured(text: str, level: str) -> str:
     if not _config.get("colours", False) or level not in _COLOURS:
         return text
     return f"\x1b[{_COLOURS[level]}m{text}\x1b[0m"
+
+
+def wants_colour(environ: Mapping[str, str]) -> bool:
+    """Return whether a terminal may get colours, by its own and by the operator's word."""
+    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 def colour(*, wanted: bool) -> None:

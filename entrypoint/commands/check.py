@@ -75,7 +75,7 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 def _lines(found: Finding) -> str:
     mark = _MARKS[found.verdict]
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and log.wants_colour(environment()):
         mark = f"\x1b[{_COLOURS[found.verdict]}m{mark}\x1b[0m"
     remedy = f"\n{'':14}→ {found.remedy}" if found.remedy else ""
     return f"{mark} {found.check:12}{found.said}{remedy}"

@@ -1,7 +1,10 @@
 """`gh-runner check` reports what `run` would meet, and registers nothing."""
 
 import json
+import os
+import pty
 import re
+import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,6 +46,21 @@ def test_table(life: Life) -> None:
     assert "✓ settings    repository acme/shop on github.com" in life.output
     assert "✗ permissions POST /repos/acme/shop/actions/runners/registration-token" in life.output
     assert "→ give the personal access token" in life.output.replace("classic ", "")
+
+
+@pytest.mark.parametrize(
+    ("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_colours(life: Life, environ: dict[str, str], coloured: bool) -> None:
+    """On a terminal the marks have colours, unless the operator or the terminal wants none."""
+    ours, theirs = pty.openpty()
+    try:
+        command = [*life.program, "check"]
+        subprocess.run(command, env={"GITHUB_OWNER": "/", **environ}, stdout=theirs, check=False)
+        assert (b"\x1b[31m" in os.read(ours, 4096)) is coloured
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_settings_are_wrong(life: Life) -> None:
