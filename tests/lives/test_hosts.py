@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from simulator import Distribution, Simulator
 from tests.support import wire_tap
 from tests.support.life import NAMESPACE, Life, directory, until
-from tests.support.wire_tap import ADDRESS, DNS, Network, network
+from tests.support.wire_tap import ADDRESS, DNS, Network, in_network_of, network
 
 HOSTS = ("api.github.example", "github.example")
 ASKING = f"udp {ADDRESS} {DNS}"
@@ -101,6 +102,17 @@ def test_commands_speak_to_github_alone(watched: Watched, command: str) -> None:
     watched.start(command).wait()
     assert watched.network.names == {"api.github.example"}
     assert watched.spoke_to() == {f"tcp {ADDRESS} {watched.port}"}
+
+
+def test_an_answer_to_an_asker_that_has_ended() -> None:
+    """The kernel says "port unreachable" to DNS then; that is no packet of a life."""
+    question = b"\0\1\1\0\0\1\0\0\0\0\0\0\6github\7example\0\0\1\0\1"
+    with network(*HOSTS) as found:
+        for _ in range(5):  # closed at once, or after the answer
+            with in_network_of(found.pid, lambda: socket.socket(type=socket.SOCK_DGRAM)) as asker:
+                asker.sendto(question, (ADDRESS, DNS))
+        until(lambda: found.names)
+        assert found.sent() <= {ASKING}
 
 
 # No host answers, but each call is begun, which is enough.

@@ -26,6 +26,7 @@ _SO_RCVBUFFORCE = 33
 _ROOM = 32 * 1024 * 1024  # bytes; a life sends some hundred packets
 _SYN, _ACK = 0x02, 0x10
 _IP, _IPV6 = 0x0800, 0x86DD
+_UNREACHABLE = 3  # "destination unreachable" (RFC 792)
 _NEIGHBOURS = range(130, 138)  # ICMPv6 types by which a machine finds its routers and neighbours
 _SCRIPT = f"""
     ip link set lo up
@@ -93,7 +94,8 @@ class Network:
                 return
             name, kind = _question(question)
             self.names.add(name)
-            server.sendto(_reply(question, known=name in self.hosts, address=kind == 1), client)
+            with suppress(BrokenPipeError):  # the socket was shut down before this answer
+                server.sendto(_reply(question, known=name in self.hosts, address=kind == 1), client)
 
 
 @contextmanager
@@ -176,6 +178,8 @@ def _sent(found: tuple[int, bytes]) -> str:
     if kind == socket.IPPROTO_UDP:
         source, port = struct.unpack("!HH", content[:4])
         return "" if source == DNS else f"udp {target} {port}"
+    if kind == socket.IPPROTO_ICMP and content[0] == _UNREACHABLE:
+        return ""  # the kernel's answer to a DNS answer whose asker has been ended meanwhile
     return f"protocol {kind} {target}"
 
 
