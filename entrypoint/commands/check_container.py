@@ -23,7 +23,7 @@ from entrypoint.lifecycle import (
     exposure,
     prepare_child,
 )
-from entrypoint.lifecycle.engine import ADDRESS, SOCKET, waiting_time
+from entrypoint.lifecycle.engine import given_address, waiting_time
 from entrypoint.lifecycle.engine_choice import Choice
 from entrypoint.lifecycle.figures import UNWRITTEN
 from entrypoint.runner import home, hook, program
@@ -212,7 +212,7 @@ def _ask_engine(environ: Mapping[str, str]) -> str:
 
     `run` waits for it only if the operator wants that, and only then a Failure is raised (69).
     """
-    address = environ.get(ADDRESS) or f"unix://{SOCKET}"
+    address = given_address(environ)
     why = engine_child.await_answer(address, time.monotonic() + _ENGINE_TIMEOUT, own=False)
     seconds = waiting_time(environ)
     if not why or not seconds:

@@ -134,7 +134,7 @@ class Engine:
         if self.child is not None:
             self._await(f"unix://{SOCKET}", seconds or READY_TIMEOUT, own=True)
         elif self.kind == "given" and seconds:
-            self._await(self._given(ADDRESS) or f"unix://{SOCKET}", seconds, own=False)
+            self._await(given_address(self._plan.engine_environment), seconds, own=False)
         else:
             return
         took = round(time.monotonic() - self._started, 3)
@@ -311,6 +311,11 @@ class Engine:
             f"the container engine ({self.kind}) {why}",
             engine_choice.hint(self.kind),
         )
+
+
+def given_address(environ: Mapping[str, str]) -> str:
+    """Return where an engine is that was given: as DOCKER_HOST says, or behind Docker's socket."""
+    return environ.get(ADDRESS) or f"unix://{SOCKET}"
 
 
 def waiting_time(environ: Mapping[str, str]) -> float:

@@ -18,7 +18,7 @@ from entrypoint import log
 from entrypoint.container import kernel
 from entrypoint.container.account import Account, can
 from entrypoint.errors import ExitCode, Failure
-from entrypoint.lifecycle.engine import ADDRESS, SOCKET, WAIT
+from entrypoint.lifecycle.engine import ADDRESS, SOCKET, WAIT, given_address
 from entrypoint.runner import program
 from entrypoint.settings import proxies
 from entrypoint.settings.schema import Settings
@@ -155,9 +155,10 @@ def warn_of(
     kind: str, values: Mapping[str, Any], environ: Mapping[str, str], version: str, driver: str
 ) -> None:
     """Warn of what is slow, too old or in the way in an engine that was started here."""
+    settings = Settings(**values)
     numbers = [int(part) for part in version.split(".")[:2] if part.isdigit()]
     is_old = kind == "podman" and numbers < _PODMAN_WITH_MTU
-    if is_old and (mtu := Settings(**values).engine_mtu or default_mtu()):
+    if is_old and (mtu := settings.engine_mtu or default_mtu()):
         _warn_of_networks(str(mtu), "podman 5.6")
     if driver == "vfs":
         log.warning(
@@ -165,7 +166,6 @@ def warn_of(
             "the engine copies whole images (storage driver vfs): it is slow, and fills the disk",
             hint="mount a volume at its data root, /var/lib/docker or /var/lib/containers",
         )
-    settings = Settings(**values)
     if kind == "docker" and not _has_own_pool(settings):
         _warn_of_addresses(settings, environ)
 
@@ -221,12 +221,11 @@ def in_pool(address: IPv4Address) -> bool:
 
 def has_route(address: IPv4Address, routes: str = "/proc/net/route") -> bool:
     """Return whether a route leads to an address, other than the default one and dockerd's own."""
-    with suppress(OSError), open(routes, encoding="ascii") as table:
-        for row in (line.split() for line in list(table)[1:]):
-            # The destination is the second word and the mask the eighth, both little-endian.
-            destination, mask = (int.from_bytes(bytes.fromhex(row[n]), "little") for n in (1, 7))
-            if row[0] != _BRIDGE and mask and int(address) & mask == destination:
-                return True
+    for row in _routes(routes):
+        # The destination is the second word and the mask the eighth, both little-endian.
+        destination, mask = (int.from_bytes(bytes.fromhex(row[n]), "little") for n in (1, 7))
+        if row[0] != _BRIDGE and mask and int(address) & mask == destination:
+            return True
     return False
 
 
@@ -324,9 +323,13 @@ def default_mtu(
 
 
 def _default_devices(path: str) -> list[str]:
+    return [row[0] for row in _routes(path) if row[1] == "00000000"]
+
+
+def _routes(path: str) -> list[list[str]]:
+    """Return the rows of /proc/net/route without their heading; none if there is no IPv4."""
     with suppress(OSError), open(path, encoding="ascii") as table:
-        rows = [line.split() for line in table][1:]
-        return [row[0] for row in rows if row[1] == "00000000"]
+        return [line.split() for line in table][1:]
     return []
 
 
@@ -344,8 +347,7 @@ def warnings(
     """Return warnings about what jobs cannot do with an engine that was given."""
     if engine.kind != "given":
         return []
-    address = environ.get(ADDRESS, "")
-    path, found = socket_of(address) if address else SOCKET, []
+    path, found = socket_of(given_address(environ)), []
     with suppress(OSError):
         about = os.stat(path)
         if not can(user, path, os.R_OK | os.W_OK):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from entrypoint.container import account
-from entrypoint.lifecycle import engine_choice
+from entrypoint.lifecycle import engine, engine_choice
 from entrypoint.lifecycle.engine_choice import default_mtu, docker_options, has_route, in_pool
 from simulator.container import USER
 from tests.support import fakehub
@@ -58,6 +58,7 @@ def test_socket_that_jobs_may_not_use(
     """A socket that is root's alone, or that of a group without the jobs, is told beforehand."""
     path = str(tmp_path / "docker.sock")
     if not variable:
+        monkeypatch.setattr(engine, "SOCKET", path)
         monkeypatch.setattr(engine_choice, "SOCKET", path)
         monkeypatch.setattr(account, "_SOCKET", path)
     environ = {variable: f"unix://{path}"} if variable else {}
