@@ -10,6 +10,8 @@ import sys
 import tarfile
 import tempfile
 from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,7 @@ def make_tar(file: Path | str, *, url: str, **options: Any) -> Path:
     return Path(file)
 
 
+@cache
 def find_interpreter(owner: str | int | None) -> str:
     """Return the path of a Python that a user can execute."""
     candidates = (SYSTEM_PYTHON, os.path.realpath(sys.executable), "/usr/local/bin/python3")
@@ -152,13 +155,26 @@ def _copy_layout(root: Path, interpreter: str) -> None:
 
 
 def _copy_programs(target: Path) -> None:
-    """Copy and compile the modules: a start of the runner must not compile them."""
-    target.mkdir(exist_ok=True)
+    """Write the modules, compiled as well: a start of the runner must not compile them."""
+    (target / "__pycache__").mkdir(parents=True, exist_ok=True)
+    for name, content in _programs().items():
+        (target / name).write_bytes(content)
+
+
+@cache
+def _programs() -> dict[str, bytes]:
+    """Return the modules and their compiled forms; each process compiles them once."""
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    for source in sorted((HERE / PACKAGE).glob("*.py")):
-        copy = target / source.name
-        shutil.copyfile(source, copy)
-        py_compile.compile(str(copy), doraise=True, invalidation_mode=mode)
+    files = {}
+    with tempfile.TemporaryDirectory() as directory:
+        for source in sorted((HERE / PACKAGE).glob("*.py")):
+            name = cache_from_source(source.name)
+            compiled = Path(directory, "compiled")
+            py_compile.compile(
+                str(source), str(compiled), source.name, doraise=True, invalidation_mode=mode
+            )
+            files |= {source.name: source.read_bytes(), name: compiled.read_bytes()}
+    return files
 
 
 def _give(root: Path, owner: str | int) -> None:

@@ -16,10 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import requests
+
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
+TIMEOUT = 30.0  # seconds of one request
 ARCHITECTURES = ("amd64", "arm64")
 
 
@@ -55,6 +58,25 @@ def push(directory: Path, name: str, content: str, **about: Any) -> str:
     command = ["skopeo", "copy", "--all", "--preserve-digests", "--quiet"]
     subprocess.run([*command, "--dest-tls-verify=false", f"oci:{directory}:it", target], check=True)
     return str(index["digest"])
+
+
+def tags(name: str) -> dict[str, str]:
+    """Return the digest of each tag; none if the repository does not exist.
+
+    Asks the registry itself: a start of skopeo for each of dozens of tags takes a second.
+    """
+    host, _, repository = name.partition("/")
+    url = f"http://{host}/v2/{repository}"
+    with requests.Session() as session:
+        session.headers["Accept"] = _INDEX
+
+        def digest(tag: str) -> str:
+            answer = session.head(f"{url}/manifests/{tag}", timeout=TIMEOUT)
+            answer.raise_for_status()
+            return answer.headers["Docker-Content-Digest"]
+
+        found = session.get(f"{url}/tags/list", timeout=TIMEOUT)
+        return {tag: digest(tag) for tag in (found.json().get("tags") or ())}
 
 
 class Layout:

@@ -13,6 +13,7 @@ from release.registry import Repository
 from release.versions import FLAVOURS
 from tests.release.command import NOTHING, fake, refuses, succeeds
 from tests.release.conftest import SOME, Build
+from tests.release.registry import tags
 
 Publish = Callable[..., str]
 
@@ -30,14 +31,9 @@ def publish(users: Repository) -> Publish:
     return run
 
 
-def names(repository: Repository) -> dict[str, str]:
-    """Return the digest of each tag."""
-    return {tag: repository.digest(tag) for tag in repository.tags()}
-
-
 def is_called(repository: Repository, digest: str) -> set[str]:
     """Return the tags that point to a digest."""
-    return {tag for tag, found in names(repository).items() if found == digest}
+    return {tag for tag, found in tags(repository.name).items() if found == digest}
 
 
 def test_a_release_gets_its_names_and_no_other(
@@ -53,7 +49,7 @@ def test_a_release_gets_its_names_and_no_other(
     for flavour in FLAVOURS[1:]:
         own = {f"1.2.3-{flavour}", f"1.2-{flavour}", f"1-{flavour}", flavour}
         assert is_called(users, digests[flavour]) == own
-    assert len(users.tags()) == 8 + 3 * 4
+    assert len(tags(users.name)) == 8 + 3 * 4
     bases = Repository(f"{users.name}-base")
     assert is_called(bases, digests["base-ubuntu"]) >= {"1.2.3", "latest"}
     assert f"{users.name}:1.2.3@{digests['ubuntu']}\n" in said
@@ -88,7 +84,8 @@ def test_an_older_minor_moves_itself_alone(
         digests = build(key)
         publish(version, key)
     assert is_called(users, digests["ubuntu"]) == {"1.2.4", "1.2", "1.2.4-ubuntu", "1.2-ubuntu"}
-    assert users.digest("latest") == users.digest("1.3.0") == users.digest("1")
+    found = tags(users.name)
+    assert found["latest"] == found["1.3.0"] == found["1"]
 
 
 def test_a_second_push_is_refused(users: Repository, build: Build, publish: Publish) -> None:
@@ -96,12 +93,12 @@ def test_a_second_push_is_refused(users: Repository, build: Build, publish: Publ
     build("aaa")
     build("bbb")
     publish("1.2.3", "aaa")
-    before = names(users)
+    before = tags(users.name)
     where = ["--from", f"{users.name}-build:bbb", "--to", users.name, "--flavours", *SOME]
     said = refuses("publish", "1.2.3", *where)
     assert said.startswith("immutable, and there already with other content: ")
     assert f"{users.name}:1.2.3," in said
-    assert names(users) == before
+    assert tags(users.name) == before
 
 
 def test_a_run_that_was_cut_short_is_repeated(
@@ -113,9 +110,9 @@ def test_a_run_that_was_cut_short_is_repeated(
     users.bring(source, digests["fedora-slim"])
     users.tag(digests["fedora-slim"], "1.2.3-fedora-slim")
     publish("1.2.3", "aaa")
-    complete = names(users)
+    complete = tags(users.name)
     publish("1.2.3", "aaa")
-    assert names(users) == complete
+    assert tags(users.name) == complete
     assert "1.2.3-fedora-slim" in is_called(users, digests["fedora-slim"])
 
 
@@ -142,13 +139,14 @@ def test_a_supported_older_minor_is_built_again(
     for key, version in (("aaa", "1.2.3"), ("bbb", "1.3.0")):
         build(key)
         publish(version, key)
-    newest = users.digest("latest")
+    newest = tags(users.name)["latest"]
     again = build("ccc")
     publish("1.2.3", "ccc", "--again")
     assert is_called(users, again["ubuntu"]) == {
         *("1.2.3-r2", "1.2.3-r2-ubuntu", "1.2", "1.2-ubuntu"),
     }
-    assert users.digest("latest") == users.digest("1") == newest
+    found = tags(users.name)
+    assert found["latest"] == found["1"] == newest
 
 
 def test_a_repeated_release_does_not_undo_a_rebuild(
@@ -160,7 +158,8 @@ def test_a_repeated_release_does_not_undo_a_rebuild(
     publish("1.2.3", "aaa")
     publish("1.2.3", "bbb", "--again")
     publish("1.2.3", "aaa")
-    assert users.digest("latest") == users.digest("1.2") == again["ubuntu"]
+    found = tags(users.name)
+    assert found["latest"] == found["1.2"] == again["ubuntu"]
 
 
 def test_only_what_is_released_is_built_again(users: Repository, build: Build) -> None:
@@ -168,7 +167,7 @@ def test_only_what_is_released_is_built_again(users: Repository, build: Build) -
     build("aaa")
     where = ["--from", f"{users.name}-build:aaa", "--to", users.name, "--flavours", *SOME]
     assert "has not been released" in refuses("publish", "1.2.3", *where, "--again")
-    assert users.tags() == []
+    assert tags(users.name) == {}
 
 
 def test_a_candidate_moves_nothing(users: Repository, build: Build, publish: Publish) -> None:
@@ -176,7 +175,7 @@ def test_a_candidate_moves_nothing(users: Repository, build: Build, publish: Pub
     digests = build("aaa")
     publish("1.3.0-rc.1", "aaa")
     assert is_called(users, digests["ubuntu"]) == {"1.3.0-rc.1", "1.3.0-rc.1-ubuntu"}
-    assert len(users.tags()) == 3
+    assert len(tags(users.name)) == 3
 
 
 def test_a_build_that_is_not_complete(users: Repository, build: Build) -> None:
@@ -185,7 +184,7 @@ def test_a_build_that_is_not_complete(users: Repository, build: Build) -> None:
     where = ["--from", f"{users.name}-build:aaa", "--to", users.name, "--flavours", *SOME]
     said = refuses("publish", "1.2.3", *where)
     assert said == f"not built: {users.name}-build:aaa-base-fedora-slim"
-    assert users.tags() == []
+    assert tags(users.name) == {}
 
 
 def test_signed_before_it_has_a_name(
@@ -223,7 +222,7 @@ def test_not_signed_not_named(
     where = ["--from", f"{users.name}-build:aaa", "--to", users.name, "--flavours", *SOME]
     said = refuses("publish", "1.2.3", *where, "--sign", "acme/runners", env={"PATH": path})
     assert reason in said
-    assert users.tags() == []
+    assert tags(users.name) == {}
 
 
 def test_a_registry_that_does_not_answer(build: Build, users: Repository) -> None:
