@@ -12,7 +12,7 @@ from release.registry import Repository
 from release.support import supported
 from release.versions import Version
 from tests.release.command import succeeds
-from tests.release.conftest import SOME, Build
+from tests.release.conftest import FIRST, Build
 from tests.release.repository import GitRepository
 
 DAYS = {
@@ -74,7 +74,7 @@ def publish(build: Build, users: Repository, version: str, *options: str, **abou
     """Publish a build."""
     build(version + "".join(options), **about)
     where = ["--from", f"{users.name}-build:{version}{''.join(options)}", "--to", users.name]
-    succeeds("publish", version, *where, "--flavours", *SOME, *options)
+    succeeds("publish", version, *where, "--flavours", *FIRST, *options)
 
 
 def labels(runner: str) -> dict[str, str]:
