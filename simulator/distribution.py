@@ -165,7 +165,7 @@ def _copy_programs(target: Path) -> None:
 def _programs() -> dict[str, bytes]:
     """Return the modules and their compiled forms; each process compiles them once."""
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    files = {}
+    files: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as directory:
         for source in sorted((HERE / PACKAGE).glob("*.py")):
             name = cache_from_source(source.name)

@@ -85,11 +85,6 @@ def idle_with(fault: dict[str, object]) -> Iterator[Plan]:
 
 
 MUTATIONS: dict[str, tuple[Change, Iterator[Plan], str]] = {
-    "signal first, ask second": (
-        body("stopping.stop", "listener.interrupt()\nOLD"),
-        hasty("window", lambda plan: 0.03 < stop_of(plan) - phases.ARRIVAL.offset < 0.12),
-        "in progress",
-    ),
     "no deregistration once config.sh was interrupted": (
         replace(
             "register._await",
@@ -98,6 +93,11 @@ MUTATIONS: dict[str, tuple[Change, Iterator[Plan], str]] = {
         ),
         search("unrecorded", lambda plan: len(plan.actions) == 1),
         "still registered",
+    ),
+    "signal first, ask second": (
+        body("stopping.stop", "listener.interrupt()\nOLD"),
+        hasty("window", lambda plan: 0.03 < stop_of(plan) - phases.ARRIVAL.offset < 0.12),
+        "in progress",
     ),
     "config.sh is cut short, and nobody looks by name": (
         replace("remove_child._found", "(name,)", "()"),

@@ -142,12 +142,18 @@ def test_locks_agree() -> None:
     assert {line for line in dev if line.partition("==")[0] in names} <= aws
 
 
+def _link(source: str, target: str) -> None:
+    os.link(source, target, follow_symlinks=False)
+
+
 @pytest.fixture
 def checkout(first_checkout: tuple[Path, list[str]], index: PackageIndex, tmp_path: Path) -> Path:
     """A checkout with a complete .venv, whose lock file then names one more package."""
     index.add("delta", "1.0")
     project(tmp_path, index.lock((*LOCKED, "delta==1.0")))
-    shutil.copytree(first_checkout[0] / ".venv", tmp_path / ".venv", symlinks=True)
+    venv = first_checkout[0] / ".venv"
+    # pip removes a file before it writes another one with the same name, so links are enough.
+    shutil.copytree(venv, tmp_path / ".venv", symlinks=True, copy_function=_link)
     return tmp_path
 
 

@@ -9,6 +9,7 @@ and in a list of arguments or statements for any number of them.
 from __future__ import annotations
 
 import ast
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -57,10 +58,13 @@ def copy(directory: Path, *changes: Change) -> Path:
     Raises a LookupError if a place or a pattern is not there exactly once.
     """
     mutant = directory / "mutant"
-    # With what Python has compiled: it is good for as long as the source's time is the same.
-    package = shutil.copytree(PACKAGE, mutant / PACKAGE.name)
+    # Only links, also to what Python has compiled: that is good for as long as the source's time
+    # is the same. For a changed module Python puts a file in the place of the link.
+    package = shutil.copytree(PACKAGE, mutant / PACKAGE.name, copy_function=os.symlink)
     for module, tree in changed(*changes).items():
-        (package / module.relative_to(PACKAGE)).write_text(ast.unparse(tree))
+        copied = package / module.relative_to(PACKAGE)
+        copied.unlink()
+        copied.write_text(ast.unparse(tree))
     return mutant
 
 

@@ -9,9 +9,11 @@ with `@pytest.mark.alone(reason=…)` runs while no other does.
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import re
 import tempfile
+import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -38,9 +40,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "alone(reason): no other test may run at the same time")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that run alone last, so that none has to wait for them."""
+@pytest.hookimpl(trylast=True)  # the other plugins may still remove tests
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mix the tests, which are the same for all workers, and put those that run alone last.
+
+    Tests of one module often wait for the same thing. All workers would wait at the same time if
+    they took such tests one after the other, and all cores would be idle.
+    """
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: zlib.crc32(_scope(config, item.nodeid).encode()))
     items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+
+def pytest_collection_finish() -> None:
+    """Take what was collected out of garbage collection, which would look through all of it."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -51,8 +65,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
 
 class _Scheduler(LoadScopeScheduling):  # type: ignore[misc] # see the import
     def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        return _together(self.config.rootpath / path) or nodeid
+        return _scope(self.config, nodeid)
+
+
+def _scope(config: pytest.Config, nodeid: str) -> str:
+    """Return a name that a test has in common with all those that have to share its worker."""
+    return _together(config.rootpath / nodeid.partition("::")[0]) or nodeid
 
 
 @cache
