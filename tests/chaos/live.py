@@ -294,7 +294,10 @@ def _pidfd(pid: int, life: Life) -> Iterator[int]:
     ended = select.poll()
     ended.register(descriptor, select.POLLIN)
     try:
-        until(lambda: is_started(pid, life.program) or ended.poll(0))
+        try:
+            until(lambda: is_started(pid, life.program) or ended.poll(0))
+        except AssertionError:
+            raise AssertionError(f"{pid} is not {life.program}: {life.inside()}") from None
         yield descriptor
     finally:
         os.close(descriptor)

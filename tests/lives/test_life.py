@@ -18,7 +18,7 @@ import pytest
 from entrypoint.settings.schema import variables
 from entrypoint.vault import SECRETS
 from simulator import Simulator
-from simulator.container import is_started
+from simulator.container import BLOCKED, COMMAND
 from tests.support import unprivileged
 from tests.support.life import NAMESPACE, TOKEN, Life, directory, until
 
@@ -324,10 +324,12 @@ def test_not_as_pid_1(life: Life, simulator: Simulator) -> None:
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_stop_while_python_starts(life: Life, simulator: Simulator, signum: int) -> None:
     """A stop before the first line of Python is not lost."""
+    gate = life.directory / "gate"
+    os.mkfifo(gate)
+    life.program = [*BLOCKED, "sh", "-c", 'read -r _ <"$0"; exec "$@"', str(gate), *COMMAND]
     life.start()
-    pid_1 = life.pid_1
-    until(lambda: is_started(pid_1, life.program))
-    os.kill(pid_1, signum)
+    with gate.open("w"):  # opens once the shell, which is PID 1 until then, opens it
+        life.signal(signum)
     assert life.wait() == 128 + signum, life.output
     assert simulator.runners() == []
     assert not [event for event in simulator.events() if event["kind"] == "session_opened"]
