@@ -131,8 +131,10 @@ def _is_beyond(pid: int) -> bool:
     """Whether a process is in a new PID namespace; helpers that run before unshare are not."""
     try:
         return os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
-    except PermissionError:  # an ordinary user's PID 1, which has closed its files to that user
-        return True
+    except PermissionError:
+        # An ordinary user's PID 1, which has closed its files to that user. The kernel says the
+        # same of a helper that ends while its link is read (proc_ns_readlink in fs/proc).
+        return os.path.exists(f"/proc/{pid}")
     except OSError:  # it has ended
         return False
 

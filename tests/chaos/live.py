@@ -294,10 +294,7 @@ def _pidfd(pid: int, life: Life) -> Iterator[int]:
     ended = select.poll()
     ended.register(descriptor, select.POLLIN)
     try:
-        try:
-            until(lambda: is_started(pid, life.program) or ended.poll(0))
-        except AssertionError:
-            raise AssertionError(f"{pid} is not {life.program}: {life.inside()}") from None
+        until(lambda: is_started(pid, life.program) or ended.poll(0))
         yield descriptor
     finally:
         os.close(descriptor)
