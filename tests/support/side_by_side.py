@@ -40,7 +40,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "alone(reason): no other test may run at the same time")
 
 
-@pytest.hookimpl(trylast=True)  # the other plugins may still remove tests
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mix the tests, which are the same for all workers, and put those that run alone last.
 
